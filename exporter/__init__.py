@@ -1,0 +1,1 @@
+"""The service: follows logs and serves metrics."""

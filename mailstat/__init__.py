@@ -1,0 +1,1 @@
+"""The reports: ad-hoc answers from mail logs."""
