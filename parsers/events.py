@@ -1,0 +1,247 @@
+"""The event record: what one log line says, in the words of RFC 5321, 3463 and 3464.
+
+One class for each kind of event, holding only the fields which that kind can know. A field that the line does not
+give is None. All times are seconds since the epoch (UTC), all delays are seconds, all sizes are bytes; addresses
+stand without angle brackets and the null reverse-path is "".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+if TYPE_CHECKING:
+    from parsers.tracker import Message
+
+
+class Origin(msgspec.Struct, frozen=True, gc=False):
+    """Who wrote a line: one object for each distinct "host program[pid]", shared by all its events.
+
+    `service` is the syslog name of the instance (`postfix`, `postfix-out`); `entry` is the name of the service
+    within it that the daemon runs as, where that is not the daemon's own (`submission`, `smtps`, `relay`), else "".
+    """
+
+    mta: str
+    host: str
+    service: str
+    program: str
+    pid: int | None = None
+    entry: str = ""
+
+
+class Event(msgspec.Struct, gc=False):
+    """What every event has. `kind` is the name of the class in the event record."""
+
+    kind: ClassVar[str]
+    time: float
+    origin: Origin
+
+
+class Connect(Event, gc=False):
+    """A client connected to us."""
+
+    kind = "connect"
+    client_name: str | None = None
+    client_ip: str | None = None
+
+
+class Disconnect(Event, gc=False):
+    """A client's session ended; `commands` counts its commands as the log words it (`rcpt=0/1 auth=1`)."""
+
+    kind = "disconnect"
+    client_name: str | None = None
+    client_ip: str | None = None
+    commands: str | None = None
+
+
+class Tls(Event, gc=False):
+    """A TLS session began: inbound where a client is named, outbound where a relay is."""
+
+    kind = "tls"
+    client_name: str | None = None
+    client_ip: str | None = None
+    relay_host: str | None = None
+    relay_ip: str | None = None
+    relay_port: int | None = None
+    tls_protocol: str | None = None
+    tls_cipher: str | None = None
+    tls_trust: str | None = None
+
+
+class Auth(Event, gc=False):
+    """A client's attempt to authenticate; `attempts` where one line stands for several."""
+
+    kind = "auth"
+    result: str
+    client_name: str | None = None
+    client_ip: str | None = None
+    sasl_method: str | None = None
+    sasl_user: str | None = None
+    reply: str | None = None
+    attempts: int = 1
+
+
+class Received(Event, gc=False):
+    """A message begins: a client or a local user gives it to us. Whether it enters the queue is not known yet."""
+
+    kind = "received"
+    queue_id: str
+    client_name: str | None = None
+    client_ip: str | None = None
+    sasl_method: str | None = None
+    sasl_user: str | None = None
+    sender: str | None = None
+    helo: str | None = None
+    protocol: str | None = None
+    original_queue_id: str | None = None
+    message: Message | None = None
+
+
+class Queued(Event, gc=False):
+    """What the queue knows of a message: its message-id, or its envelope when it becomes active."""
+
+    kind = "queued"
+    queue_id: str
+    message_id: str | None = None
+    sender: str | None = None
+    size: int | None = None
+    recipients: int | None = None
+    message: Message | None = None
+
+
+class Delivery(Event, gc=False):
+    """One attempt to deliver to one recipient."""
+
+    kind = "delivery"
+    queue_id: str
+    recipient: str | None
+    status: str
+    direction: str
+    original_recipient: str | None = None
+    relay_host: str | None = None
+    relay_ip: str | None = None
+    relay_port: int | None = None
+    transport: str | None = None
+    delay: float | None = None
+    delay_before_queue: float | None = None
+    delay_in_queue: float | None = None
+    delay_connect: float | None = None
+    delay_transmit: float | None = None
+    dsn: str | None = None
+    reply_code: int | None = None
+    reply: str | None = None
+    phase: str | None = None
+    provider: str | None = None
+    reason: str | None = None
+    new_queue_id: str | None = None
+    sender: str | None = None
+    message: Message | None = None
+
+
+class Reject(Event, gc=False):
+    """We refused a client, a command or a message. `reply_code` and `dsn` are what we answered."""
+
+    kind = "reject"
+    queue_id: str | None = None
+    phase: str | None = None
+    client_name: str | None = None
+    client_ip: str | None = None
+    sender: str | None = None
+    recipient: str | None = None
+    protocol: str | None = None
+    helo: str | None = None
+    reply_code: int | None = None
+    dsn: str | None = None
+    reply: str | None = None
+    reason: str | None = None
+    sasl_method: str | None = None
+    sasl_user: str | None = None
+
+
+class Notification(Event, gc=False):
+    """We made a notification (RFC 3464) about a message; `type` is bounce, delay or success."""
+
+    kind = "notification"
+    queue_id: str
+    type: str
+    new_queue_id: str | None = None
+    message: Message | None = None
+
+
+class Removed(Event, gc=False):
+    """A message left the queue."""
+
+    kind = "removed"
+    queue_id: str
+    message: Message | None = None
+
+
+class QueueAction(Event, gc=False):
+    """An operator, a rule or a content filter did something to a message: hold, release, delete, requeue, …"""
+
+    kind = "queue_action"
+    queue_id: str
+    action: str
+    new_queue_id: str | None = None
+    client_name: str | None = None
+    client_ip: str | None = None
+    sender: str | None = None
+    recipient: str | None = None
+    reply: str | None = None
+    message: Message | None = None
+
+
+class ConnectionFailure(Event, gc=False):
+    """A connection failed and no delivery status says so on the same line; `error` is the metric's label."""
+
+    kind = "connection_error"
+    error: str
+    queue_id: str | None = None
+    relay_host: str | None = None
+    relay_ip: str | None = None
+    relay_port: int | None = None
+    client_name: str | None = None
+    client_ip: str | None = None
+    provider: str | None = None
+    phase: str | None = None
+    reply_code: int | None = None
+    dsn: str | None = None
+    reply: str | None = None
+
+
+class Problem(Event, gc=False):
+    """A daemon complains: `severity` is warning, error, fatal or panic."""
+
+    kind = "problem"
+    severity: str
+    text: str
+    queue_id: str | None = None
+
+
+KINDS: tuple[type[Event], ...] = (
+    Connect,
+    Disconnect,
+    Tls,
+    Auth,
+    Received,
+    Queued,
+    Delivery,
+    Reject,
+    Notification,
+    Removed,
+    QueueAction,
+    ConnectionFailure,
+    Problem,
+)
+
+
+def as_record(event: Event) -> dict[str, Any]:
+    """The fields of the event record that are known, in the order of the class; `time` is still seconds."""
+    origin = event.origin
+    record: dict[str, Any] = {"time": event.time, "mta": origin.mta, "host": origin.host}
+    record |= {"service": origin.service, "program": origin.program, "pid": origin.pid, "kind": event.kind}
+    for name in event.__struct_fields__[2:]:
+        if name != "message":
+            record[name] = getattr(event, name)
+    return {name: value for name, value in record.items() if value is not None}

@@ -1,0 +1,26 @@
+"""Postfix 2.10 to 3.12: one file for each family of its daemons."""
+
+from __future__ import annotations
+
+from parsers.events import Origin
+from parsers.mta.postfix import delivery
+from parsers.shape import Grammar
+
+# The programs of Postfix (its libexec directory and commands), by which a syslog name such as
+# `postfix-out/submission/smtpd` is told from another program's: the name of the instance is the operator's choice.
+DAEMONS = frozenset(
+    "anvil bounce cleanup discard dnsblog error flush local lmtp master oqmgr pickup pipe postalias postcat postconf"
+    " postdrop postfix postfix-script postfix-tls-script postlock postlog postlogd postmap postmulti postmulti-script"
+    " postqueue postscreen postsuper post-install postfix-wrapper proxymap proxywrite qmgr qmqpd relay retry scache sendmail showq smtp"
+    " smtpd spawn tlsmgr tlsproxy trivial-rewrite trace verify virtual nqmgr defer nbdb_reindexd".split()
+)
+
+GRAMMAR = Grammar("postfix", (*delivery.SHAPES,), lead=": ")
+
+
+def origin(host: str, program: str, pid: int | None) -> Origin | None:
+    """`instance/daemon` or `instance/service/daemon`; None where the program is not of Postfix."""
+    service, *entry, daemon = program.split("/")
+    if daemon not in DAEMONS or service == daemon == program:
+        return None
+    return Origin("postfix", host, service, daemon, pid, "/".join(entry))

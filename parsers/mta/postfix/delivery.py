@@ -1,0 +1,175 @@
+"""Delivery agents: smtp, lmtp, local, virtual, pipe, error, retry, discard.
+
+They all report through one function of Postfix (src/global/log_adhoc.c), so their lines have one form: a recipient,
+the next hop, the delay and its four stages, the enhanced status code, and the status with a text in brackets.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from parsers.events import Delivery, Origin
+from parsers.provider import provider_of_domain, provider_of_relay
+from parsers.reply import read_reply
+from parsers.reason import reason_of
+from parsers.shape import shape
+
+LOCAL_PROGRAMS = frozenset({"local", "virtual", "pipe", "lmtp", "discard"})
+
+# What Postfix was doing when a delivery failed (src/smtp/smtp_proto.c, smtp_connect.c, smtp_trouble.c), in its
+# words; the first that the text holds decides.
+PHASES = (
+    ("in reply to end of DATA", "end_of_data"),
+    ("sending end of data", "end_of_data"),
+    ("in reply to DATA", "data"),
+    ("in reply to BDAT", "data"),
+    ("sending DATA", "data"),
+    ("sending message body", "data"),
+    ("in reply to RCPT", "rcpt"),
+    ("sending RCPT", "rcpt"),
+    ("in reply to MAIL", "mail"),
+    ("sending MAIL", "mail"),
+    ("exceeds size limit", "mail"),
+    ("SMTPUTF8 is required", "mail"),
+    ("SASL authentication failed", "auth"),
+    ("in reply to AUTH", "auth"),
+    ("in reply to STARTTLS", "starttls"),
+    ("STARTTLS", "starttls"),
+    ("Cannot start TLS", "starttls"),
+    ("TLS is required", "starttls"),
+    ("Server certificate not", "starttls"),
+    ("TLSA", "starttls"),
+    ("in reply to EHLO", "ehlo"),
+    ("in reply to HELO", "ehlo"),
+    ("in reply to LHLO", "ehlo"),
+    ("in reply to XFORWARD", "ehlo"),
+    ("LO handshake", "ehlo"),
+    ("initial server greeting", "banner"),
+    ("refused to talk to me", "banner"),
+    ("connect to ", "connect"),
+    ("unable to connect", "connect"),
+    ("Host or domain name not found", "dns"),
+    ("Host not found", "dns"),
+    ("name service error", "dns"),
+    ("does not accept mail (nullMX)", "dns"),
+    ("mail for ", "dns"),
+)
+
+# "host H[I] said: …" and where the reply ends: the rest are Postfix's own words around it.
+_SAID = re.compile(r"^host \S{1,600} (?:said|refused to talk to me): ")
+_IN_REPLY = re.compile(r" \(in reply to [A-Za-z ]{1,40} command\)$")
+# What the next hop calls the message now, in the wordings of Postfix, Exim, and our own local(8).
+_NEXT_ID = re.compile(r"(?:queued as |forwarded as |OK id=)([0-9A-Za-z-]{5,40})")
+SUSPENDED = "delivery temporarily suspended"
+
+
+class Relay(NamedTuple):
+    """A next hop: `host` is a name, or a pipe's service; `ip` and `port` where the log has them."""
+
+    host: str | None
+    ip: str | None
+    port: int | None
+    provider: str | None
+    is_remote: bool
+
+
+@lru_cache(maxsize=8192)
+def read_relay(text: str) -> Relay:
+    """`H[I]:port`, `H[I]`, `H[path]`, a pipe's name, `local`, `none`. Raises ValueError for an impossible port."""
+    if text == "none":
+        return Relay(None, None, None, None, is_remote=True)
+    host, bracket, rest = text.partition("[")
+    if not bracket:
+        return Relay(host, None, None, None, is_remote=False)
+    address, _, port = rest.partition("]")
+    ip = address if "/" not in address else None
+    is_remote = ip is not None and not (ip.startswith("127.") or ip == "::1")
+    number = int(port[1:]) if port else None
+    return Relay(host, ip, number, provider_of_relay(host) if is_remote else None, is_remote)
+
+
+def phase_of(text: str) -> str | None:
+    """The SMTP phase in which a delivery failed."""
+    return next((phase for words, phase in PHASES if words in text), None)
+
+
+def next_id(reply: str) -> str | None:
+    """The queue id that the next hop says it gave."""
+    found = _NEXT_ID.search(reply)
+    return found[1] if found else None
+
+
+def delivery(
+    time: float,
+    origin: Origin,
+    queue_id: str,
+    recipient: str,
+    original_recipient: str | None,
+    relay: str,
+    delay: str,
+    delay_before_queue: str | None,
+    delay_in_queue: str | None,
+    delay_connect: str | None,
+    delay_transmit: str | None,
+    dsn: str | None,
+    status: str,
+    reply: str,
+) -> Delivery:
+    """One status line. Raises ValueError where a number is none."""
+    host, ip, port, provider, is_remote = read_relay(relay)
+    if origin.program in LOCAL_PROGRAMS:
+        is_remote = False
+    # By position: this is the line that a relay writes most, and keywords cost as much as all the rest.
+    event = Delivery(
+        time,
+        origin,
+        queue_id,
+        recipient,
+        status,
+        "outbound" if is_remote else "local",
+        original_recipient,
+        host,
+        ip,
+        port,
+        origin.entry or origin.program,
+        float(delay),
+        None if delay_before_queue is None else float(delay_before_queue),
+        None if delay_in_queue is None else float(delay_in_queue),
+        None if delay_connect is None else float(delay_connect),
+        None if delay_transmit is None else float(delay_transmit),
+        dsn,
+        int(reply[:3]) if reply[:3].isdecimal() and reply[3:4] in " -" else None,
+        reply,
+    )
+    if is_remote:
+        event.provider = provider or provider_of_domain(recipient.rpartition("@")[2])
+    if status == "sent":
+        event.new_queue_id = next_id(reply) if "queued as" in reply or "OK id=" in reply else None
+    else:
+        explain_failure(event, reply)
+    return event
+
+
+def explain_failure(event: Delivery, text: str) -> None:
+    """Fill in what the text of a failed delivery tells: reply and its code, phase, reason."""
+    event.phase = phase_of(text)
+    if not text.startswith(SUSPENDED):
+        event.reply_code = read_reply(text).code
+    said = _SAID.match(text)
+    if said:
+        event.reply = _IN_REPLY.sub("", text[said.end() :])
+    event.reason = reason_of(text, event.reply_code, event.dsn, event.phase)
+
+
+SHAPES = (
+    shape(
+        "{queue_id}: to=<{recipient}>,[ orig_to=<{original_recipient}>,] relay={relay},{...} delay={delay},"
+        "[ delays={delay_before_queue}/{delay_in_queue}/{delay_connect}/{delay_transmit},]{...}[ dsn={dsn},]{...}"
+        " status={status:sent|deferred|bounced} ({reply})",
+        "4dHvRq1ZTPz9sWk: to=<kim@example.org>, relay=mx.example.org[192.0.2.25]:25, delay=0.61,"
+        " delays=0.04/0.01/0.3/0.26, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 4dHvRr2ZXRz2pQ1)",
+        delivery,
+    ),
+)

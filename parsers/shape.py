@@ -1,0 +1,321 @@
+"""A line shape is data: a template, a sample, and what it means. This module compiles templates and nothing else.
+
+The template language:
+
+    text            stands for itself
+    {name}          a field: the text up to the next literal of the template, never given back
+                    (one that begins the line is an id: no blanks, no colons)
+    {name:a|b}      a field that holds one of these words
+    {_}             text that must be there and that nobody wants
+    [text]          may be missing
+    {...}           any ` key=value,` pairs not named here, so that a new release's new field breaks nothing
+    [[ ]] {{ }}     a bracket or a brace of the text itself
+
+A field before the last literal takes everything up to the *last* place that literal can stand, for a reply in
+brackets holds brackets. Nothing is ever tried in more than one way that matters, so that matching a line is linear
+in its length whatever it holds. (The regular expressions use possessive quantifiers over single characters only:
+over groups they are wrong in Python 3.11.2.)
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from parsers.events import Event, Origin
+
+Meaning = Callable[..., Event | None]
+Match = Callable[[str], "re.Match[str] | None"]
+Build = Callable[..., Event | None]
+
+END = "\n"  # no line holds it
+KEY = 3  # characters of a template's first literal that find the candidates of a line
+INTEGERS = frozenset({"size", "recipients", "relay_port", "reply_code", "attempts"})
+NUMBERS = frozenset({"delay", "delay_before_queue", "delay_in_queue", "delay_connect", "delay_transmit"})
+
+
+class Shape(NamedTuple):
+    """One form a line can have.
+
+    `meaning` is a kind of event, whose fields then have the template's names; or a function of
+    (time, origin, *fields) that returns an event, None for a line that is of no use, or raises ValueError where a
+    field holds what it cannot; or None, where no line of this shape is of use to anybody. `constants` are fields of
+    the event that the shape itself tells. A `general` shape also fits lines of more special ones, and is tried
+    after them.
+    """
+
+    template: str
+    sample: str
+    meaning: type[Event] | Meaning | None
+    constants: dict[str, Any]
+    general: bool
+
+
+def shape(
+    template: str,
+    sample: str,
+    meaning: type[Event] | Meaning | None = None,
+    *,
+    general: bool = False,
+    **constants: Any,
+) -> Shape:
+    """A row of a grammar's table; without a meaning its lines are known and of no use to anybody."""
+    return Shape(template, sample, meaning, constants, general)
+
+
+# --- the template's parts ------------------------------------------------------------------------------------------
+
+
+class Literal(NamedTuple):
+    text: str
+
+
+class Field(NamedTuple):
+    name: str
+    words: tuple[str, ...]
+
+
+class Optional(NamedTuple):
+    parts: tuple[Part, ...]
+
+
+class Extras(NamedTuple):
+    """`{...}`"""
+
+
+Part = Literal | Field | Optional | Extras
+
+_TOKEN = re.compile(r"\[\[|\]\]|\{\{|\}\}|\{(?P<field>[^{}]*)\}|\[|\]|[^\[\]{}]+")
+
+
+def parse(template: str) -> tuple[Part, ...]:
+    """The parts of a template. Raises ValueError where brackets do not match."""
+    tokens = _TOKEN.finditer(template)
+    parts = tuple(_sequence(tokens, inner=False))
+    return parts
+
+
+def _sequence(tokens: Iterator[re.Match[str]], *, inner: bool) -> Iterator[Part]:
+    text = ""
+    for token in tokens:
+        piece = token[0]
+        if piece in ("[[", "]]", "{{", "}}"):
+            text += piece[0]
+        elif token["field"] is None and piece not in "[]":
+            text += piece
+        else:
+            if text:
+                yield Literal(text)
+                text = ""
+            if piece == "]":
+                if not inner:
+                    raise ValueError("']' without '['")
+                return
+            yield Optional(tuple(_sequence(tokens, inner=True))) if piece == "[" else _field(token["field"])
+    if inner:
+        raise ValueError("'[' without ']'")
+    if text:
+        yield Literal(text)
+
+
+def _field(text: str) -> Part:
+    if text == "...":
+        return Extras()
+    name, _, words = text.partition(":")
+    return Field(name, tuple(words.split("|")) if words else ())
+
+
+def field_names(parts: Iterable[Part]) -> Iterator[str]:
+    """The names of the fields that are kept, in order."""
+    for part in parts:
+        if isinstance(part, Field) and part.name != "_":
+            yield part.name
+        elif isinstance(part, Optional):
+            yield from field_names(part.parts)
+
+
+# --- from parts to a regular expression ----------------------------------------------------------------------------
+
+
+def pattern(parts: tuple[Part, ...]) -> str:
+    """The regular expression of a template, for `fullmatch`; one group for each field that is kept."""
+    first, *rest = parts
+    if isinstance(first, Field) and not first.words:
+        return ("[^: ]*+" if first.name == "_" else "([^: ]*+)") + _pattern(tuple(rest), after=())
+    return _pattern(parts, after=())
+
+
+def _pattern(parts: tuple[Part, ...], after: tuple[Part, ...]) -> str:
+    out = []
+    for index, part in enumerate(parts):
+        rest = parts[index + 1 :] + after
+        match part:
+            case Literal(text):
+                out.append(re.escape(text))
+            case Optional(inner):
+                out.append(f"(?:{_pattern(inner, rest)})?")
+            case Extras():
+                out.append(f"(?>(?:{_none_of(_follow(rest))} [A-Za-z_]++=[^,]*+,)*)")
+            case Field(name, words):
+                body = "|".join(map(re.escape, words)) if words else _until(rest)
+                out.append(f"(?:{body})" if name == "_" else f"({body})")
+    return "".join(out)
+
+
+def _follow(parts: tuple[Part, ...]) -> list[str]:
+    """The literals that can come next, END where the line can end there.
+
+    What may be missing after a literal belongs to it: in `to=<{recipient}>,[ orig_to=…,] relay=` the recipient does
+    not end at any ">,", but at ">, orig_to=" or ">, relay=". (Literals of one character are taken at their word.)
+    """
+    literals: list[str] = []
+    for index, part in enumerate(parts):
+        match part:
+            case Literal(text):
+                rest = parts[index + 1 :]
+                whole = len(text) > 1 and rest and isinstance(rest[0], Optional)
+                return [*literals, *((text + more for more in _follow(rest)) if whole else [text])]
+            case Optional(inner):
+                literals += [text for text in _follow(inner) if text != END]
+            case Field(_, words):
+                return [*literals, *(words or [""])]
+            case Extras():
+                continue
+    return [*literals, END]
+
+
+def _until(rest: tuple[Part, ...]) -> str:
+    """Text up to the first of the literals that can follow; to the last place of a literal that ends the line."""
+    if not rest or (len(rest) == 1 and isinstance(rest[0], Literal)):
+        return ".*"
+    literals = [text for text in _follow(rest) if text != END]
+    if "" in literals:
+        raise ValueError("two fields without a literal between them")
+    firsts = "".join(sorted({re.escape(text[0]) for text in literals}))
+    if all(len(text) == 1 for text in literals):
+        return f"[^{firsts}]*+"
+    return f"[^{firsts}]*+(?:{_none_of(literals)}[{firsts}][^{firsts}]*+)*"
+
+
+def _none_of(literals: list[str]) -> str:
+    choices = [re.escape(text.removesuffix(END)) + r"\Z" * text.endswith(END) for text in sorted(set(literals))]
+    return f"(?!{'|'.join(choices)})"
+
+
+# --- from a shape to code ------------------------------------------------------------------------------------------
+
+
+class Compiled(NamedTuple):
+    """A shape ready for use: `build(time, origin, *match(message).groups())`; ignored where `build` is None."""
+
+    match: Match
+    build: Build | None
+    shape: Shape
+
+
+def compile_shape(row: Shape) -> Compiled:
+    """Raises ValueError or TypeError where the template and the meaning do not fit together."""
+    parts = parse(row.template)
+    names = list(field_names(parts))
+    if row.meaning is None:
+        build = None
+    elif isinstance(row.meaning, type):
+        build = _constructor(row.meaning, names, row.constants)
+    else:
+        build = _checked(row.meaning, names, row.constants)
+    return Compiled(re.compile(pattern(parts)).fullmatch, build, row)
+
+
+def _checked(meaning: Meaning, names: list[str], constants: dict[str, Any]) -> Build:
+    """`meaning` itself: the names of its parameters must be the template's, so that no field can be shifted."""
+    wanted = ["time", "origin", *names]
+    have = [p.name for p in inspect.signature(meaning).parameters.values() if p.kind is not p.KEYWORD_ONLY]
+    if have != wanted:
+        raise TypeError(f"{getattr(meaning, '__name__', meaning)} takes {have}, the template gives {wanted}")
+    if not constants:
+        return meaning
+
+    def build(time: float, origin: Origin, *fields: str | None) -> Event | None:
+        return meaning(time, origin, *fields, **constants)
+
+    return build
+
+
+def _constructor(kind: type[Event], names: list[str], constants: dict[str, Any]) -> Build:
+    """A function that puts the fields in the places where `kind` has them: by name here, by position at run time."""
+    fields = kind.__struct_fields__
+    unknown = {*names, *constants} - set(fields)
+    if unknown:
+        raise TypeError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
+    last = max(fields.index(name) for name in (*names, *constants, "origin"))
+    values = [_value(name, names, constants) for name in fields[2 : last + 1]]
+    source = f"lambda time, origin{''.join(', ' + name for name in names)}: kind(time, origin, {', '.join(values)})"
+    scope = {"kind": kind, "constants": constants, "default": _defaults(kind)}
+    build: Build = eval(source, scope)  # noqa: S307 - made of names this module has checked, at import
+    return build
+
+
+def _value(name: str, names: list[str], constants: dict[str, Any]) -> str:
+    if name in constants:
+        return f"constants[{name!r}]"
+    if name not in names:
+        return f"default[{name!r}]"
+    number = "int" if name in INTEGERS else "float" if name in NUMBERS else ""
+    return f"None if {name} is None else {number}({name})" if number else name
+
+
+def _defaults(kind: type[Event]) -> dict[str, Any]:
+    fields = kind.__struct_fields__
+    return dict(zip(fields[len(fields) - len(kind.__struct_defaults__) :], kind.__struct_defaults__, strict=True))
+
+
+# --- a grammar -----------------------------------------------------------------------------------------------------
+
+
+class Grammar:
+    """The shapes of one MTA, found by the first characters of what they say.
+
+    `lead` is what separates a leading `{queue_id}` from the rest: a shape that begins with one is found by what
+    comes after it.
+    """
+
+    def __init__(self, mta: str, shapes: Iterable[Shape], *, lead: str) -> None:
+        self.mta = mta
+        self.lead = lead
+        self.shapes = tuple(sorted(shapes, key=lambda row: row.general))
+        self.by_start: dict[str, list[Compiled]] = {}
+        self.by_lead: dict[str, list[Compiled]] = {}
+        for row in self.shapes:
+            self._add(compile_shape(row))
+
+    def _add(self, compiled: Compiled) -> None:
+        parts = parse(compiled.shape.template)
+        first = parts[0]
+        leads = isinstance(first, Field) and not first.words
+        index = self.by_lead if leads else self.by_start
+        for key in _keys(parts[1:] if leads else parts, self.lead if leads else ""):
+            index.setdefault(key, []).append(compiled)
+
+    def candidates(self, message: str) -> list[Compiled]:
+        """The shapes that a message can have, in the order in which they are tried."""
+        at = message.find(self.lead) + len(self.lead)
+        return self.by_start.get(message[:KEY], []) + self.by_lead.get(message[at : at + KEY], [])
+
+    def matches(self, message: str) -> list[Shape]:
+        """All the shapes that a message has: one, in a sound grammar."""
+        return [found.shape for found in self.candidates(message) if found.match(message)]
+
+
+def _keys(parts: tuple[Part, ...], lead: str) -> set[str]:
+    """The first KEY characters that a line of these parts can begin with, after the lead."""
+    first, *rest = parts
+    starts = list(first.words) if isinstance(first, Field) else _follow(parts)
+    if lead:
+        starts = [start.removeprefix(lead) for start in starts if start.startswith(lead)]
+    following = _follow(tuple(rest)) if rest and isinstance(first, Literal) and min(map(len, starts)) < KEY else [""]
+    keys = {(start + more)[:KEY] for start in starts for more in following}
+    if not keys or any(len(key) < KEY for key in keys):
+        raise ValueError(f"a template must begin with {KEY} characters of its own: {starts}")
+    return keys
