@@ -20,6 +20,7 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
 
     `service` is the syslog name of the instance (`postfix`, `postfix-out`); `entry` is the name of the service
     within it that the daemon runs as, where that is not the daemon's own (`submission`, `smtps`, `relay`), else "".
+    `instance` names the queue that the line is about: ids are unique within it.
     """
 
     mta: str
@@ -28,6 +29,10 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
     program: str
     pid: int | None = None
     entry: str = ""
+    instance: str = ""
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "instance", f"{self.mta} {self.host} {self.service}")
 
 
 class Event(msgspec.Struct, gc=False):
@@ -47,12 +52,16 @@ class Connect(Event, gc=False):
 
 
 class Disconnect(Event, gc=False):
-    """A client's session ended; `commands` counts its commands as the log words it (`rcpt=0/1 auth=1`)."""
+    """A client's session ended; `commands` counts its commands as the log words it (`rcpt=0/1 auth=1`).
+
+    `logins` (set by the tracker) are the successful authentications of which no line has told before this one.
+    """
 
     kind = "disconnect"
     client_name: str | None = None
     client_ip: str | None = None
     commands: str | None = None
+    logins: int = 0
 
 
 class Tls(Event, gc=False):
@@ -83,7 +92,10 @@ class Auth(Event, gc=False):
 
 
 class Received(Event, gc=False):
-    """A message begins: a client or a local user gives it to us. Whether it enters the queue is not known yet."""
+    """A message begins: a client or a local user gives it to us. Whether it enters the queue is not known yet.
+
+    `logins` (set by the tracker) is 1 where this line is the first to tell that the client authenticated.
+    """
 
     kind = "received"
     queue_id: str
@@ -96,10 +108,14 @@ class Received(Event, gc=False):
     protocol: str | None = None
     original_queue_id: str | None = None
     message: Message | None = None
+    logins: int = 0
 
 
 class Queued(Event, gc=False):
-    """What the queue knows of a message: its message-id, or its envelope when it becomes active."""
+    """What the queue knows of a message: its message-id, or its envelope when it becomes active.
+
+    `is_arrival` (set by the tracker) marks the first time that a message whose beginning was seen becomes active.
+    """
 
     kind = "queued"
     queue_id: str
@@ -108,10 +124,14 @@ class Queued(Event, gc=False):
     size: int | None = None
     recipients: int | None = None
     message: Message | None = None
+    is_arrival: bool = False
 
 
 class Delivery(Event, gc=False):
-    """One attempt to deliver to one recipient."""
+    """One attempt to deliver to one recipient; none is named where the queue gave the whole message up (`expired`).
+
+    `attempts` (set by the tracker, on a final status) is how many it took, this one included.
+    """
 
     kind = "delivery"
     queue_id: str
@@ -137,6 +157,7 @@ class Delivery(Event, gc=False):
     new_queue_id: str | None = None
     sender: str | None = None
     message: Message | None = None
+    attempts: int | None = None
 
 
 class Reject(Event, gc=False):
@@ -190,6 +211,7 @@ class QueueAction(Event, gc=False):
     recipient: str | None = None
     reply: str | None = None
     message: Message | None = None
+    is_arrival: bool = False
 
 
 class ConnectionFailure(Event, gc=False):
@@ -236,12 +258,14 @@ KINDS: tuple[type[Event], ...] = (
 )
 
 
+CONTEXT = frozenset({"message", "logins", "is_arrival"})  # what the tracker adds for those that count
+
+
 def as_record(event: Event) -> dict[str, Any]:
     """The fields of the event record that are known, in the order of the class; `time` is still seconds."""
     origin = event.origin
     record: dict[str, Any] = {"time": event.time, "mta": origin.mta, "host": origin.host}
     record |= {"service": origin.service, "program": origin.program, "pid": origin.pid, "kind": event.kind}
     for name in event.__struct_fields__[2:]:
-        if name != "message":
-            record[name] = getattr(event, name)
-    return {name: value for name, value in record.items() if value is not None}
+        record[name] = getattr(event, name)
+    return {name: value for name, value in record.items() if value is not None and name not in CONTEXT}

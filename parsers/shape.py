@@ -65,7 +65,7 @@ def shape(
     return Shape(template, sample, meaning, constants, general)
 
 
-# --- the template's parts ------------------------------------------------------------------------------------------
+# --- the template's parts ---
 
 
 class Literal(NamedTuple):
@@ -93,8 +93,7 @@ _TOKEN = re.compile(r"\[\[|\]\]|\{\{|\}\}|\{(?P<field>[^{}]*)\}|\[|\]|[^\[\]{}]+
 def parse(template: str) -> tuple[Part, ...]:
     """The parts of a template. Raises ValueError where brackets do not match."""
     tokens = _TOKEN.finditer(template)
-    parts = tuple(_sequence(tokens, inner=False))
-    return parts
+    return tuple(_sequence(tokens, inner=False))
 
 
 def _sequence(tokens: Iterator[re.Match[str]], *, inner: bool) -> Iterator[Part]:
@@ -136,7 +135,7 @@ def field_names(parts: Iterable[Part]) -> Iterator[str]:
             yield from field_names(part.parts)
 
 
-# --- from parts to a regular expression ----------------------------------------------------------------------------
+# --- from parts to a regular expression ---
 
 
 def pattern(parts: tuple[Part, ...]) -> str:
@@ -204,7 +203,7 @@ def _none_of(literals: list[str]) -> str:
     return f"(?!{'|'.join(choices)})"
 
 
-# --- from a shape to code ------------------------------------------------------------------------------------------
+# --- from a shape to code ---
 
 
 class Compiled(NamedTuple):
@@ -271,7 +270,7 @@ def _defaults(kind: type[Event]) -> dict[str, Any]:
     return dict(zip(fields[len(fields) - len(kind.__struct_defaults__) :], kind.__struct_defaults__, strict=True))
 
 
-# --- a grammar -----------------------------------------------------------------------------------------------------
+# --- a grammar ---
 
 
 class Grammar:

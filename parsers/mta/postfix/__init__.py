@@ -9,10 +9,10 @@ from parsers.shape import Grammar
 # The programs of Postfix (its libexec directory and commands), by which a syslog name such as
 # `postfix-out/submission/smtpd` is told from another program's: the name of the instance is the operator's choice.
 DAEMONS = frozenset(
-    "anvil bounce cleanup discard dnsblog error flush local lmtp master oqmgr pickup pipe postalias postcat postconf"
-    " postdrop postfix postfix-script postfix-tls-script postlock postlog postlogd postmap postmulti postmulti-script"
-    " postqueue postscreen postsuper post-install postfix-wrapper proxymap proxywrite qmgr qmqpd relay retry scache sendmail showq smtp"
-    " smtpd spawn tlsmgr tlsproxy trivial-rewrite trace verify virtual nqmgr defer nbdb_reindexd".split()
+    "anvil bounce cleanup defer discard dnsblog error flush lmtp local master nqmgr oqmgr pickup pipe post-install"
+    " postalias postcat postconf postdrop postfix postfix-script postfix-tls-script postfix-wrapper postlock postlog"
+    " postlogd postmap postmulti postmulti-script postqueue postscreen postsuper proxymap proxywrite qmgr qmqpd relay"
+    " retry scache sendmail showq smtp smtpd spawn tlsmgr tlsproxy trace trivial-rewrite verify virtual".split()
 )
 
 GRAMMAR = Grammar("postfix", (*delivery.SHAPES,), lead=": ")

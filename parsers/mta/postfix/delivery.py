@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from parsers.events import Delivery, Origin
 from parsers.provider import provider_of_domain, provider_of_relay
-from parsers.reply import read_reply
 from parsers.reason import reason_of
+from parsers.reply import read_reply
 from parsers.shape import shape
 
 LOCAL_PROGRAMS = frozenset({"local", "virtual", "pipe", "lmtp", "discard"})

@@ -1,0 +1,102 @@
+"""Time stamps of logs: seconds since the epoch out of what a log writes.
+
+Logs write a time of day without year (RFC 3164), or without zone, or in the words of a locale. The zone and the
+moment that a year is guessed from are given, never asked of the machine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, tzinfo
+
+DAY = 86400.0
+# The short month names that syslog writes (English, always) and journalctl writes (the reader's locale): English,
+# German, French, Spanish, Italian, Dutch.
+MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "jan janv ene gen",
+            "feb févr fév feb",
+            "mar mär mrz mars mrt",
+            "apr avr avril abr",
+            "may mai mayo mag mei",
+            "jun juin giu",
+            "jul juil lug",
+            "aug août ago",
+            "sep sept set",
+            "oct okt ott",
+            "nov",
+            "dec dez déc dic",
+        ),
+        start=1,
+    )
+    for name in names.split()
+}
+_RFC3164 = re.compile(r"(?P<month>[^\W\d_]{3,5})\.? +(?P<day>\d{1,2}) (?P<hour>\d\d):(\d\d):(\d\d)((?:\.\d{1,9})?) *")
+
+
+class Clock:
+    """Reads the stamps of one log. `zone` is where stamps without a zone are from.
+
+    A stamp without a year is of the latest year that does not put it more than a day after `now()`: the time of
+    reading for a log that grows, the time of the last change for a file that does not. Where the first line's `year`
+    is given, later ones count on from it, a year for each step from the last months to the first.
+    """
+
+    def __init__(self, zone: tzinfo, now: Callable[[], float], year: int | None = None) -> None:
+        self.zone = zone
+        self.now = now
+        self.year = year
+        self._month = 0
+        self._hour = ""
+        self._base = 0.0
+
+    def rfc3164(self, text: str) -> float:
+        """`Nov  1 00:00:00`, with or without a fraction. Raises ValueError."""
+        if text[:9] == self._hour and len(text) == 16:
+            return self._base + 60 * int(text[10:12]) + int(text[13:15])
+        found = _RFC3164.fullmatch(text)
+        if not found:
+            raise ValueError("no RFC 3164 time stamp")
+        month, day, hour, minute, second, fraction = found.groups()
+        number = MONTHS.get(month.lower())
+        if number is None or int(minute) > 59 or int(second) > 60:
+            raise ValueError("impossible time stamp")
+        base = self._local(number, int(day), int(hour))
+        if len(text) == 16:
+            self._hour, self._base = text[:9], base
+        return base + 60 * int(minute) + int(second) + float(fraction or 0)
+
+    def iso8601(self, text: str) -> float:
+        """ISO 8601 and RFC 3339, with `T` or a blank, with or without fraction and zone. Raises ValueError."""
+        moment = datetime.fromisoformat(text.rstrip().replace(",", "."))
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=self.zone)
+        return moment.timestamp()
+
+    def _local(self, month: int, day: int, hour: int) -> float:
+        if self.year is not None:
+            self.year += (month < self._month - 6) - (month > self._month + 6 > 6)
+            self._month = month
+            return datetime(self.year, month, day, hour, tzinfo=self.zone).timestamp()
+        now = self.now()
+        year = datetime.fromtimestamp(now + DAY, self.zone).year
+        for guess in range(year, year - 9, -1):  # 29 February may be eight years back
+            if month == 2 and day == 29 and not is_leap(guess):
+                continue
+            time = datetime(guess, month, day, hour, tzinfo=self.zone).timestamp()
+            if time <= now + DAY:
+                return time
+        raise ValueError("a day that no year has")
+
+
+def is_leap(year: int) -> bool:
+    """Whether the year has a 29 February."""
+    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+
+
+def rfc3339(time: float, zone: tzinfo = UTC) -> str:
+    """The time in RFC 3339 with its offset, as precise as microseconds are and no longer than needed."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=time)).astimezone(zone).isoformat()
