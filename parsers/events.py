@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from parsers.tracker import Message
 
 
-class Origin(msgspec.Struct, frozen=True, gc=False):
-    """Who wrote a line: one object for each distinct "host program[pid]", shared by all its events.
+class Origin(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """Who wrote a line: one object for each distinct "host program[pid]", shared by all its events, so that it can
+    stand for its values in a count; two are never equal.
 
     `service` is the syslog name of the instance (`postfix`, `postfix-out`); `entry` is the name of the service
     within it that the daemon runs as, where that is not the daemon's own (`submission`, `smtps`, `relay`), else "".

@@ -248,6 +248,8 @@ def _constructor(kind: type[Event], names: list[str], constants: dict[str, Any])
     unknown = {*names, *constants} - set(fields)
     if unknown:
         raise TypeError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
+    if tuple(names) == fields[2 : 2 + len(names)] and not constants and not {*names} & (INTEGERS | NUMBERS):
+        return kind
     last = max(fields.index(name) for name in (*names, *constants, "origin"))
     values = [_value(name, names, constants) for name in fields[2 : last + 1]]
     source = f"lambda time, origin{''.join(', ' + name for name in names)}: kind(time, origin, {', '.join(values)})"
@@ -300,7 +302,7 @@ class Grammar:
     def candidates(self, message: str) -> list[Compiled]:
         """The shapes that a message can have, in the order in which they are tried."""
         at = message.find(self.lead) + len(self.lead)
-        return self.by_start.get(message[:KEY], []) + self.by_lead.get(message[at : at + KEY], [])
+        return self.by_lead.get(message[at : at + KEY], []) + self.by_start.get(message[:KEY], [])
 
     def matches(self, message: str) -> list[Shape]:
         """All the shapes that a message has: one, in a sound grammar."""

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
+
 from parsers.events import (
     Connect,
     Delivery,
@@ -31,39 +33,24 @@ _LOGINS = re.compile(r"(?:^| )auth=(\d{1,4})").search
 Queue = dict[str, "Message"]
 
 
-class Message:
+class Message(msgspec.Struct, gc=False):
     """What is known of one message in a queue. Addresses are as the log has them."""
 
-    __slots__ = (
-        "attempts",
-        "client_ip",
-        "client_name",
-        "has_arrived",
-        "last_failure",
-        "message_id",
-        "queue_id",
-        "recipients",
-        "sasl_user",
-        "sender",
-        "since",
-        "size",
-        "via",
-    )
-
-    def __init__(self, queue_id: str, since: float) -> None:
-        self.queue_id = queue_id
-        self.since = since
-        self.via = ""  # smtp, submission, local, notification; "" where the beginning was not seen
-        self.has_arrived = False
-        self.client_name: str | None = None
-        self.client_ip: str | None = None
-        self.sasl_user: str | None = None
-        self.message_id: str | None = None
-        self.sender: str | None = None
-        self.size: int | None = None
-        self.recipients: int | None = None
-        self.attempts: dict[str, int] = {}  # of the recipients that were deferred
-        self.last_failure: Delivery | None = None
+    queue_id: str
+    since: float
+    via: str = ""  # smtp, submission, local, notification; "" where the beginning was not seen
+    client_name: str | None = None
+    client_ip: str | None = None
+    sasl_user: str | None = None
+    sender: str | None = None
+    message_id: str | None = None
+    size: int | None = None
+    recipients: int | None = None
+    has_arrived: bool = False
+    attempts: dict[str, int] | None = None  # of the recipients that were deferred
+    direction: str = "outbound"  # of the last deferral, and what else an expiry has from it
+    provider: str | None = None
+    reason: str | None = None
 
 
 class Tracker:
@@ -75,7 +62,7 @@ class Tracker:
         self.dropped = 0
         self._queues: dict[str, Queue] = {}
         self._count = 0
-        self._sessions: dict[tuple[str, int | None], str | None] = {}
+        self._sessions: set[Origin] = set()  # the daemons whose client's login was counted
         self._steps: dict[type[Event], Callable[[Any], None]] = {
             Connect: self._connect,
             Received: self._received,
@@ -116,7 +103,7 @@ class Tracker:
             self._count += 1
             if self._count > self.most:
                 self._drop_oldest(queue or max(self._queues.values(), key=len))
-        message = queue[queue_id] = Message(queue_id, time)
+        queue[queue_id] = message = Message(queue_id, time)
         return message
 
     def _find(self, event: Queued | Delivery | Notification | QueueAction) -> Message:
@@ -139,22 +126,20 @@ class Tracker:
     # --- sessions: which authenticated, for a login has no line of its own ---
 
     def _connect(self, event: Connect) -> None:
-        self._sessions.pop((event.origin.host, event.origin.pid), None)
+        self._sessions.discard(event.origin)
 
     def _disconnect(self, event: Disconnect) -> None:
-        session = (event.origin.host, event.origin.pid)
-        told = session in self._sessions
-        self._sessions.pop(session, None)
-        found = _LOGINS(event.commands or "")
-        if found:
-            event.logins = max(int(found[1]) - told, 0)
+        counted = event.origin in self._sessions
+        self._sessions.discard(event.origin)
+        if event.commands and "auth=" in event.commands:
+            found = _LOGINS(event.commands)
+            event.logins = max(int(found[1]) - counted, 0) if found else 0
 
     def _login(self, event: Received) -> None:
-        session = (event.origin.host, event.origin.pid)
-        if session not in self._sessions:
+        if event.origin not in self._sessions:
             if len(self._sessions) >= SESSIONS:
                 self._sessions.clear()
-            self._sessions[session] = event.sasl_method
+            self._sessions.add(event.origin)
             event.logins = 1
 
     # --- messages ---
@@ -214,19 +199,22 @@ class Tracker:
             return
         event.sender = message.sender
         if event.status == "deferred":
-            message.last_failure = event
-            if len(message.attempts) < RECIPIENTS or event.recipient in message.attempts:
-                message.attempts[event.recipient] = message.attempts.get(event.recipient, 0) + 1
+            self._deferred(event, message)
         elif message.via:
-            event.attempts = message.attempts.pop(event.recipient, 0) + 1
+            event.attempts = message.attempts.pop(event.recipient, 0) + 1 if message.attempts else 1
+
+    def _deferred(self, event: Delivery, message: Message) -> None:
+        message.direction, message.provider, message.reason = event.direction, event.provider, event.reason
+        attempts = message.attempts
+        if attempts is None:
+            attempts = message.attempts = {}
+        recipient = event.recipient or ""
+        if len(attempts) < RECIPIENTS or recipient in attempts:
+            attempts[recipient] = attempts.get(recipient, 0) + 1
 
     def _gave_up(self, event: Delivery, message: Message) -> None:
         """An expired message has the destination and the reason of its last deferral."""
-        last = message.last_failure
-        if last:
-            event.direction = last.direction
-            event.provider = last.provider
-            event.reason = last.reason
+        event.direction, event.provider, event.reason = message.direction, message.provider, message.reason
         if message.attempts and message.via:
             event.attempts = max(message.attempts.values())
 

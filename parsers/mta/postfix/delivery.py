@@ -62,6 +62,8 @@ _SAID = re.compile(r"^host \S{1,600} (?:said|refused to talk to me): ")
 _IN_REPLY = re.compile(r" \(in reply to [A-Za-z ]{1,40} command\)$")
 # What the next hop calls the message now, in the wordings of Postfix, Exim, and our own local(8).
 _NEXT_ID = re.compile(r"(?:queued as |forwarded as |OK id=)([0-9A-Za-z-]{5,40})")
+# A reply that begins the text: "250 2.0.0 Ok", "250-first line".
+CODES = {f"{code}{mark}": code for code in range(200, 600) for mark in " -"}
 SUSPENDED = "delivery temporarily suspended"
 
 
@@ -140,13 +142,15 @@ def delivery(
         None if delay_connect is None else float(delay_connect),
         None if delay_transmit is None else float(delay_transmit),
         dsn,
-        int(reply[:3]) if reply[:3].isdecimal() and reply[3:4] in " -" else None,
+        CODES.get(reply[:4]),
         reply,
+        None,
+        provider,
     )
-    if is_remote:
-        event.provider = provider or provider_of_domain(recipient.rpartition("@")[2])
+    if host is None:
+        event.provider = provider_of_domain(recipient.rpartition("@")[2])
     if status == "sent":
-        event.new_queue_id = next_id(reply) if "queued as" in reply or "OK id=" in reply else None
+        event.new_queue_id = next_id(reply) if "ed as" in reply or "OK id=" in reply else None
     else:
         explain_failure(event, reply)
     return event

@@ -1,0 +1,174 @@
+"""The catalogue: every metric there is, with its type, labels and meaning.
+
+The exposition's HELP, the documentation and the checks of dashboards and rules are all made from this table.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Type = Literal["counter", "gauge", "histogram"]
+
+
+class Metric(NamedTuple):
+    """One metric; a histogram has the upper `bounds` of its buckets, +Inf left out."""
+
+    name: str
+    type: Type
+    labels: tuple[str, ...]
+    help: str
+    bounds: tuple[float, ...] = ()
+
+
+# From a delivery inside a data centre to one that took the five days of a queue's life.
+DELAYS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 43200, 86400, 432000)
+STAGES = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86400)
+SIZES = (1e3, 4e3, 16e3, 64e3, 256e3, 1e6, 4e6, 16e6, 64e6)
+RECIPIENTS = (1, 2, 5, 10, 25, 50, 100, 500, 1000)
+ATTEMPTS = (1, 2, 3, 5, 8, 13, 21, 34)
+
+
+def _metric(name: str, kind: Type, labels: str, text: str, bounds: tuple[float, ...] = ()) -> tuple[str, Metric]:
+    return name, Metric(name, kind, tuple(labels.split()), text, bounds)
+
+
+METRICS: dict[str, Metric] = dict(
+    (
+        _metric(
+            "mail_messages_received_total",
+            "counter",
+            "mta service via",
+            "Messages that entered the queue, by the way they came: smtp, submission, local, notification.",
+        ),
+        _metric("mail_message_size_bytes", "histogram", "mta service", "Size of the messages received.", SIZES),
+        _metric(
+            "mail_message_recipients",
+            "histogram",
+            "mta service",
+            "Recipients of the messages received.",
+            RECIPIENTS,
+        ),
+        _metric(
+            "mail_deliveries_total",
+            "counter",
+            "mta service direction provider status",
+            "Delivery attempts, one for each recipient: sent, deferred, bounced; expired: one for each message that the"
+            " queue gave up.",
+        ),
+        _metric(
+            "mail_delivery_failures_total",
+            "counter",
+            "mta service provider status reason",
+            "Delivery attempts that did not succeed, by reason class.",
+        ),
+        _metric(
+            "mail_delivery_replies_total",
+            "counter",
+            "mta status reply_code dsn",
+            "Delivery attempts by SMTP reply code and enhanced status code, where they had one.",
+        ),
+        _metric(
+            "mail_delivery_seconds",
+            "histogram",
+            "mta provider",
+            "Time from arrival to delivery, of deliveries that were sent.",
+            DELAYS,
+        ),
+        _metric(
+            "mail_delivery_stage_seconds",
+            "histogram",
+            "mta stage",
+            "Time that deliveries which were sent spent before_queue, in_queue, to connect and to transmit.",
+            STAGES,
+        ),
+        _metric(
+            "mail_delivery_attempts",
+            "histogram",
+            "mta status",
+            "Attempts that a recipient took to its final status, of messages whose beginning was seen.",
+            ATTEMPTS,
+        ),
+        _metric("mail_messages_removed_total", "counter", "mta service", "Messages that left the queue."),
+        _metric("mail_messages_in_flight", "gauge", "mta", "Messages seen in the log and not yet removed."),
+        _metric(
+            "mail_notifications_total",
+            "counter",
+            "mta type",
+            "Notifications that the server sent: bounce, delay, success.",
+        ),
+        _metric("mail_connections_total", "counter", "mta service program", "Connections from clients."),
+        _metric(
+            "mail_connection_errors_total",
+            "counter",
+            "mta provider error",
+            "Connections that failed on a line of their own: timeout, refused, unreachable, lost, tls, dns.",
+        ),
+        _metric(
+            "mail_tls_connections_total",
+            "counter",
+            "mta direction protocol trust",
+            "TLS sessions, by protocol and by how far the peer was trusted.",
+        ),
+        _metric(
+            "mail_auth_attempts_total",
+            "counter",
+            "mta service method result",
+            "Attempts to authenticate: success counts sessions, failure counts attempts.",
+        ),
+        _metric(
+            "mail_rejects_total",
+            "counter",
+            "mta service phase reason",
+            "Commands and messages that the server refused, by SMTP phase and reason class.",
+        ),
+        _metric(
+            "mail_log_problems_total",
+            "counter",
+            "mta program severity",
+            "Warnings and errors of the server's own programs.",
+        ),
+        _metric(
+            "mailstat_log_lines_total",
+            "counter",
+            "source mta outcome",
+            "Lines read: parsed, ignored (known, of no use), unknown, malformed.",
+        ),
+        _metric("mailstat_log_read_bytes_total", "counter", "source", "Bytes read from the log."),
+        _metric("mailstat_log_rotations_total", "counter", "source", "Rotations of the log that were followed."),
+        _metric("mailstat_log_truncations_total", "counter", "source", "Times that the log was cut to nothing."),
+        _metric("mailstat_log_skipped_bytes_total", "counter", "source", "Bytes that were lost or too long to read."),
+        _metric("mailstat_log_lag_bytes", "gauge", "source", "Bytes of the log that are not read yet."),
+        _metric(
+            "mailstat_log_lag_seconds",
+            "gauge",
+            "source",
+            "Age of the last line read while there is more to read, else 0.",
+        ),
+        _metric("mailstat_log_source_up", "gauge", "source", "Whether the log can be read."),
+        _metric(
+            "mailstat_log_last_event_timestamp_seconds",
+            "gauge",
+            "source",
+            "Time stamp of the last line read, in seconds since the epoch.",
+        ),
+        _metric(
+            "mailstat_messages_dropped_total",
+            "counter",
+            "",
+            "Messages in flight that the tracker let go: too many or too old.",
+        ),
+        _metric(
+            "mailstat_series_dropped_total",
+            "counter",
+            "metric",
+            "Label values that did not fit into the series budget and were counted as other.",
+        ),
+        _metric(
+            "mailstat_config_last_reload_successful",
+            "gauge",
+            "",
+            "Whether the last configuration file was accepted.",
+        ),
+        _metric("mailstat_build_info", "gauge", "version", "Always 1; the version that runs."),
+    )
+)

@@ -1,0 +1,81 @@
+"""Numbers by label values: plain dictionaries that the hot loop adds to, and the families made of them at a scrape.
+
+Label values come from hostile text in the end, so each label has room for so many: what does not fit is counted under
+`other`, and that this happened is counted too.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
+from typing import TypeVar
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric as Family
+
+from exporter.metrics.catalogue import METRICS
+
+OTHER = "other"
+Value = TypeVar("Value", bound=Hashable)
+Labels = tuple[str, ...]
+
+
+class Budget(dict[Value, Value]):
+    """The values that a label of `metric` may have: `budget[value]` is the value, or `other` once there are `most`."""
+
+    def __init__(self, metric: str, most: int, dropped: Counter[str], other: Value) -> None:
+        super().__init__({other: other})
+        self._metric = metric
+        self._most = most
+        self._dropped = dropped
+        self._other = other
+
+    def __missing__(self, value: Value) -> Value:
+        if len(self) > self._most:
+            self._dropped[self._metric] += 1
+            return self._other
+        self[value] = value
+        return value
+
+
+class Histogram:
+    """Observations by label values, in the buckets that the catalogue gives the metric."""
+
+    def __init__(self, metric: str) -> None:
+        self.metric = metric
+        self.bounds = METRICS[metric].bounds
+        self.rows: dict[Labels, list[float]] = {}  # the buckets, +Inf, and last the sum
+
+    def observe(self, labels: Labels, value: float) -> None:
+        """Count one value."""
+        row = self.rows.get(labels)
+        if row is None:
+            row = self.rows[labels] = [0] * (len(self.bounds) + 2)
+        row[bisect_left(self.bounds, value)] += 1
+        row[-1] += value
+
+    def family(self) -> Family:
+        """The family of a scrape."""
+        metric = METRICS[self.metric]
+        family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
+        for labels, row in sorted(self.rows.items()):
+            family.add_metric(labels, list(_cumulated(self.bounds, row)), sum_value=row[-1])
+        return family
+
+
+def _cumulated(bounds: Iterable[float], row: list[float]) -> Iterable[tuple[str, float]]:
+    total = 0.0
+    for bound, count in zip([*bounds, float("inf")], row, strict=False):
+        total += count
+        yield "+Inf" if bound == float("inf") else f"{bound:g}", total
+
+
+def family(name: str, values: Mapping[Labels, float]) -> Family:
+    """The family of a counter or a gauge of the catalogue, from its values by label values."""
+    metric = METRICS[name]
+    kind = CounterMetricFamily if metric.type == "counter" else GaugeMetricFamily
+    made = kind(metric.name, metric.help, labels=metric.labels)
+    for labels, value in sorted(values.items()):
+        made.add_metric(labels, value)
+    return made
