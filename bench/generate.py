@@ -23,9 +23,7 @@ def generate(path: Path, *, lines: int, seed: int) -> None:
 
 
 def main() -> None:
-    parser = ArgumentParser(
-        prog="python -m bench.generate", description="Write a Postfix log of invented traffic."
-    )
+    parser = ArgumentParser(prog="python -m bench.generate", description="Write a Postfix log of invented traffic.")
     parser.add_argument("--lines", type=int, default=2_000_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True)

@@ -35,9 +35,7 @@ def file(pattern: str, *packages: str) -> Path:
 
 def perl_path() -> str:
     """Where perl finds the modules that were unpacked."""
-    return os.pathsep.join(
-        str(path) for path in (UNPACKED / "usr/share/perl5", *UNPACKED.glob("usr/lib/*/perl5/*"))
-    )
+    return os.pathsep.join(str(path) for path in (UNPACKED / "usr/share/perl5", *UNPACKED.glob("usr/lib/*/perl5/*")))
 
 
 def _unpack(packages: tuple[str, ...]) -> None:

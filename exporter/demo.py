@@ -97,8 +97,7 @@ class Provider(NamedTuple):
         failures = [Outcome(*row) for row in (*self.failures, *(self.blocks if blocking else ()))]
         rest = 1000 - sum(failure.share for failure in failures)
         return deck(
-            (each, each.share)
-            for each in [*failures, Outcome(rest, "sent", "2.0.0", "session", self.accepted)]
+            (each, each.share) for each in [*failures, Outcome(rest, "sent", "2.0.0", "session", self.accepted)]
         )
 
 
@@ -205,9 +204,7 @@ class Message:
 
     __slots__ = ("arrived", "bounced", "deferred", "queue_id", "recipients", "sender", "size", "trying")
 
-    def __init__(
-        self, queue_id: str, sender: str, size: int, recipients: list[Recipient], arrived: float
-    ) -> None:
+    def __init__(self, queue_id: str, sender: str, size: int, recipients: list[Recipient], arrived: float) -> None:
         self.queue_id, self.sender, self.size, self.arrived = queue_id, sender, size, arrived
         self.recipients, self.deferred = recipients, list[Recipient]()
         self.trying, self.bounced = 0, False
@@ -257,9 +254,7 @@ class PostfixTraffic:
             destination = Destination(provider, self._rng, start)
             routes[name] = [Route(domain, relays, destination) for domain, relays in provider.relays.items()]
         self._routes = deck(
-            (route, PROVIDERS[name].share // len(served))
-            for name, served in routes.items()
-            for route in served
+            (route, PROVIDERS[name].share // len(served)) for name, served in routes.items() for route in served
         )
         (self._mailbox,), (self._local,), (self._peer,) = routes["mailbox"], routes["local"], routes["peer"]
 
@@ -306,9 +301,7 @@ class PostfixTraffic:
 
     def _visit(self) -> None:
         self._begin(self._pick(self._visits)(self._next_visit))
-        load = 1 + 0.6 * math.sin(
-            math.tau * (self._next_visit / DAY - 0.3)
-        )  # the quietest hour is the second
+        load = 1 + 0.6 * math.sin(math.tau * (self._next_visit / DAY - 0.3))  # the quietest hour is the second
         self._next_visit += self._rng.expovariate(self._visit_rate * load)
 
     def _rfc3164(self, time: float) -> str:
@@ -480,9 +473,7 @@ class PostfixTraffic:
         """A session in which somebody guesses a password."""
         host, process, guesses = f"unknown[{ip}]", self._submission.take(), 1 + self._bits(1)
         if self._random() < 0.2:
-            text = (
-                f"hostname h{ip[10:]}.example.net does not resolve to address {ip}: Name or service not known"
-            )
+            text = f"hostname h{ip[10:]}.example.net does not resolve to address {ip}: Name or service not known"
             yield at, WARNING, f"{process}warning: {text}"
         yield at, CONNECT, f"{process}connect from {host}"
         for _ in range(guesses):
@@ -667,10 +658,7 @@ class PostfixTraffic:
 def elapsed(before: float, queue: float, connect: float, transmit: float) -> str:
     """The stages of a delivery, each in seconds, and their sum."""
     total = before + queue + connect + transmit
-    return (
-        f"delay={seconds(total)},"
-        f" delays={seconds(before)}/{seconds(queue)}/{seconds(connect)}/{seconds(transmit)}"
-    )
+    return f"delay={seconds(total)}, delays={seconds(before)}/{seconds(queue)}/{seconds(connect)}/{seconds(transmit)}"
 
 
 SHORT = [f"{n / 100:.2g}" for n in range(1000)]

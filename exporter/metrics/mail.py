@@ -35,15 +35,19 @@ REASONS = 100
 PROTOCOLS = 20
 VIAS = ("smtp", "submission", "local", "notification")
 STATUSES = ("sent", "deferred", "bounced", "expired")
-STAGES = ("before_queue", "in_queue", "connect", "transmit")
 
-ReplyKey = tuple[int | None, str | None]
-# mta, service, direction, provider, status, reason, reply: one number feeds three metrics.
-DeliveryKey = tuple[str, str, str, str, str, str, ReplyKey]
+RAW = 5_000  # counts kept by origin and by raw value before they are folded into labels
+
+# origin, direction, provider, status, reason, reply code, enhanced status code: one number feeds three metrics.
+DeliveryKey = tuple[Origin, str, str | None, str, str | None, int | None, str | None]
 
 
 class MailMetrics:
-    """Counts events that the tracker has put in context. `providers` of them get a label of their own."""
+    """Counts events that the tracker has put in context. `providers` of them get a label of their own.
+
+    What comes with nearly every line is counted by what is at hand (the origin itself, raw values) and folded into
+    label values, where budgets hold, at a scrape or when there is too much of it.
+    """
 
     def __init__(self, *, providers: int = 32) -> None:
         self.dropped: Counter[str] = Counter()
@@ -52,11 +56,12 @@ class MailMetrics:
         self._methods = self._budget("mail_auth_attempts_total", METHODS)
         self._reasons = self._budget("mail_delivery_failures_total", REASONS)
         self._protocols = self._budget("mail_tls_connections_total", PROTOCOLS)
-        self._replies: Budget[ReplyKey] = Budget("mail_delivery_replies_total", REPLIES, self.dropped, (None, None))
+        self._replies = self._budget("mail_delivery_replies_total", REPLIES)
         self._deliveries: dict[DeliveryKey, int] = defaultdict(int)
+        self._connects: dict[Origin, int] = defaultdict(int)
+        self._removals: dict[Origin, int] = defaultdict(int)
+        self._sessions: dict[tuple[Origin, bool, str | None, str | None], int] = defaultdict(int)
         self._counts: dict[str, dict[Labels, int]] = defaultdict(lambda: defaultdict(int))
-        self._connections = self._counts["mail_connections_total"]
-        self._removals = self._counts["mail_messages_removed_total"]
         self._sizes = Histogram("mail_message_size_bytes")
         self._recipients = Histogram("mail_message_recipients")
         self._seconds = Histogram("mail_delivery_seconds")
@@ -64,7 +69,6 @@ class MailMetrics:
         self._attempts = Histogram("mail_delivery_attempts")
         self._steps: dict[type[Event], Callable[[Any], None]] = {
             Auth: self._auth,
-            Connect: self._connect,
             ConnectionFailure: self._connection_failure,
             Delivery: self._delivery,
             Disconnect: self._disconnect,
@@ -74,15 +78,22 @@ class MailMetrics:
             QueueAction: self._queue_action,
             Received: self._received,
             Reject: self._reject,
-            Removed: self._removed,
             Tls: self._tls,
         }
 
     def observe(self, events: Iterable[Event]) -> None:
         """Count events."""
-        steps = self._steps
+        steps, connects, removals = self._steps, self._connects, self._removals
         for event in events:
-            steps[type(event)](event)
+            kind = type(event)
+            if kind is Connect:
+                connects[event.origin] += 1
+            elif kind is Removed:
+                removals[event.origin] += 1
+            else:
+                steps[kind](event)
+        if len(connects) + len(removals) + len(self._sessions) + len(self._deliveries) > RAW:
+            self._fold()
 
     def _budget(self, metric: str, most: int) -> Budget[str]:
         return Budget(metric, most, self.dropped, OTHER)
@@ -91,10 +102,6 @@ class MailMetrics:
         self._counts[metric][labels] += times
 
     # --- a step for each kind of event ---
-
-    def _connect(self, event: Connect) -> None:
-        origin = event.origin
-        self._connections[origin.mta, self._services[origin.service], origin.program] += 1
 
     def _disconnect(self, event: Disconnect) -> None:
         if event.logins:
@@ -106,11 +113,6 @@ class MailMetrics:
     def _login(self, origin: Origin, method: str, result: str, times: int) -> None:
         labels = (origin.mta, self._services[origin.service], self._methods[method.upper()], result)
         self._count("mail_auth_attempts_total", *labels, times=times)
-
-    def _tls(self, event: Tls) -> None:
-        direction = "outbound" if event.relay_host else "inbound"
-        protocol, trust = self._protocols[event.tls_protocol or ""], self._protocols[event.tls_trust or ""]
-        self._count("mail_tls_connections_total", event.origin.mta, direction, protocol, trust)
 
     def _received(self, event: Received) -> None:
         if event.logins:
@@ -131,19 +133,20 @@ class MailMetrics:
         if event.is_arrival:
             self._arrival(event)
 
+    def _tls(self, event: Tls) -> None:
+        self._sessions[event.origin, event.relay_host is None, event.tls_protocol, event.tls_trust] += 1
+
     def _delivery(self, event: Delivery) -> None:
-        origin, status = event.origin, event.status
-        provider = self._providers[event.provider or OTHER] if event.direction == "outbound" else ""
-        reason = self._reasons[event.reason] if event.reason else ""
-        reply = self._replies[event.reply_code, event.dsn]
-        service = self._services[origin.service]
-        self._deliveries[origin.mta, service, event.direction, provider, status, reason, reply] += 1
-        if status == "sent" and event.delay is not None:
-            self._seconds.observe((origin.mta, provider), event.delay)
+        status, direction, provider = event.status, event.direction, event.provider
+        self._deliveries[event.origin, direction, provider, status, event.reason, event.reply_code, event.dsn] += 1
+        mta = event.origin.mta
+        delay = event.delay
+        if status == "sent" and delay is not None:
+            self._seconds.observe((mta, self._provider(direction, provider)), delay)
             if event.delay_transmit is not None:
-                self._observe_stages(origin.mta, event)
+                self._observe_stages(mta, event)
         if event.attempts:
-            self._attempts.observe((origin.mta, status), event.attempts)
+            self._attempts.observe((mta, status), event.attempts)
 
     def _observe_stages(self, mta: str, event: Delivery) -> None:
         observe = self._stages.observe
@@ -151,6 +154,9 @@ class MailMetrics:
         observe((mta, "in_queue"), event.delay_in_queue or 0.0)
         observe((mta, "connect"), event.delay_connect or 0.0)
         observe((mta, "transmit"), event.delay_transmit or 0.0)
+
+    def _provider(self, direction: str, provider: str | None) -> str:
+        return self._providers[provider or OTHER] if direction == "outbound" else ""
 
     def _reject(self, event: Reject) -> None:
         origin = event.origin
@@ -160,9 +166,6 @@ class MailMetrics:
     def _notification(self, event: Notification) -> None:
         self._count("mail_notifications_total", event.origin.mta, event.type)
 
-    def _removed(self, event: Removed) -> None:
-        self._removals[event.origin.mta, self._services[event.origin.service]] += 1
-
     def _connection_failure(self, event: ConnectionFailure) -> None:
         provider = self._providers[event.provider or OTHER] if event.relay_host else ""
         self._count("mail_connection_errors_total", event.origin.mta, provider, event.error)
@@ -170,40 +173,65 @@ class MailMetrics:
     def _problem(self, event: Problem) -> None:
         self._count("mail_log_problems_total", event.origin.mta, event.origin.program, event.severity)
 
+    # --- from raw values to labels ---
+
+    def _fold(self) -> None:
+        for origin, count in self._connects.items():
+            labels = (origin.mta, self._services[origin.service], origin.program)
+            self._count("mail_connections_total", *labels, times=count)
+        for origin, count in self._removals.items():
+            self._count("mail_messages_removed_total", origin.mta, self._services[origin.service], times=count)
+        for (origin, is_inbound, protocol, trust), count in self._sessions.items():
+            direction = "inbound" if is_inbound else "outbound"
+            kept = (self._protocols[protocol or ""], self._protocols[trust or ""])
+            self._count("mail_tls_connections_total", origin.mta, direction, *kept, times=count)
+        for key, count in self._deliveries.items():
+            self._fold_deliveries(*key, count=count)
+        for raw in (self._connects, self._removals, self._sessions, self._deliveries):
+            raw.clear()
+
+    def _fold_deliveries(
+        self,
+        origin: Origin,
+        direction: str,
+        provider: str | None,
+        status: str,
+        reason: str | None,
+        reply_code: int | None,
+        dsn: str | None,
+        *,
+        count: int,
+    ) -> None:
+        mta, service = origin.mta, self._services[origin.service]
+        label = self._provider(direction, provider)
+        self._count("mail_deliveries_total", mta, service, direction, label, status, times=count)
+        if status != "sent":
+            why = self._reasons[reason or "unclassified"]
+            self._count("mail_delivery_failures_total", mta, service, label, status, why, times=count)
+        if reply_code or valid_dsn(dsn):
+            reply = self._replies[f"{reply_code or ''} {valid_dsn(dsn) or ''}"]
+            code, _, enhanced = reply.partition(" ") if reply != OTHER else (OTHER, "", OTHER)
+            self._count("mail_delivery_replies_total", mta, status, code, enhanced, times=count)
+
     # --- for a scrape ---
 
     def collect(self, in_flight: dict[str, int]) -> Iterator[Family]:
         """The families of all `mail_…` metrics; `in_flight` are the tracker's messages for each MTA."""
+        self._fold()
         self._fill_in_zeros()
         yield from (family(name, counts) for name, counts in sorted(self._counts.items()))
-        yield from self._delivery_families()
         yield family("mail_messages_in_flight", {(mta,): float(count) for mta, count in in_flight.items()})
         for histogram in (self._sizes, self._recipients, self._seconds, self._stages, self._attempts):
             yield histogram.family()
 
     def _fill_in_zeros(self) -> None:
         """A service that was seen has numbers, be they 0: a rate over a series that appears late misses its start."""
-        seen = {(key[0], key[1]) for counts in (self._connections, self._removals) for key in counts}
-        seen |= {(key[0], key[1]) for key in self._deliveries}
-        for mta, service in seen:
+        counted = ("mail_connections_total", "mail_messages_removed_total", "mail_deliveries_total")
+        for mta, service in {(key[0], key[1]) for name in counted for key in self._counts[name]}:
+            self._count("mail_messages_removed_total", mta, service, times=0)
             for via in VIAS:
                 self._count("mail_messages_received_total", mta, service, via, times=0)
-            self._removals[mta, service] += 0
             for status in STATUSES:
-                self._deliveries[mta, service, "outbound", OTHER, status, "", (None, None)] += 0
+                self._count("mail_deliveries_total", mta, service, "outbound", OTHER, status, times=0)
             for kind in ("bounce", "delay", "success"):
                 self._count("mail_notifications_total", mta, kind, times=0)
-
-    def _delivery_families(self) -> Iterator[Family]:
-        deliveries: Counter[Labels] = Counter()
-        failures: Counter[Labels] = Counter()
-        replies: Counter[Labels] = Counter()
-        for (mta, service, direction, provider, status, reason, (code, dsn)), count in self._deliveries.items():
-            deliveries[mta, service, direction, provider, status] += count
-            if status != "sent" and count:
-                failures[mta, service, provider, status, reason] += count
-            if count and (code or valid_dsn(dsn)):
-                replies[mta, status, str(code or ""), valid_dsn(dsn) or ""] += count
-        yield family("mail_deliveries_total", deliveries)
-        yield family("mail_delivery_failures_total", failures)
-        yield family("mail_delivery_replies_total", replies)
