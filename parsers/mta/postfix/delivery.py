@@ -46,7 +46,9 @@ PHASES = (
     ("in reply to LHLO", "ehlo"),
     ("in reply to XFORWARD", "ehlo"),
     ("LO handshake", "ehlo"),
+    ("initial protocol handshake", "ehlo"),
     ("initial server greeting", "banner"),
+    ("initial SMTP greeting", "banner"),
     ("refused to talk to me", "banner"),
     ("connect to ", "connect"),
     ("unable to connect", "connect"),
@@ -152,6 +154,8 @@ def delivery(
     if status == "sent":
         event.new_queue_id = next_id(reply) if "ed as" in reply or "OK id=" in reply else None
     else:
+        if status == "SOFTBOUNCE":  # soft_bounce keeps in the queue what would have been returned
+            event.status = "deferred"
         explain_failure(event, reply)
     return event
 
@@ -167,13 +171,52 @@ def explain_failure(event: Delivery, text: str) -> None:
     event.reason = reason_of(text, event.reply_code, event.dsn, event.phase)
 
 
+def cut(time: float, origin: Origin, queue_id: str, text: str) -> Delivery:  # noqa: ARG001 - a shape's fields
+    """A line that some limit on its length left without what matters. Always raises ValueError."""
+    raise ValueError("cut off")
+
+
+_REST = (
+    " relay={relay},{...} delay={delay},"
+    "[ delays={delay_before_queue}/{delay_in_queue}/{delay_connect}/{delay_transmit},]{...}[ dsn={dsn},]{...}"
+    " status={status:sent|deferred|bounced|SOFTBOUNCE} ({reply}"
+)
+_BRACKETS = "{queue_id}: to=<{recipient}>,[ orig_to=<{original_recipient}>,]"
+_BARE = "{queue_id}: to={recipient},[ orig_to={original_recipient},]"
+
 SHAPES = (
     shape(
-        "{queue_id}: to=<{recipient}>,[ orig_to=<{original_recipient}>,] relay={relay},{...} delay={delay},"
-        "[ delays={delay_before_queue}/{delay_in_queue}/{delay_connect}/{delay_transmit},]{...}[ dsn={dsn},]{...}"
-        " status={status:sent|deferred|bounced} ({reply})",
+        _BRACKETS + _REST + ")",
         "4dHvRq1ZTPz9sWk: to=<kim@example.org>, relay=mx.example.org[192.0.2.25]:25, delay=0.61,"
         " delays=0.04/0.01/0.3/0.26, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 4dHvRr2ZXRz2pQ1)",
         delivery,
     ),
+    # Cut off within the reply.
+    shape(
+        _BRACKETS + _REST,
+        "1A2B3C4D5E: to=<kim@example.org>, relay=mx.example.org[192.0.2.25]:25, delay=2.1, delays=0.1/0/0.9/1.1,"
+        " dsn=4.2.2, status=deferred (host mx.example.org[192.0.2.25] said: 452 4.2.2 The mailbox is fu",
+        delivery,
+        general=True,
+    ),
+    # Addresses without brackets: before Postfix 2.0, or through a program that rewrites logs.
+    shape(
+        _BARE + _REST + ")",
+        "1A2B3C4D5E: to=kim@example.org, relay=mx.example.org[192.0.2.25], delay=3, status=sent (250 Ok)",
+        delivery,
+        general=True,
+    ),
+    shape(
+        _BARE + _REST,
+        "1A2B3C4D5E: to=kim@example.org, relay=mx.example.org[192.0.2.25], delay=3, status=sent (250 Ok",
+        delivery,
+        general=True,
+    ),
+    # What `sendmail -bv` and verify(8) ask: nothing was delivered.
+    shape(
+        "{queue_id}: to={_} status={_:deliverable|undeliverable}{_}",
+        "1A2B3C4D5E: to=<kim@example.org>, relay=mx.example.org[192.0.2.25]:25, delay=0.4, delays=0.1/0/0.2/0.1,"
+        " dsn=2.1.5, status=deliverable (250 2.1.5 Ok)",
+    ),
+    shape("{queue_id}: to={text}", "1A2B3C4D5E: to=<kim@example.org>, relay=mx.exam", cut, general=True),
 )

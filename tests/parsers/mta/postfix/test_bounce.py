@@ -1,0 +1,39 @@
+"""Notifications."""
+
+from __future__ import annotations
+
+import pytest
+
+from parsers.events import Event, Notification, Origin, Problem
+from parsers.mta.postfix import GRAMMAR
+
+ORIGIN = Origin("postfix", "mail.example.com", "postfix", "bounce", 4711)
+
+
+def read(message: str) -> Event | None:
+    """The event of a message; None where it is of no use. Fails where no shape fits."""
+    for found in GRAMMAR.candidates(message):
+        match = found.match(message)
+        if match:
+            return found.build(1.0, ORIGIN, *match.groups()) if found.build else None
+    pytest.fail(f"unknown: {message}")
+
+
+@pytest.mark.parametrize("to", ["sender", "postmaster"])
+@pytest.mark.parametrize(
+    ("words", "type_"), [("non-delivery", "bounce"), ("delay", "delay"), ("delivery status", "success")]
+)
+def test_a_notification_links_two_messages(to: str, words: str, type_: str) -> None:
+    event = read(f"1A2B3C4D5E: {to} {words} notification: 6F7A8B9C0D")
+    assert event == Notification(1.0, ORIGIN, "1A2B3C4D5E", type_, "6F7A8B9C0D")
+
+
+def test_a_notification_that_could_not_be_made_is_a_problem() -> None:
+    event = read("1A2B3C4D5E: sender notification failed to kim@example.com: queue file write error")
+    assert event == Problem(
+        1.0,
+        ORIGIN,
+        "warning",
+        "sender notification failed to kim@example.com: queue file write error",
+        "1A2B3C4D5E",
+    )

@@ -1,0 +1,63 @@
+"""Status lines in their odd forms."""
+
+from __future__ import annotations
+
+import pytest
+
+from parsers.events import Delivery, Event, Origin
+from parsers.mta.postfix import GRAMMAR
+
+ORIGIN = Origin("postfix", "mail.example.com", "postfix", "smtp", 4711)
+
+
+def read(message: str) -> Event | None:
+    """The event of a message; None where it is of no use. Fails where no shape fits."""
+    for found in GRAMMAR.candidates(message):
+        match = found.match(message)
+        if match:
+            return found.build(1.0, ORIGIN, *match.groups()) if found.build else None
+    pytest.fail(f"unknown: {message}")
+
+
+REST = "relay=mx1.example.org[192.0.2.25]:25, delay=1.5, delays=0.1/0.2/0.3/0.9, dsn=4.2.2, status=deferred"
+SAID = "host mx1.example.org[192.0.2.25] said: 452 4.2.2 Full"
+
+
+@pytest.mark.parametrize("reply", [f"({SAID} (in reply to RCPT TO command))", f"({SAID}", f"({SAID})"])
+def test_a_reply_may_be_cut_off(reply: str) -> None:
+    event = read(f"1A2B3C4D5E: to=<kim@example.org>, {REST} {reply}")
+    assert isinstance(event, Delivery)
+    assert (event.status, event.reply_code, event.reply) == ("deferred", 452, "452 4.2.2 Full")
+
+
+@pytest.mark.parametrize(
+    ("text", "recipient", "original"),
+    [
+        ("to=kim@example.org,", "kim@example.org", None),
+        ("to=kim@example.org, orig_to=postmaster,", "kim@example.org", "postmaster"),
+        ("to=, orig_to=,", "", ""),
+    ],
+)
+def test_addresses_may_lack_brackets(text: str, recipient: str, original: str | None) -> None:
+    event = read(f"1A2B3C4D5E: {text} {REST} ({SAID})")
+    assert isinstance(event, Delivery)
+    assert (event.recipient, event.original_recipient, event.delay) == (recipient, original, 1.5)
+
+
+def test_soft_bounce_is_a_deferral() -> None:
+    line = "1A2B3C4D5E: to=<kim@example.org>, relay=local, delay=1, dsn=4.1.1, status=SOFTBOUNCE (unknown user)"
+    event = read(line)
+    assert isinstance(event, Delivery)
+    assert (event.status, event.reason is not None) == ("deferred", True)
+
+
+@pytest.mark.parametrize("status", ["deliverable", "undeliverable", "undeliverable-but-not-cached"])
+def test_an_address_probe_is_not_a_delivery(status: str) -> None:
+    line = f"1A2B3C4D5E: to=<kim@example.org>, relay=local, delay=1, dsn=2.0.0, status={status} (delivers to mailbox)"
+    assert read(line) is None
+
+
+@pytest.mark.parametrize("line", ["to=<kim@exam", f"to=<kim@example.org>, {REST}", "to=<kim@example.org>, relay=mx1"])
+def test_a_line_without_its_status_is_an_error(line: str) -> None:
+    with pytest.raises(ValueError, match="cut off"):
+        read(f"1A2B3C4D5E: {line}")
