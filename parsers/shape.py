@@ -4,7 +4,7 @@ The template language:
 
     text            stands for itself
     {name}          a field: the text up to the next literal of the template, never given back
-                    (one that begins the line is an id: no blanks, no colons)
+                    (one that begins the line is an id or a client: no blanks, no ": ")
     {name:a|b}      a field that holds one of these words
     {_}             text that must be there and that nobody wants
     [text]          may be missing
@@ -137,12 +137,14 @@ def field_names(parts: Iterable[Part]) -> Iterator[str]:
 
 # --- from parts to a regular expression ---
 
+_LEADING = "[^: ]*+(?::(?! )[^: ]*+)*"  # with the colons of `host[2001:db8::1]:48123`
+
 
 def pattern(parts: tuple[Part, ...]) -> str:
     """The regular expression of a template, for `fullmatch`; one group for each field that is kept."""
     first, *rest = parts
     if isinstance(first, Field) and not first.words:
-        return ("[^: ]*+" if first.name == "_" else "([^: ]*+)") + _pattern(tuple(rest), after=())
+        return (f"(?:{_LEADING})" if first.name == "_" else f"({_LEADING})") + _pattern(tuple(rest), after=())
     return _pattern(parts, after=())
 
 
