@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parsers.events import Origin
-from parsers.mta.postfix import delivery, smtpd
+from parsers.mta.postfix import delivery, postscreen, smtpd
 from parsers.shape import Grammar
 
 # The programs of Postfix (its libexec directory and commands), by which a syslog name such as
@@ -15,7 +15,7 @@ DAEMONS = frozenset(
     " retry scache sendmail showq smtp smtpd spawn tlsmgr tlsproxy trace trivial-rewrite verify virtual".split()
 )
 
-GRAMMAR = Grammar("postfix", (*delivery.SHAPES, *smtpd.SHAPES), lead=": ")
+GRAMMAR = Grammar("postfix", (*delivery.SHAPES, *postscreen.SHAPES, *smtpd.SHAPES), lead=": ")
 
 
 def origin(host: str, program: str, pid: int | None) -> Origin | None:
