@@ -68,7 +68,7 @@ SHAPES = (
         reject,
     ),
     shape(
-        "NOQUEUE: reject: CONNECT from {client}: " + _TURNED_AWAY,
+        "{_}: reject: CONNECT from {client}: " + _TURNED_AWAY,
         "NOQUEUE: reject: CONNECT from [198.51.100.66]:48123: too many connections",
         turn_away,
     ),
