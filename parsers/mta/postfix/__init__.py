@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parsers.events import Origin
-from parsers.mta.postfix import bounce, cleanup, delivery, local, maintenance, qmgr, smtp
+from parsers.mta.postfix import bounce, cleanup, delivery, local, maintenance, postscreen, qmgr, smtp, smtpd
 from parsers.shape import Grammar
 
 # The programs of Postfix (its libexec directory and commands), by which a syslog name such as
@@ -15,19 +15,8 @@ DAEMONS = frozenset(
     " retry scache sendmail showq smtp smtpd spawn tlsmgr tlsproxy trace trivial-rewrite verify virtual".split()
 )
 
-GRAMMAR = Grammar(
-    "postfix",
-    (
-        *delivery.SHAPES,
-        *qmgr.SHAPES,
-        *cleanup.SHAPES,
-        *smtp.SHAPES,
-        *bounce.SHAPES,
-        *local.SHAPES,
-        *maintenance.SHAPES,
-    ),
-    lead=": ",
-)
+FAMILIES = (delivery, qmgr, cleanup, smtpd, smtp, bounce, local, postscreen, maintenance)
+GRAMMAR = Grammar("postfix", (row for family in FAMILIES for row in family.SHAPES), lead=": ")
 
 
 def origin(host: str, program: str, pid: int | None) -> Origin | None:
