@@ -92,13 +92,13 @@ class LogReader:
             if by_start is None:
                 tally.ignored += 1
                 continue
-            at = message.find(": ") + 2
-            for match, build, _ in by_lead.get(message[at : at + KEY], ()):
+            for match, build, _ in by_start.get(message[:KEY], ()):
                 found = match(message)
                 if found:
                     break
             else:
-                for match, build, _ in by_start.get(message[:KEY], ()):
+                at = message.find(": ") + 2
+                for match, build, _ in by_lead.get(message[at : at + KEY], ()):
                     found = match(message)
                     if found:
                         break
@@ -191,8 +191,8 @@ def understand(message: str, time: float, speaker: Speaker) -> tuple[str, Event 
     if speaker.by_start is None:
         return "ignored", None
     at = message.find(": ") + 2
-    leads = speaker.by_lead.get(message[at : at + KEY], [])
-    for match, build, _ in leads + speaker.by_start.get(message[:KEY], []):
+    starts = speaker.by_start.get(message[:KEY], [])
+    for match, build, _ in starts + speaker.by_lead.get(message[at : at + KEY], []):
         found = match(message)
         if found:
             try:

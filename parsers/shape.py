@@ -304,7 +304,7 @@ class Grammar:
     def candidates(self, message: str) -> list[Compiled]:
         """The shapes that a message can have, in the order in which they are tried."""
         at = message.find(self.lead) + len(self.lead)
-        return self.by_lead.get(message[at : at + KEY], []) + self.by_start.get(message[:KEY], [])
+        return self.by_start.get(message[:KEY], []) + self.by_lead.get(message[at : at + KEY], [])
 
     def matches(self, message: str) -> list[Shape]:
         """All the shapes that a message has: one, in a sound grammar."""

@@ -155,7 +155,7 @@ class Tracker:
         if event.sasl_method or event.sasl_user:
             self._login(event)
             message.via = "submission"
-        elif event.client_ip is None:
+        elif origin.program == "pickup":
             message.via = "local"
         else:
             message.via = "submission" if origin.entry in SUBMISSION_ENTRIES else "smtp"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from prometheus_client.metrics_core import Metric as Family
@@ -34,9 +34,10 @@ METHODS = 20
 REASONS = 100
 PROTOCOLS = 20
 VIAS = ("smtp", "submission", "local", "notification")
+STAGES = ("before_queue", "in_queue", "connect", "transmit")
 STATUSES = ("sent", "deferred", "bounced", "expired")
 
-RAW = 5_000  # counts kept by origin and by raw value before they are folded into labels
+RAW = 50_000  # events whose counts and delays are kept as they come before they are folded into labels and buckets
 
 # origin, direction, provider, status, reason, reply code, enhanced status code: one number feeds three metrics.
 DeliveryKey = tuple[Origin, str, str | None, str, str | None, int | None, str | None]
@@ -51,6 +52,7 @@ class MailMetrics:
 
     def __init__(self, *, providers: int = 32) -> None:
         self.dropped: Counter[str] = Counter()
+        self._events = 0  # since the last fold
         self._providers = self._budget("mail_deliveries_total", providers)
         self._services = self._budget("mail_messages_received_total", SERVICES)
         self._methods = self._budget("mail_auth_attempts_total", METHODS)
@@ -62,11 +64,24 @@ class MailMetrics:
         self._removals: dict[Origin, int] = defaultdict(int)
         self._sessions: dict[tuple[Origin, bool, str | None, str | None], int] = defaultdict(int)
         self._counts: dict[str, dict[Labels, int]] = defaultdict(lambda: defaultdict(int))
+        # Values as they come, by what is at hand: mta, direction, provider; mta; mta, status, attempts.
+        self._raw_seconds: dict[tuple[str, str, str | None], list[float]] = defaultdict(list)
+        self._raw_stages: dict[str, tuple[list[float], ...]] = defaultdict(lambda: ([], [], [], []))
+        self._raw_attempts: dict[tuple[str, str, int], int] = defaultdict(int)
         self._sizes = Histogram("mail_message_size_bytes")
         self._recipients = Histogram("mail_message_recipients")
         self._seconds = Histogram("mail_delivery_seconds")
         self._stages = Histogram("mail_delivery_stage_seconds")
         self._attempts = Histogram("mail_delivery_attempts")
+        self._raw: tuple[dict[Any, Any], ...] = (
+            self._deliveries,
+            self._connects,
+            self._removals,
+            self._sessions,
+            self._raw_seconds,
+            self._raw_stages,
+            self._raw_attempts,
+        )
         self._steps: dict[type[Event], Callable[[Any], None]] = {
             Auth: self._auth,
             ConnectionFailure: self._connection_failure,
@@ -81,7 +96,7 @@ class MailMetrics:
             Tls: self._tls,
         }
 
-    def observe(self, events: Iterable[Event]) -> None:
+    def observe(self, events: Sequence[Event]) -> None:
         """Count events."""
         steps, connects, removals = self._steps, self._connects, self._removals
         for event in events:
@@ -92,7 +107,8 @@ class MailMetrics:
                 removals[event.origin] += 1
             else:
                 steps[kind](event)
-        if len(connects) + len(removals) + len(self._sessions) + len(self._deliveries) > RAW:
+        self._events += len(events)
+        if self._events > RAW:
             self._fold()
 
     def _budget(self, metric: str, most: int) -> Budget[str]:
@@ -137,23 +153,18 @@ class MailMetrics:
         self._sessions[event.origin, event.relay_host is None, event.tls_protocol, event.tls_trust] += 1
 
     def _delivery(self, event: Delivery) -> None:
-        status, direction, provider = event.status, event.direction, event.provider
-        self._deliveries[event.origin, direction, provider, status, event.reason, event.reply_code, event.dsn] += 1
-        mta = event.origin.mta
-        delay = event.delay
-        if status == "sent" and delay is not None:
-            self._seconds.observe((mta, self._provider(direction, provider)), delay)
+        origin, status, direction, provider = event.origin, event.status, event.direction, event.provider
+        self._deliveries[origin, direction, provider, status, event.reason, event.reply_code, event.dsn] += 1
+        if status == "sent" and event.delay is not None:
+            self._raw_seconds[origin.mta, direction, provider].append(event.delay)
             if event.delay_transmit is not None:
-                self._observe_stages(mta, event)
+                before_queue, in_queue, connect, transmit = self._raw_stages[origin.mta]
+                before_queue.append(event.delay_before_queue or 0.0)
+                in_queue.append(event.delay_in_queue or 0.0)
+                connect.append(event.delay_connect or 0.0)
+                transmit.append(event.delay_transmit)
         if event.attempts:
-            self._attempts.observe((mta, status), event.attempts)
-
-    def _observe_stages(self, mta: str, event: Delivery) -> None:
-        observe = self._stages.observe
-        observe((mta, "before_queue"), event.delay_before_queue or 0.0)
-        observe((mta, "in_queue"), event.delay_in_queue or 0.0)
-        observe((mta, "connect"), event.delay_connect or 0.0)
-        observe((mta, "transmit"), event.delay_transmit or 0.0)
+            self._raw_attempts[origin.mta, status, event.attempts] += 1
 
     def _provider(self, direction: str, provider: str | None) -> str:
         return self._providers[provider or OTHER] if direction == "outbound" else ""
@@ -187,8 +198,16 @@ class MailMetrics:
             self._count("mail_tls_connections_total", origin.mta, direction, *kept, times=count)
         for key, count in self._deliveries.items():
             self._fold_deliveries(*key, count=count)
-        for raw in (self._connects, self._removals, self._sessions, self._deliveries):
+        for (mta, direction, provider), values in self._raw_seconds.items():
+            self._seconds.observe_all((mta, self._provider(direction, provider)), values)
+        for mta, stages in self._raw_stages.items():
+            for stage, values in zip(STAGES, stages, strict=True):
+                self._stages.observe_all((mta, stage), values)
+        for (mta, status, attempts), count in self._raw_attempts.items():
+            self._attempts.observe((mta, status), attempts, count)
+        for raw in self._raw:
             raw.clear()
+        self._events = 0
 
     def _fold_deliveries(
         self,

@@ -18,37 +18,40 @@ from parsers.shape import shape
 
 LOCAL_PROGRAMS = frozenset({"local", "virtual", "pipe", "lmtp", "discard"})
 
-# What Postfix was doing when a delivery failed (src/smtp/smtp_proto.c, smtp_connect.c, smtp_trouble.c), in its
-# words; the first that the text holds decides.
+# What a reply answered: "(in reply to RCPT TO command)" ends the text (src/smtp/smtp_proto.c).
+COMMANDS = {
+    "EHLO": "ehlo",
+    "HELO": "ehlo",
+    "LHLO": "ehlo",
+    "XFORWARD": "ehlo",
+    "STARTTLS": "starttls",
+    "AUTH": "auth",
+    "MAIL FROM": "mail",
+    "RCPT TO": "rcpt",
+    "DATA": "data",
+    "BDAT": "data",
+    "end of DATA": "end_of_data",
+}
+# What Postfix was doing when a delivery failed without a reply (src/smtp/smtp_proto.c, smtp_connect.c,
+# smtp_trouble.c), in its words; the first that the text holds decides.
 PHASES = (
-    ("in reply to end of DATA", "end_of_data"),
     ("sending end of data", "end_of_data"),
-    ("in reply to DATA", "data"),
-    ("in reply to BDAT", "data"),
     ("sending DATA", "data"),
     ("sending message body", "data"),
-    ("in reply to RCPT", "rcpt"),
     ("sending RCPT", "rcpt"),
-    ("in reply to MAIL", "mail"),
     ("sending MAIL", "mail"),
     ("exceeds size limit", "mail"),
     ("SMTPUTF8 is required", "mail"),
+    ("SMTPUTF8 support is required", "mail"),
     ("SASL authentication failed", "auth"),
-    ("in reply to AUTH", "auth"),
-    ("in reply to STARTTLS", "starttls"),
     ("STARTTLS", "starttls"),
     ("Cannot start TLS", "starttls"),
     ("TLS is required", "starttls"),
+    ("TLS-Required", "starttls"),
     ("Server certificate not", "starttls"),
     ("TLSA", "starttls"),
-    ("in reply to EHLO", "ehlo"),
-    ("in reply to HELO", "ehlo"),
-    ("in reply to LHLO", "ehlo"),
-    ("in reply to XFORWARD", "ehlo"),
     ("LO handshake", "ehlo"),
-    ("initial protocol handshake", "ehlo"),
     ("initial server greeting", "banner"),
-    ("initial SMTP greeting", "banner"),
     ("refused to talk to me", "banner"),
     ("connect to ", "connect"),
     ("unable to connect", "connect"),
@@ -58,10 +61,6 @@ PHASES = (
     ("does not accept mail (nullMX)", "dns"),
     ("mail for ", "dns"),
 )
-
-# "host H[I] said: …" and where the reply ends: the rest are Postfix's own words around it.
-_SAID = re.compile(r"^host \S{1,600} (?:said|refused to talk to me): ")
-_IN_REPLY = re.compile(r" \(in reply to [A-Za-z ]{1,40} command\)$")
 # What the next hop calls the message now, in the wordings of Postfix, Exim, and our own local(8).
 _NEXT_ID = re.compile(r"(?:queued as |forwarded as |OK id=)([0-9A-Za-z-]{5,40})")
 # A reply that begins the text: "250 2.0.0 Ok", "250-first line".
@@ -92,11 +91,6 @@ def read_relay(text: str) -> Relay:
     is_remote = ip is not None and not (ip.startswith("127.") or ip == "::1")
     number = int(port[1:]) if port else None
     return Relay(host, ip, number, provider_of_relay(host) if is_remote else None, is_remote)
-
-
-def phase_of(text: str) -> str | None:
-    """The SMTP phase in which a delivery failed."""
-    return next((phase for words, phase in PHASES if words in text), None)
 
 
 def next_id(reply: str) -> str | None:
@@ -152,7 +146,8 @@ def delivery(
     if host is None:
         event.provider = provider_of_domain(recipient.rpartition("@")[2])
     if status == "sent":
-        event.new_queue_id = next_id(reply) if "ed as" in reply or "OK id=" in reply else None
+        if "ed as" in reply or "OK id=" in reply:
+            event.new_queue_id = next_id(reply)
     else:
         if status == "SOFTBOUNCE":  # soft_bounce keeps in the queue what would have been returned
             event.status = "deferred"
@@ -161,14 +156,30 @@ def delivery(
 
 
 def explain_failure(event: Delivery, text: str) -> None:
-    """Fill in what the text of a failed delivery tells: reply and its code, phase, reason."""
-    event.phase = phase_of(text)
-    if not text.startswith(SUSPENDED):
-        event.reply_code = read_reply(text).code
-    said = _SAID.match(text)
-    if said:
-        event.reply = _IN_REPLY.sub("", text[said.end() :])
+    """Fill in what the text of a failed delivery tells: the reply and its code, the phase, the reason."""
+    words, in_reply, command = text.rpartition(" (in reply to ")
+    if in_reply:
+        event.phase = COMMANDS.get(command.removesuffix(" command)"))
+    if text.startswith("host "):
+        event.reply = (words or text).partition(": ")[2]
+        event.reply_code = CODES.get(event.reply[:4])
+        event.phase = event.phase or phase_of(text)
+    else:
+        event.phase = event.phase or phase_of(text)
+        event.reply_code = reply_code_of(text)
     event.reason = reason_of(text, event.reply_code, event.dsn, event.phase)
+
+
+@lru_cache(maxsize=4096)
+def phase_of(text: str) -> str | None:
+    """The SMTP phase in which a delivery failed that no reply ended; these texts repeat."""
+    return next((phase for words, phase in PHASES if words in text), None)
+
+
+@lru_cache(maxsize=4096)
+def reply_code_of(text: str) -> int | None:
+    """The reply code in Postfix's own words; none where it did not even try ("delivery temporarily suspended")."""
+    return None if text.startswith(SUSPENDED) else read_reply(text).code
 
 
 def cut(time: float, origin: Origin, queue_id: str, text: str) -> Delivery:  # noqa: ARG001 - a shape's fields

@@ -8,7 +8,7 @@ from parsers.shape import shape
 
 SHAPES = (
     shape(
-        "{queue_id}: from=<{sender}>, size={size}[, nrcpt={recipients}] (queue active)",
+        "{queue_id}: from=<{sender}>, size={size}, nrcpt={recipients} (queue active)",
         "4dHvRq1ZTPz9sWk: from=<news@example.com>, size=4711, nrcpt=2 (queue active)",
         Queued,
     ),

@@ -112,7 +112,7 @@ def message_broken_off(
 def tls(time: float, origin: Origin, tls_trust: str | None, client: str, tls_protocol: str, tls_cipher: str) -> Tls:
     name, ip = read_client(client)
     trust = tls_trust.lower() if tls_trust else None
-    return Tls(time, origin, name, ip, tls_protocol=tls_protocol, tls_cipher=tls_cipher, tls_trust=trust)
+    return Tls(time, origin, name, ip, None, None, None, tls_protocol, tls_cipher, trust)
 
 
 def plain_tls(time: float, origin: Origin, client: str, tls_protocol: str, tls_cipher: str) -> Tls:
@@ -168,7 +168,9 @@ def received(
     if queue_id == NO_QUEUE:
         return None
     name, ip = read_client(client)
-    return Received(time, origin, queue_id, name, ip, sasl_method, sasl_user, original_queue_id=original_queue_id)
+    event = Received(time, origin, queue_id, name, ip, sasl_method, sasl_user)
+    event.original_queue_id = original_queue_id
+    return event
 
 
 def queue_action(
