@@ -1,13 +1,81 @@
-"""Who runs the host that mail goes to."""
+"""Who runs the host that mail goes to: `parsers/providers/providers.yaml`, by suffixes of names."""
 
 from __future__ import annotations
+
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LONGEST_NAME = 255  # RFC 1035 2.3.4
+
+
+class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A provider: `relays` are suffixes of its mail exchangers' names, `domains` of its customers' addresses.
+
+    A suffix is of whole labels, and stands for itself and all names below it; `evidence` says how we know.
+    """
+
+    name: str
+    evidence: str
+    relays: list[str] = []
+    domains: list[str] = []
+
+
+class Directory(NamedTuple):
+    """The names of providers by suffix."""
+
+    relays: dict[str, str]
+    domains: dict[str, str]
+
+
+def read_providers() -> list[Provider]:
+    """The rows of the file. Raises msgspec.ValidationError where one is not as `Provider` says."""
+    text = files("parsers.providers").joinpath("providers.yaml").read_bytes()
+    return msgspec.yaml.decode(text, type=list[Provider])
+
+
+@cache
+def directory() -> Directory:
+    """All providers, read at first use."""
+    rows = read_providers()
+    return Directory(
+        {suffix: row.name for row in rows for suffix in row.relays},
+        {suffix: row.name for row in rows for suffix in row.domains},
+    )
+
+
+def longest_suffix(name: str, known: Mapping[str, str]) -> str | None:
+    """What is known of a name, or else of the names above it: `mx.example.org`, `example.org`, `org`."""
+    rest = name.removesuffix(".").lower()
+    while rest:
+        if found := known.get(rest):
+            return found
+        rest = rest.partition(".")[2]
+    return None
+
+
+@lru_cache(maxsize=8192)
+def find_relay(host: str) -> str | None:
+    """The provider of a relay's name, which is not longer than a name can be."""
+    return longest_suffix(host, directory().relays)
+
+
+@lru_cache(maxsize=8192)
+def find_domain(domain: str) -> str | None:
+    """The provider of a domain, which is not longer than a name can be."""
+    return longest_suffix(domain, directory().domains)
 
 
 def provider_of_relay(host: str) -> str | None:
     """The provider whose mail exchanger has this name."""
-    return None
+    return find_relay(host) if len(host) <= LONGEST_NAME else None
 
 
 def provider_of_domain(domain: str) -> str | None:
     """The provider whose customers have addresses in this domain, where no relay says more."""
-    return None
+    return find_domain(domain) if len(domain) <= LONGEST_NAME else None

@@ -1,8 +1,316 @@
-"""Why a delivery failed or a client was refused: the classes of the taxonomy."""
+"""Why a delivery failed or a client was refused: the classes of the taxonomy.
+
+What is known stands in `parsers/reasons/*.yaml`. The first of these that knows a text decides:
+
+1. the files of our own servers' words (`postfix.yaml`, …), in the order of their names;
+2. `replies.yaml`, what other servers answer;
+3. the enhanced status codes of `codes.yaml` that name a cause;
+4. `vague.yaml`, words that many causes share;
+5. the enhanced status codes and the reply codes of `codes.yaml` that many causes share;
+6. the SMTP phase, where nobody answered.
+
+Within a file, the first rule decides. Words are looked for in the folded text (see `fold`).
+"""
 
 from __future__ import annotations
+
+import re
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REASONS = (
+    "user_unknown",
+    "mailbox_disabled",
+    "mailbox_full",
+    "recipient_restricted",
+    "domain_not_found",
+    "no_mx",
+    "dns_failure",
+    "connection_failed",
+    "tls_failure",
+    "expired",
+    "loop",
+    "blocked_ip",
+    "blocked_domain",
+    "rate_limited",
+    "greylisted",
+    "spam_content",
+    "prohibited_content",
+    "malformed_message",
+    "message_too_large",
+    "policy_rejected",
+    "auth_spf",
+    "auth_dkim",
+    "auth_dmarc",
+    "auth_other",
+    "rdns_helo",
+    "sender_rejected",
+    "relay_denied",
+    "smtp_auth",
+    "system_error",
+    "protocol_error",
+    "unclassified",
+)
+LIMIT = 1000
+STEM = 3
+GAP = " … "
+ID_LENGTH = 10
+
+OF_AN_ADDRESS = frozenset({"user_unknown", "domain_not_found", "no_mx"})
+SHARED = ("replies.yaml", "vague.yaml", "codes.yaml")
+
+# A name of a host, perhaps with a port or a path; a capital after the dot begins a sentence.
+_HOST = re.compile(r"(?=[0-9.-]*+[A-Za-z_])[A-Za-z0-9_-]++\.[a-z0-9_.-]++(?:[/:\[]|$)")
+_NUMBER = re.compile(r"[][0-9.,:/#+-]*+|(?:[Ii][Pp][Vv]6:)?[0-9a-fA-F.%]*+:[0-9a-fA-F.%]*+:[0-9a-fA-F.%:/]*+")
+# What Postfix puts around a server's reply, also around one that another server quotes.
+_SERVER_SAID = re.compile(r"host \S{1,600}+ (?:said|refused to talk to me): ")
+_COMMAND = " (in reply to "
+_NEXT_LINE = re.compile(r"^[2-5][0-9]{2}-")
+_NOT_A_WORD = re.compile(r"[^\w'-]|-(?![0-9])")
+_EDGES = "\"'`()[]{}<>*#,;:.!?=-_|"
+
+
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"reason": "class"}):
+    """Words that tell a reason.
+
+    A phrase begins where a word begins and may end within one (`greylist` is in `greylisted`); its parts
+    around a gap stand in that order. A phrase with one of `./=` is looked for in URLs and host names instead.
+    Where `dsn` is given, the reply has to have one of these enhanced status codes. `sample` is a text that
+    this rule decides, `seen` names who words it so.
+    """
+
+    id: str
+    reason: str
+    phrases: list[str]
+    sample: str
+    seen: list[str]
+    dsn: list[str] = []
+
+
+class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"reason": "class"}):
+    """What a code or a phase tells. `X.1.1` stands for 4.1.1 and 5.1.1, `X.7.606-649` for a range."""
+
+    code: str
+    reason: str
+    means: str
+
+
+class Codes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The sections of `codes.yaml`."""
+
+    telling: list[Meaning]
+    vague: list[Meaning]
+    replies: list[Meaning]
+    phases: list[Meaning]
+
+
+class Verdict(NamedTuple):
+    """A reason, and the id of the rule or the code that told it ("" where nothing did)."""
+
+    reason: str
+    rule: str
+
+
+NOTHING = Verdict("unclassified", "")
+
+
+class Phrase(NamedTuple):
+    """A phrase's parts, each with the blank before its first word, and the place of its rule."""
+
+    rank: int
+    begin: str
+    parts: list[str]
+
+
+class Phrasebook:
+    """Rules in their order of precedence, with their phrases found by their first words."""
+
+    def __init__(self, rules: list[Rule]) -> None:
+        self.rules = rules
+        self._by_start: dict[str, list[Phrase]] = {}
+        for rank, rule in enumerate(rules):
+            for phrase in rule.phrases:
+                parts = [f" {part}" for part in phrase.split(GAP)]
+                word, more, _ = phrase.partition(" ")
+                is_whole = more and not parts[0].endswith(word)
+                self._by_start.setdefault(word if is_whole else word[:STEM], []).append(
+                    Phrase(rank, parts[0], parts)
+                )
+
+    def links(self) -> Iterator[str]:
+        """The phrases that are looked for in URLs and host names."""
+        return (phrase for rule in self.rules for phrase in rule.phrases if is_link(phrase))
+
+    def first(self, folded: str, dsn: str | None) -> Rule | None:
+        """The first rule that has a phrase in a folded text."""
+        best = len(self.rules)
+        words = set(folded.split())
+        for start in words | {word[:STEM] for word in words}:
+            # Each list is in the order of the rules: what comes later cannot be better.
+            for rank, begin, parts in self._by_start.get(start, ()):
+                if rank >= best:
+                    break
+                if begin in folded and in_order(parts, folded) and self._is_for(rank, dsn):
+                    best = rank
+        return self.rules[best] if best < len(self.rules) else None
+
+    def _is_for(self, rank: int, dsn: str | None) -> bool:
+        wanted = self.rules[rank].dsn
+        return not wanted or dsn in wanted
+
+
+class Book(NamedTuple):
+    """All that the package knows: rules by how sure they are, and what codes and phases tell."""
+
+    sure: Phrasebook
+    vague: Phrasebook
+    links: list[str]
+    telling: dict[str, Verdict]
+    fallback: dict[str, Verdict]
+    phases: dict[str, Verdict]
+
+
+def is_link(phrase: str) -> bool:
+    """Whether a phrase has what no folded word has."""
+    return any(mark in phrase for mark in "./=")
+
+
+def in_order(parts: list[str], text: str) -> bool:
+    """Whether the text holds all parts, one after the other."""
+    end = 0
+    for part in parts:
+        start = text.find(part, end)
+        if start < 0:
+            return False
+        end = start + len(part)
+    return True
+
+
+def read_rules(name: str) -> list[Rule]:
+    """One file of rules. Raises msgspec.ValidationError where a rule is not as `Rule` says."""
+    text = files("parsers.reasons").joinpath(name).read_bytes()
+    return msgspec.yaml.decode(text, type=list[Rule])
+
+
+def rule_files() -> list[str]:
+    """The files of sure rules, first those of one server each, in their order of precedence."""
+    names = sorted(entry.name for entry in files("parsers.reasons").iterdir() if entry.name.endswith(".yaml"))
+    return [*(name for name in names if name not in SHARED), "replies.yaml"]
+
+
+def read_codes() -> Codes:
+    """The file of codes. Raises msgspec.ValidationError where it is not as `Codes` says."""
+    return msgspec.yaml.decode(files("parsers.reasons").joinpath("codes.yaml").read_bytes(), type=Codes)
+
+
+def spread(code: str) -> list[str]:
+    """The codes that a row of `codes.yaml` stands for."""
+    head, dot, numbers = code.rpartition(".")
+    first, dash, last = numbers.partition("-")
+    return [f"{head}{dot}{n}" for n in range(int(first), int(last) + 1)] if dash else [code]
+
+
+def verdicts(rows: list[Meaning]) -> dict[str, Verdict]:
+    """What each code tells."""
+    return {code: Verdict(row.reason, row.code) for row in rows for code in spread(row.code)}
+
+
+@cache
+def book() -> Book:
+    """All that the package knows, read at first use: a command that needs no reason does not pay for it."""
+    sure = Phrasebook([rule for name in rule_files() for rule in read_rules(name)])
+    vague = Phrasebook(read_rules("vague.yaml"))
+    codes = read_codes()
+    return Book(
+        sure,
+        vague,
+        [*sure.links(), *vague.links()],
+        verdicts(codes.telling),
+        verdicts(codes.vague) | verdicts(codes.replies),
+        verdicts(codes.phases),
+    )
+
+
+def is_id(word: str) -> bool:
+    """Whether a word is a number, or has digits and is too long for a name that a server gives to a cause."""
+    return any("0" <= mark <= "9" for mark in word) and (
+        len(word) > ID_LENGTH or not word.strip("0123456789-_")
+    )
+
+
+@lru_cache(maxsize=8192)
+def fold_token(token: str) -> str:
+    """The words in a token that is not all letters: "" for addresses, numbers, ids, `<…>`.
+
+    Of a URL or a host name only what some rule looks for is left: the words in it are not the server's.
+    """
+    bare = token.strip(_EDGES)
+    if "@" in token or (token[0] == "<" and ">" in token) or _NUMBER.fullmatch(bare):
+        return ""
+    if "://" in bare or _HOST.match(bare.rpartition("=")[2]):
+        link = bare.lower()
+        return " ".join(phrase for phrase in book().links if phrase in link)
+    words = _NOT_A_WORD.sub(" ", _NEXT_LINE.sub("", bare)).split()
+    return " ".join(word for word in words if not is_id(word))
+
+
+@lru_cache(maxsize=4096)
+def fold(text: str) -> str:
+    """The words of a text: lower case, one blank before each, without punctuation.
+
+    Addresses, numbers, ids, codes (also those that begin each line of a long reply), URLs and host names are
+    gone, so the texts that a server sends for one cause mostly fold to one.
+    """
+    said = _SERVER_SAID.sub("", text).partition(_COMMAND)[0]
+    # Exim writes the end of a line as a backslash and an n.
+    tokens = said.replace("\\n", " ").split()
+    words = [token if token.isalpha() else fold_token(token) for token in tokens]
+    return " " + " ".join([word for word in words if word]).lower()
+
+
+def by_code(dsn: str, known: dict[str, Verdict]) -> Verdict | None:
+    """What an enhanced status code tells: the code itself, else its class-less form."""
+    return known.get(dsn) or known.get(f"X{dsn[1:]}")
+
+
+def find(folded: str, reply_code: int | None, dsn: str | None, phase: str | None) -> Verdict:
+    """The first that knows a folded text and its codes, in the order that this module tells."""
+    known = book()
+    if rule := known.sure.first(folded, dsn):
+        return Verdict(rule.reason, rule.id)
+    if dsn and (found := by_code(dsn, known.telling)):
+        return found
+    if rule := known.vague.first(folded, dsn):
+        return Verdict(rule.reason, rule.id)
+    if dsn and (found := by_code(dsn, known.fallback)):
+        return found
+    if reply_code:
+        return known.fallback.get(str(reply_code), NOTHING)
+    return known.phases.get(phase or "", NOTHING)
+
+
+@lru_cache(maxsize=4096)
+def judge(folded: str, reply_code: int | None, dsn: str | None, phase: str | None) -> Verdict:
+    """The verdict on a folded text. What answers MAIL knows no recipient yet: it means the sender."""
+    found = find(folded, reply_code, dsn, phase)
+    is_about_sender = phase == "mail" and found.reason in OF_AN_ADDRESS
+    return Verdict("sender_rejected", found.rule) if is_about_sender else found
+
+
+def verdict(text: str, reply_code: int | None, dsn: str | None, phase: str | None) -> Verdict:
+    """The reason class of a reply or of our own server's words, and the rule or the code that told it.
+
+    `phase` is the SMTP phase of the event record; only the first 1000 characters of the text are read.
+    """
+    return judge(fold(text[:LIMIT]), reply_code, dsn, phase)
 
 
 def reason_of(text: str, reply_code: int | None, dsn: str | None, phase: str | None) -> str:
     """The reason class of a reply or of our own server's words; `unclassified` where nothing tells."""
-    return "unclassified"
+    return verdict(text, reply_code, dsn, phase).reason

@@ -1,0 +1,1 @@
+"""Who runs which mail exchangers and mail domains: rows as data, read by `parsers.provider`."""
