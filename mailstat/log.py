@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 
-from parsers.clock import Clock
 from parsers.events import Event
-from parsers.reader import LogReader, Tally
+from parsers.reader import Tally
 from parsers.tracker import Tracker
 
 BLOCK = 1 << 16  # small enough that a block's lines and events stay in the processor's cache

@@ -1,7 +1,8 @@
 """Blocks of lines in, events out: the loop that everything else's speed depends on.
 
 A line is a prefix and a message. Prefixes repeat: the time is mostly that of the line before, "host program[pid]" one
-of a few thousand, so both are looked up and only what is new is parsed. The program tells the grammar, the first
+of a few thousand, so both are looked up and only what is new is parsed. Messages without numbers of their own repeat
+too, as clients and relays come back: their event is copied. For the rest, the program tells the grammar, the first
 characters of the message tell the few shapes it can have. Every line read has one outcome.
 """
 
@@ -9,17 +10,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from copy import copy
+from typing import Any, NamedTuple
 
 from parsers.clock import Clock
 from parsers.events import Event, Origin
 from parsers.mta import postfix
 from parsers.prefix.syslog import Prefix
 from parsers.prefix.wrapper import read_prefix
-from parsers.shape import KEY, Compiled
+from parsers.shape import KEY, NO_CANDIDATES, Candidates, Grammar
 
 OTHER = "other"  # the `mta` of programs that are none
 SPEAKERS = 20_000  # "host program[pid]" that are kept; a busy host has some hundred at a time
+PROTOTYPES = 8_000  # events that are kept to be copied: some MB
+LONGEST_REPEAT = 300  # characters of a message whose event is kept
 REPEATS = 1_000  # what `message repeated N times` may stand for
 # rsyslog's and syslogd's ways to say that the same came again.
 _REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*)\]").fullmatch
@@ -42,9 +46,12 @@ class Speaker(NamedTuple):
     """Who wrote a line, and the shapes that its lines can have; none for a program that is not a mail server's."""
 
     origin: Origin
-    by_start: dict[str, list[Compiled]] | None
-    by_lead: dict[str, list[Compiled]]
+    grammar: Grammar | None
     tally: Tally
+
+
+# What a head ("stamp host program[pid]") stands for: time, origin, shapes by start and after an id, tally.
+Entry = tuple[float, Origin, dict[str, Candidates] | None, dict[str, Candidates], Tally]
 
 
 class LogReader:
@@ -59,104 +66,145 @@ class LogReader:
         self.last_time = 0.0
         self._on_strange = on_strange
         self._speakers: dict[str, Speaker] = {}
+        self._heads: dict[str, Entry] = {}  # of the lines with the same stamp as the last
+        self._prototypes: dict[str, Any] = {}  # events without time, origin and id, by their words
         self._read_stamp: Callable[[str], float] = clock.rfc3164
         self._width = 0  # of the stamp, in logs whose lines can be cut there
+        self._stamp = ""
         self._before = ""
-        self._nobody = Speaker(Origin(OTHER, "", "", ""), None, {}, self._tally(OTHER))
+        self._nobody = Speaker(Origin(OTHER, "", "", ""), None, self._tally(OTHER))
 
-    def read(self, block: str) -> list[Event]:  # noqa: C901, PLR0912 - calls would cost more than all the rest
+    def read(self, block: str) -> list[Event]:  # noqa: C901, PLR0912, PLR0915 - calls cost more than all the rest
         """The events of a block's lines, in their order."""
         events: list[Event] = []
         append = events.append
-        speakers = self._speakers
-        width, stamp, time = self._width, "", self.last_time
+        heads, prototypes = self._heads, self._prototypes
         lines = block.split("\n")
         if not lines[-1]:
             lines.pop()
         for line in lines:
             head, _, message = line.partition(": ")
-            speaker = speakers.get(head[width:])
-            try:
-                if speaker is None:
-                    speaker, time, message = self._begin(line)
-                    width = self._width
-                    stamp = head[:width]
-                elif head[:width] != stamp:
-                    stamp = head[:width]
-                    time = self._read_stamp(stamp)
-            except ValueError:
-                stamp = ""
-                self._unreadable(line, lines, events)
-                continue
-            origin, by_start, by_lead, tally = speaker
+            entry = heads.get(head)
+            if entry is None:
+                try:
+                    entry, message = self._enter(line, head, message)
+                except ValueError:
+                    self._unreadable(line, lines, events)
+                    continue
+            time, origin, by_start, by_lead, tally = entry
             if by_start is None:
                 tally.ignored += 1
                 continue
-            for match, build, _ in by_start.get(message[:KEY], ()):
-                found = match(message)
-                if found:
-                    break
-            else:
-                at = message.find(": ") + 2
-                for match, build, _ in by_lead.get(message[at : at + KEY], ()):
-                    found = match(message)
+            words = message
+            queue_id = found = None
+            candidates = by_start.get(words[:KEY])
+            if candidates is not None:
+                if candidates.repeats and words in prototypes:
+                    event = prototypes[words].__copy__()
+                    event.time = time
+                    event.origin = origin
+                    tally.parsed += 1
+                    append(event)
+                    continue
+                for match, build, repeats, _ in candidates.shapes:
+                    found = match(words)
+                    if found:
+                        break
+            if not found:
+                queue_id, _, words = message.partition(": ")
+                candidates = by_lead.get(words[:KEY], NO_CANDIDATES) if " " not in queue_id else NO_CANDIDATES
+                if candidates.repeats and words in prototypes:
+                    event = prototypes[words].__copy__()
+                    event.time = time
+                    event.origin = origin
+                    event.queue_id = queue_id
+                    tally.parsed += 1
+                    append(event)
+                    continue
+                for match, build, repeats, _ in candidates.shapes:
+                    found = match(words)
                     if found:
                         break
                 else:
-                    events += self._odd(message, time, speaker)
+                    events += self._odd(message, entry)
                     continue
             if build is None:
                 tally.ignored += 1
                 continue
             try:
-                event = build(time, origin, *found.groups())
+                fields = found.groups()
+                event = build(time, origin, *fields) if queue_id is None else build(time, origin, queue_id, *fields)
             except ValueError:
                 self._strange("malformed", tally, message)
                 continue
             if event is None:
                 tally.ignored += 1
-            else:
-                tally.parsed += 1
-                append(event)
+                continue
+            if repeats:
+                self._keep(words, event)
+            tally.parsed += 1
+            append(event)
         self._before = lines[-1] if lines else self._before
-        self.last_time = time
         return events
+
+    def _keep(self, words: str, event: Event) -> None:
+        if len(self._prototypes) >= PROTOTYPES:
+            self._prototypes.clear()
+        if len(words) <= LONGEST_REPEAT:
+            self._prototypes[words] = copy(event)
 
     def _tally(self, mta: str) -> Tally:
         return self.tallies.setdefault(mta, Tally())
 
-    def _begin(self, line: str) -> tuple[Speaker, float, str]:
+    def _enter(self, line: str, head: str, message: str) -> tuple[Entry, str]:
+        """What a head that was not met at this time stands for, and the line's message. Raises ValueError."""
+        speaker = self._speakers.get(head[self._width :])
+        if speaker is None:
+            return self._begin(line)
+        stamp = head[: self._width]
+        if stamp != self._stamp:
+            self.last_time = self._read_stamp(stamp)
+            self._stamp = stamp
+            self._heads.clear()
+        entry = self._heads[head] = _entry(self.last_time, speaker)
+        return entry, message
+
+    def _begin(self, line: str) -> tuple[Entry, str]:
         """Read a prefix that is new. Raises ValueError where the line has none, or an impossible one."""
         prefix = read_prefix(line.strip("\0\r"), self.clock)
         if prefix is None:
             raise ValueError("no prefix")
         speaker = self._speaker(prefix)
+        self.last_time = prefix.time
+        self._heads.clear()
+        self._stamp = ""
         if prefix.width:
             self._width = prefix.width
             self._read_stamp = self.clock.iso8601 if line[0].isdecimal() else self.clock.rfc3164
             if len(self._speakers) >= SPEAKERS:
                 self._speakers.clear()
             self._speakers[prefix.tag] = speaker
-        return speaker, prefix.time, prefix.message
+        return _entry(prefix.time, speaker), prefix.message
 
     def _speaker(self, prefix: Prefix) -> Speaker:
         origin = postfix.origin(prefix.host, prefix.program, prefix.pid)
         if origin is None:
             return self._nobody
-        return Speaker(origin, postfix.GRAMMAR.by_start, postfix.GRAMMAR.by_lead, self._tally(origin.mta))
+        return Speaker(origin, postfix.GRAMMAR, self._tally(origin.mta))
 
-    def _odd(self, message: str, time: float, speaker: Speaker) -> list[Event]:
+    def _odd(self, message: str, entry: Entry) -> list[Event]:
         """What no shape fits: a message in a wrapping of its own, or one that is not known."""
+        time, origin, _, _, tally = entry
         repeated = _REPEATED(message)
         plain = repeated[2] if repeated else message.strip("\0\r\t ")
         times = min(int(repeated[1]), REPEATS) if repeated else 1
-        outcome, event = understand(plain, time, speaker) if plain != message else ("unknown", None)
+        outcome, event = understand(plain, time, origin) if plain != message else ("unknown", None)
         if outcome in ("unknown", "malformed"):
-            self._strange(outcome, speaker.tally, plain)
+            self._strange(outcome, tally, plain)
         elif event is None:
-            speaker.tally.ignored += 1
+            tally.ignored += 1
         else:
-            speaker.tally.parsed += 1
+            tally.parsed += 1
         return [event] * times if event else []
 
     def _unreadable(self, line: str, lines: list[str], events: list[Event]) -> None:
@@ -175,10 +223,10 @@ class LogReader:
     def _again(self, line: str) -> Event | None:
         """The event of the line before, which syslogd says came again."""
         try:
-            speaker, time, message = self._begin(line)
+            (time, origin, *_), message = self._begin(line)
         except ValueError:
             return None
-        return understand(message, time, speaker)[1]
+        return understand(message, time, origin)[1]
 
     def _strange(self, outcome: str, tally: Tally, message: str) -> None:
         setattr(tally, outcome, getattr(tally, outcome) + 1)
@@ -186,18 +234,21 @@ class LogReader:
             self._on_strange(outcome, message)
 
 
-def understand(message: str, time: float, speaker: Speaker) -> tuple[str, Event | None]:
+def _entry(time: float, speaker: Speaker) -> Entry:
+    grammar = speaker.grammar
+    if grammar is None:
+        return time, speaker.origin, None, {}, speaker.tally
+    return time, speaker.origin, grammar.by_start, grammar.by_lead, speaker.tally
+
+
+def understand(message: str, time: float, origin: Origin) -> tuple[str, Event | None]:
     """One message's outcome, and its event where there is one: what the loop does, for the odd line."""
-    if speaker.by_start is None:
+    if origin.mta == OTHER:
         return "ignored", None
-    at = message.find(": ") + 2
-    starts = speaker.by_start.get(message[:KEY], [])
-    for match, build, _ in starts + speaker.by_lead.get(message[at : at + KEY], []):
-        found = match(message)
-        if found:
-            try:
-                event = build(time, speaker.origin, *found.groups()) if build else None
-            except ValueError:
-                return "malformed", None
-            return ("parsed" if event else "ignored"), event
+    for compiled, fields in postfix.GRAMMAR.matches(message):
+        try:
+            event = compiled.build(time, origin, *fields) if compiled.build else None
+        except ValueError:
+            return "malformed", None
+        return ("parsed" if event else "ignored"), event
     return "unknown", None

@@ -139,9 +139,7 @@ class Phrasebook:
                 parts = [f" {part}" for part in phrase.split(GAP)]
                 word, more, _ = phrase.partition(" ")
                 is_whole = more and not parts[0].endswith(word)
-                self._by_start.setdefault(word if is_whole else word[:STEM], []).append(
-                    Phrase(rank, parts[0], parts)
-                )
+                self._by_start.setdefault(word if is_whole else word[:STEM], []).append(Phrase(rank, parts[0], parts))
 
     def links(self) -> Iterator[str]:
         """The phrases that are looked for in URLs and host names."""
@@ -239,9 +237,7 @@ def book() -> Book:
 
 def is_id(word: str) -> bool:
     """Whether a word is a number, or has digits and is too long for a name that a server gives to a cause."""
-    return any("0" <= mark <= "9" for mark in word) and (
-        len(word) > ID_LENGTH or not word.strip("0123456789-_")
-    )
+    return any("0" <= mark <= "9" for mark in word) and (len(word) > ID_LENGTH or not word.strip("0123456789-_"))
 
 
 @lru_cache(maxsize=8192)

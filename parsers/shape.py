@@ -4,7 +4,7 @@ The template language:
 
     text            stands for itself
     {name}          a field: the text up to the next literal of the template, never given back
-                    (one that begins the line is an id or a client: no blanks, no ": ")
+                    (one that begins the line is an id or a client: up to the first ": ", without blanks)
     {name:a|b}      a field that holds one of these words
     {_}             text that must be there and that nobody wants
     [text]          may be missing
@@ -43,7 +43,8 @@ class Shape(NamedTuple):
     (time, origin, *fields) that returns an event, None for a line that is of no use, or raises ValueError where a
     field holds what it cannot; or None, where no line of this shape is of use to anybody. `constants` are fields of
     the event that the shape itself tells. A `general` shape also fits lines of more special ones, and is tried
-    after them.
+    after them. Where lines of a shape `repeat` to the letter (but for their queue id), as those that name a client or
+    a relay do, an event is a copy of the one that the same words gave before.
     """
 
     template: str
@@ -51,6 +52,7 @@ class Shape(NamedTuple):
     meaning: type[Event] | Meaning | None
     constants: dict[str, Any]
     general: bool
+    repeats: bool
 
 
 def shape(
@@ -59,10 +61,11 @@ def shape(
     meaning: type[Event] | Meaning | None = None,
     *,
     general: bool = False,
+    repeats: bool = False,
     **constants: Any,
 ) -> Shape:
     """A row of a grammar's table; without a meaning its lines are known and of no use to anybody."""
-    return Shape(template, sample, meaning, constants, general)
+    return Shape(template, sample, meaning, constants, general, repeats)
 
 
 # --- the template's parts ---
@@ -137,14 +140,9 @@ def field_names(parts: Iterable[Part]) -> Iterator[str]:
 
 # --- from parts to a regular expression ---
 
-_LEADING = "[^: ]*+(?::(?! )[^: ]*+)*"  # with the colons of `host[2001:db8::1]:48123`
-
 
 def pattern(parts: tuple[Part, ...]) -> str:
     """The regular expression of a template, for `fullmatch`; one group for each field that is kept."""
-    first, *rest = parts
-    if isinstance(first, Field) and not first.words:
-        return (f"(?:{_LEADING})" if first.name == "_" else f"({_LEADING})") + _pattern(tuple(rest), after=())
     return _pattern(parts, after=())
 
 
@@ -209,14 +207,34 @@ def _none_of(literals: list[str]) -> str:
 
 
 class Compiled(NamedTuple):
-    """A shape ready for use: `build(time, origin, *match(message).groups())`; ignored where `build` is None."""
+    """A shape ready for use: `build(time, origin, *match(text).groups())`; ignored where `build` is None.
+
+    A shape that begins with an id matches what follows the id and its lead, and takes the id as its first field.
+    """
 
     match: Match
     build: Build | None
+    repeats: bool
     shape: Shape
 
 
-def compile_shape(row: Shape) -> Compiled:
+class Candidates(NamedTuple):
+    """The shapes that a message with certain first characters can have, and whether one of them repeats."""
+
+    repeats: bool
+    shapes: tuple[Compiled, ...]
+
+
+NO_CANDIDATES = Candidates(repeats=False, shapes=())
+
+
+def begins_with_id(row: Shape) -> bool:
+    """Whether the line begins with a field of any text: an id, or a client."""
+    first = parse(row.template)[0]
+    return isinstance(first, Field) and not first.words
+
+
+def compile_shape(row: Shape, lead: str) -> Compiled:
     """Raises ValueError or TypeError where the template and the meaning do not fit together."""
     parts = parse(row.template)
     names = list(field_names(parts))
@@ -226,7 +244,19 @@ def compile_shape(row: Shape) -> Compiled:
         build = _constructor(row.meaning, names, row.constants)
     else:
         build = _checked(row.meaning, names, row.constants)
-    return Compiled(re.compile(pattern(parts)).fullmatch, build, row)
+    if begins_with_id(row):
+        first, literal, *rest = parts
+        if not isinstance(literal, Literal) or not literal.text.startswith(lead):
+            raise ValueError(f"what begins the line must end at {lead!r}")
+        text = literal.text.removeprefix(lead)
+        parts = (Literal(text), *rest) if text else tuple(rest)
+        if build and first == Field("_", ()):
+            build = _without_id(build)
+    return Compiled(re.compile(pattern(parts)).fullmatch, build, row.repeats, row)
+
+
+def _without_id(build: Build) -> Build:
+    return lambda time, origin, _, *fields: build(time, origin, *fields)
 
 
 def _checked(meaning: Meaning, names: list[str], constants: dict[str, Any]) -> Build:
@@ -288,27 +318,31 @@ class Grammar:
         self.mta = mta
         self.lead = lead
         self.shapes = tuple(sorted(shapes, key=lambda row: row.general))
-        self.by_start: dict[str, list[Compiled]] = {}
-        self.by_lead: dict[str, list[Compiled]] = {}
+        self.by_start: dict[str, Candidates] = {}
+        self.by_lead: dict[str, Candidates] = {}
         for row in self.shapes:
-            self._add(compile_shape(row))
+            self._add(row, compile_shape(row, lead))
 
-    def _add(self, compiled: Compiled) -> None:
-        parts = parse(compiled.shape.template)
-        first = parts[0]
-        leads = isinstance(first, Field) and not first.words
+    def _add(self, row: Shape, compiled: Compiled) -> None:
+        parts = parse(row.template)
+        leads = begins_with_id(row)
         index = self.by_lead if leads else self.by_start
         for key in _keys(parts[1:] if leads else parts, self.lead if leads else ""):
-            index.setdefault(key, []).append(compiled)
+            repeats, shapes = index.get(key, (False, ()))
+            index[key] = Candidates(repeats or compiled.repeats, (*shapes, compiled))
 
-    def candidates(self, message: str) -> list[Compiled]:
-        """The shapes that a message can have, in the order in which they are tried."""
-        at = message.find(self.lead) + len(self.lead)
-        return self.by_start.get(message[:KEY], []) + self.by_lead.get(message[at : at + KEY], [])
-
-    def matches(self, message: str) -> list[Shape]:
-        """All the shapes that a message has: one, in a sound grammar."""
-        return [found.shape for found in self.candidates(message) if found.match(message)]
+    def matches(self, message: str) -> Iterator[tuple[Compiled, tuple[str | None, ...]]]:
+        """All the shapes that a message has, with its fields; the first is what it means."""
+        for compiled in self.by_start.get(message[:KEY], NO_CANDIDATES).shapes:
+            found = compiled.match(message)
+            if found:
+                yield compiled, found.groups()
+        first, lead, rest = message.partition(self.lead)
+        if lead and " " not in first:
+            for compiled in self.by_lead.get(rest[:KEY], NO_CANDIDATES).shapes:
+                found = compiled.match(rest)
+                if found:
+                    yield compiled, (first, *found.groups())
 
 
 def _keys(parts: tuple[Part, ...], lead: str) -> set[str]:

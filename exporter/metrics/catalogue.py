@@ -52,8 +52,8 @@ METRICS: dict[str, Metric] = dict(
             "mail_deliveries_total",
             "counter",
             "mta service direction provider status",
-            "Delivery attempts, one for each recipient: sent, deferred, bounced; expired: one for each message that the"
-            " queue gave up.",
+            "Delivery attempts, one for each recipient: sent, deferred, bounced; expired: one for each message that"
+            " the queue gave up.",
         ),
         _metric(
             "mail_delivery_failures_total",

@@ -22,7 +22,7 @@ Labels = tuple[str, ...]
 
 
 class Budget(dict[Value, Value]):
-    """The values that a label of `metric` may have: `budget[value]` is the value, or `other` once there are `most`."""
+    """The values that a label of `metric` may have: `budget[value]` is the value, or `other` after `most`."""
 
     def __init__(self, metric: str, most: int, dropped: Counter[str], other: Value) -> None:
         super().__init__({other: other})

@@ -28,7 +28,7 @@ def cri(line: str, clock: Clock) -> Prefix | None:
 
 
 def json(line: str, clock: Clock) -> Prefix | None:
-    """An object of `journalctl -o json`, of Docker's json-file driver, or of a shipper with @timestamp and message."""
+    """An object of `journalctl -o json`, of Docker's json-file driver, or of a shipper (@timestamp, message)."""
     if not line.startswith("{"):
         return None
     try:

@@ -204,8 +204,6 @@ def test_what_stands_beyond_the_limit_is_not_read() -> None:
 def test_texts_that_differ_in_names_and_ids_are_judged_once() -> None:
     judge.cache_clear()
     for n in range(100):
-        text = (
-            f"host mx{n}.example.org[192.0.2.{n}] said: 550 <u{n}@example.org> User unknown {n:04}B12345678"
-        )
+        text = f"host mx{n}.example.org[192.0.2.{n}] said: 550 <u{n}@example.org> User unknown {n:04}B12345678"
         assert reason_of(text, 550, "5.1.1", "rcpt") == "user_unknown"
     assert judge.cache_info().misses == 1

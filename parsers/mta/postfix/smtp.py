@@ -145,6 +145,7 @@ SHAPES = (
         " TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 server-signature RSA-PSS (2048 bits)"
         " server-digest SHA256",
         tls,
+        repeats=True,
     ),
     # The session began with another message: it is counted there.
     shape(

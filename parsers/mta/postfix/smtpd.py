@@ -163,10 +163,8 @@ def received(
     sasl_method: str | None,
     sasl_user: str | None,
     original_queue_id: str | None,
-) -> Received | None:
-    """A message begins. Without an id it is the one that smtpd_proxy_filter will send back to us with one."""
-    if queue_id == NO_QUEUE:
-        return None
+) -> Received:
+    """A message begins."""
     name, ip = read_client(client)
     event = Received(time, origin, queue_id, name, ip, sasl_method, sasl_user)
     event.original_queue_id = original_queue_id
@@ -372,13 +370,16 @@ _NO_REJECTS = "bcc|delay|hangup|info|permit|prepend|reject_warning|replace|warn|
 
 SHAPES = (
     # --- sessions ---
-    shape("connect from {client}", "connect from mx.example.org[192.0.2.25]", connect),
+    shape("connect from {client}", "connect from mx.example.org[192.0.2.25]", connect, repeats=True),
     shape(
         "disconnect from {client}[ {commands}]",
         "disconnect from mx.example.org[192.0.2.25] ehlo=2 starttls=1 mail=1 rcpt=0/1 quit=1 commands=5/6",
         disconnect,
+        repeats=True,
     ),
-    shape(_ENDING, "lost connection after DATA (5120 bytes) from mx.example.org[192.0.2.25]", broken_off),
+    shape(
+        _ENDING, "lost connection after DATA (5120 bytes) from mx.example.org[192.0.2.25]", broken_off, repeats=True
+    ),
     shape(
         "{queue_id}: " + _ENDING,
         "NOQUEUE: too many errors after RCPT from unknown[2001:db8::66]",
@@ -390,6 +391,7 @@ SHAPES = (
         "Anonymous TLS connection established from mx.example.org[192.0.2.25] to mail.example.com: TLSv1.3 with"
         " cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 server-signature RSA-PSS (4096 bits)",
         tls,
+        repeats=True,
     ),
     shape(
         "TLS connection established from {client}: {tls_protocol} with cipher {tls_cipher} ({_}",
@@ -412,6 +414,7 @@ SHAPES = (
         "[, sasl_username={sasl_user}]",
         "warning: unknown[198.51.100.66]: SASL LOGIN authentication failed: UGFzc3dvcmQ6, sasl_username=kim",
         auth_failure,
+        repeats=True,
     ),
     shape(
         "warning: SASL authentication failure: {text}",
@@ -419,11 +422,15 @@ SHAPES = (
         sasl_library,
     ),
     # --- messages ---
+    # The message that smtpd_proxy_filter will send back to us, with an id then.
+    shape("NOQUEUE: client={_}", "NOQUEUE: client=mx.example.org[192.0.2.25]"),
     shape(
         "{queue_id}: client={client}[, sasl_method={sasl_method}][, sasl_username={sasl_user}][, sasl_sender={_}]"
         "[, orig_queue_id={original_queue_id}][, orig_client={_}]",
         "4dHvRq1ZTPz9sWk: client=dsl.example.net[203.0.113.9], sasl_method=PLAIN, sasl_username=kim@example.com",
         received,
+        general=True,
+        repeats=True,
     ),
     shape(
         "{queue_id}: {action:hold|discard|redirect|filter|milter-hold|milter-discard|milter-quarantine}: {_:"

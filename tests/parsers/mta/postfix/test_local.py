@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-
 from parsers.events import Event, Origin, Received
-from parsers.mta.postfix import GRAMMAR
+from tests import reading
 
 ORIGIN = Origin("postfix", "mail.example.com", "postfix", "pickup", 4711)
 
 
 def read(message: str) -> Event | None:
-    """The event of a message; None where it is of no use. Fails where no shape fits."""
-    for found in GRAMMAR.candidates(message):
-        match = found.match(message)
-        if match:
-            return found.build(1.0, ORIGIN, *match.groups()) if found.build else None
-    pytest.fail(f"unknown: {message}")
+    return reading.read(message, ORIGIN)
 
 
 def test_a_local_submission() -> None:

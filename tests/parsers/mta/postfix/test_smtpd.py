@@ -7,16 +7,15 @@ from typing import Any
 import pytest
 
 from parsers.events import Event, Origin, as_record
-from parsers.mta.postfix import GRAMMAR
 from parsers.mta.postfix.smtpd import Client, read_client
-from parsers.reader import Speaker, Tally, understand
+from parsers.reader import understand
 
 ALWAYS = {"time", "mta", "host", "service", "program", "pid", "reason"}
 
 
 def outcome(message: str, program: str = "smtpd") -> tuple[str, Event | None]:
     origin = Origin("postfix", "mail", "postfix", program, 7)
-    return understand(message, 1.0, Speaker(origin, GRAMMAR.by_start, GRAMMAR.by_lead, Tally()))
+    return understand(message, 1.0, origin)
 
 
 def record(message: str, program: str = "smtpd") -> dict[str, Any]:
