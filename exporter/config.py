@@ -1,0 +1,134 @@
+"""What the operator asks for: one YAML file, checked strictly.
+
+A section is a frozen dataclass, a key is a field of it: its type says what is accepted, its `doc` what it is
+for. Checks and the documentation page are made from them. To add a section, add a dataclass and a field of
+`Config`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from pathlib import Path  # noqa: TC003 - read from the annotations at run time
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
+from zoneinfo import ZoneInfo  # noqa: TC003 - likewise
+
+from exporter import yamlfile
+from exporter.schema import Between, InvalidError, Mta, doc, expected, shown, structure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class ConfigError(InvalidError):
+    """The configuration is refused; `errors` has one line for each thing that is wrong with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSource:
+    """One log file to follow, through its rotations."""
+
+    file: Path = field(metadata=doc("The log file. A relative path starts where the configuration file is."))
+    mta: Mta | None = field(
+        default=None, metadata=doc("The mail server that writes it. Without it, each line's program tells.")
+    )
+    timezone: ZoneInfo | None = field(
+        default=None,
+        metadata=doc("The zone of its times, where they name none. Without it, the top level's `timezone`."),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """The series budget: how many values a label of an open set may have. What comes later is `other`."""
+
+    providers: Annotated[int, Between(1, 1000)] = field(
+        default=32, metadata=doc("Values of the label `provider`: who runs the destination.")
+    )
+    domains: Annotated[int, Between(0, 1000)] = field(
+        default=0, metadata=doc("Values of the label `domain`; 0 keeps domains out of the metrics.")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The whole file."""
+
+    sources: tuple[FileSource, ...] = field(
+        default=(), metadata=doc("What to follow. Without it, the mail logs that the host is found to have.")
+    )
+    labels: Labels = field(default_factory=Labels, metadata=doc("The series budget."))
+    timezone: ZoneInfo | None = field(
+        default=None, metadata=doc("The zone of log times that name none. Without it, the zone of the host.")
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse to follow a file twice: all its mail would be counted twice."""
+        first: dict[Path, int] = {}
+        for index, source in enumerate(self.sources):
+            earlier = first.setdefault(source.file, index)
+            if earlier != index:
+                raise ValueError(
+                    f"sources[{index}].file: {shown(str(source.file))} is followed by sources[{earlier}]"
+                )
+
+
+def load_config(path: Path) -> Config:
+    """The configuration in this file; an empty file is one where every key is left out.
+
+    Raises ConfigError with all that is wrong: each error names the file and the key, says what was expected,
+    and the nearest thing that is known.
+    """
+    try:
+        content = yamlfile.load(path)
+        return Config() if content is None else structure(content, Config, path.parent)
+    except InvalidError as invalid:
+        raise ConfigError(f"{path}: {error}" for error in invalid.errors) from None
+
+
+_INTRODUCTION = f"""\
+# Configuration
+
+One YAML file, given with `--config.file`. Every key that is not required may be left out, and so may the
+file. It is checked strictly: an unknown key, a wrong type or an impossible value is refused, with all errors
+at once; `--config.check` does nothing else. `SIGHUP` and `POST /-/reload` read the file again; a bad one
+leaves the running configuration in force. It has at most {yamlfile.SIZE_LIMIT // 1024} KiB of UTF-8,
+and merge keys (`<<`) are not for it.
+
+```yaml
+sources:
+  - file: /var/log/mail.log
+  - file: /srv/relay/mail.log
+    timezone: Europe/Prague
+labels: {{providers: 32, domains: 0}}
+timezone: UTC
+```
+"""
+
+
+def describe() -> str:
+    """The documentation page of the configuration, in Markdown, made from the classes above."""
+    return _INTRODUCTION + "".join(_describe(Config, "Top level"))
+
+
+def _describe(section: Any, title: str) -> Iterator[str]:
+    kinds = {name: _bare(kind) for name, kind in get_type_hints(section, include_extras=True).items()}
+    yield f"\n## {title}\n\n{section.__doc__}\n\n| key | accepts | default | meaning |\n|---|---|---|---|\n"
+    for key in fields(section):
+        meaning = key.metadata["doc"]
+        yield f"| `{key.name}` | {expected(kinds[key.name])} | {_default(key)} | {meaning} |\n"
+    for name, kind in kinds.items():
+        if is_dataclass(kind):
+            yield from _describe(kind, f"`{name}`")
+        elif get_args(kind) and is_dataclass(get_args(kind)[0]):
+            yield from _describe(get_args(kind)[0], f"`{name}[]`")
+
+
+def _bare(kind: Any) -> Any:
+    """The type of a key, without the None of one that may be left out."""
+    return get_args(kind)[0] if type(None) in get_args(kind) else kind
+
+
+def _default(key: Field[Any]) -> str:
+    if key.default is MISSING:
+        return "required" if key.default_factory is MISSING else "as below"
+    return f"`{key.default}`" if isinstance(key.default, int) else ""

@@ -1,0 +1,230 @@
+"""The service over HTTP: metrics for Prometheus, health for whatever restarts it, a page for people."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from prometheus_client import Metric
+from prometheus_client.exposition import choose_encoder, gzip_accepted
+
+from exporter import page
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from aiohttp.typedefs import Handler
+    from prometheus_client.registry import Collector
+
+    from exporter.view import View
+
+logger = logging.getLogger(__name__)
+
+Reload = Callable[[], Awaitable[list[str]]]
+"""Reads the configuration again, and says what is wrong with it: nothing where it is now in force."""
+
+_LINE_LIMIT = 4096  # bytes of the request line, and of one header
+_BODY_LIMIT = 4096  # bytes; no request needs any
+_IDLE_SECONDS = 130  # an idle connection's life: longer than two scrapes a minute apart
+_SHUTDOWN_SECONDS = 5
+
+_HEADERS = {
+    "Server": "mailstat",
+    "Content-Security-Policy": f"default-src 'none'; style-src {page.STYLE_SOURCE}; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+class ListenError(Exception):
+    """An address cannot be listened on; the message says which and why."""
+
+
+def application(
+    view: View, telemetry_path: str, reload: Reload, now: Callable[[], float] = time.time
+) -> web.Application:
+    """All routes of the service. `now` gives seconds since the epoch.
+
+    Raises ValueError for a telemetry path that is none, or that is one of the other routes.
+    """
+    _check_path(telemetry_path)
+    app = web.Application(middlewares=[_answer], client_max_size=_BODY_LIMIT)
+    service = _Service(view, telemetry_path, reload, now)
+    app.router.add_get(telemetry_path, service.metrics)
+    app.router.add_get("/-/healthy", service.healthy)
+    app.router.add_get("/-/ready", service.ready)
+    app.router.add_post("/-/reload", service.reload)
+    app.router.add_put("/-/reload", service.reload)
+    if telemetry_path != "/":
+        app.router.add_get("/", service.page)
+    return app
+
+
+async def serve(app: web.Application, addresses: Iterable[str]) -> web.AppRunner:
+    """Listen on each `host:port`, `[::1]:port` or `:port` (all of the host), until the runner's cleanup.
+
+    Raises ListenError where one of them is no address, or is taken; then none is listened on.
+    """
+    endpoints = [(address, *_endpoint(address)) for address in addresses]
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        logger=_server_logger(),
+        auto_decompress=False,  # a body is thrown away, so a packed one is not worth unpacking
+        keepalive_timeout=_IDLE_SECONDS,
+        max_line_size=_LINE_LIMIT,
+        max_field_size=_LINE_LIMIT,
+        shutdown_timeout=_SHUTDOWN_SECONDS,
+    )
+    await runner.setup()
+    for address, host, port in endpoints:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            await runner.cleanup()
+            raise ListenError(f"cannot listen on {address}: {_reason(error)}") from None
+    return runner
+
+
+def _server_logger() -> logging.Logger:
+    """Where the HTTP server reports: all but bad requests, with which anyone could fill the log."""
+    server_logger = logging.getLogger(f"{__name__}.server")
+    server_logger.addFilter(_is_our_fault)
+    return server_logger
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+class _Service:
+    def __init__(self, view: View, telemetry_path: str, reload: Reload, now: Callable[[], float]) -> None:
+        self._view = view
+        self._telemetry_path = telemetry_path
+        self._reload = reload
+        self._now = now
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        registry = self._view.registry
+        if "name[]" in request.query:
+            registry = _Selection(registry, frozenset(request.query.getall("name[]")))
+        encode, content_type = _encoder(request.headers.get("Accept", ""))
+        response = web.Response(body=encode(registry), headers={"Content-Type": content_type})
+        return _compressed(request, response)
+
+    async def healthy(self, _: web.Request) -> web.Response:
+        return web.Response(text="mailstat is healthy.\n")
+
+    async def ready(self, _: web.Request) -> web.Response:
+        if self._view.is_ready():
+            return web.Response(text="mailstat is ready.\n")
+        return web.Response(status=503, text="mailstat is reading the existing logs.\n")
+
+    async def reload(self, request: web.Request) -> web.Response:
+        if "Origin" in request.headers:
+            # Only a browser sends it: some page that a visitor of ours has open wants this, not the visitor.
+            raise web.HTTPForbidden(text="403 Forbidden: not from a web page\n")
+        errors = await self._reload()
+        if errors:
+            return web.Response(status=500, text="".join(f"{error}\n" for error in errors))
+        return web.Response(text="The configuration is reloaded.\n")
+
+    async def page(self, request: web.Request) -> web.Response:
+        content = page.render(self._view, self._telemetry_path, self._now())
+        return _compressed(request, web.Response(text=content, content_type="text/html"))
+
+
+class _Selection:
+    """The metrics of a registry that have one of these names, or the samples that do."""
+
+    def __init__(self, registry: Collector, names: Collection[str]) -> None:
+        self._registry = registry
+        self._names = names
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            if metric.name in self._names:
+                yield metric
+            elif samples := [sample for sample in metric.samples if sample.name in self._names]:
+                part = Metric(metric.name, metric.documentation, metric.type, metric.unit)
+                part.samples = samples
+                yield part
+
+
+def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
+    try:
+        return choose_encoder(accept if accept.isascii() else "")
+    except TypeError:  # what the library makes of `version=x`
+        return choose_encoder("")
+
+
+def _compressed(request: web.Request, response: web.Response) -> web.Response:
+    response.headers["Vary"] = "Accept, Accept-Encoding"
+    if gzip_accepted(request.headers.get("Accept-Encoding", "")) and isinstance(response.body, bytes):
+        # The lowest level: the highest takes ten times as long, and the service reads logs in the same loop.
+        response.body = gzip.compress(response.body, compresslevel=1)
+        response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
+@web.middleware
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What every answer has: headers that keep a browser careful, and a short text where it is an error."""
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        response = _refusal(error)
+    except Exception:
+        logger.exception("request failed", extra={"method": request.method, "route": _route(request)})
+        response = web.Response(status=500, text="500 Internal Server Error\n")
+    response.headers.update(_HEADERS)
+    return response
+
+
+def _refusal(error: web.HTTPException) -> web.Response:
+    text = error.text if error.text and error.text.endswith("\n") else f"{error.status} {error.reason}\n"
+    response = web.Response(status=error.status, text=text)
+    if "Allow" in error.headers:
+        response.headers["Allow"] = error.headers["Allow"]
+    return response
+
+
+def _route(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else ""
+
+
+def _check_path(path: str) -> None:
+    if (
+        not path.startswith("/")
+        or path.startswith("/-/")
+        or set(path) & set("{}?#% ")
+        or not path.isprintable()
+    ):
+        raise ValueError(f'telemetry path: expected a path such as /metrics, got "{path}"')
+
+
+def _endpoint(address: str) -> tuple[str | None, int]:
+    host, colon, port = address.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        colon = ""  # an IPv6 address without brackets: its last group is no port
+    if not colon or not (port.isascii() and port.isdigit()) or int(port[:6]) > 65535:
+        raise ListenError(f"cannot listen on {address}: expected host:port, :port or [address]:port")
+    return host or None, int(port)
+
+
+def _reason(error: OSError) -> str:
+    """The system's words alone: asyncio adds its own, and the address as a tuple."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
