@@ -68,6 +68,7 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         self._kept = self._restore()  # the position, while it is not in the open file
         self._seen: tuple[_Signature, _Signature] | None = None
         self._is_settled = False
+        self._is_moving = False  # files are being renamed or packed just now: the next poll looks again
         self._is_from_end = from_end and self._kept is None
         if self._is_from_end:
             self._start_at_end()
@@ -122,6 +123,7 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         and is joined with the start of the next file if its own was rotated.
         """
         had_error, self.error = self.error is not None, None
+        self._is_moving = False
         self._look()
         seen = (_signature(self._live), _signature(self._file.status() if self._file else None))
         if self._is_settled and seen == self._seen and not had_error:
@@ -131,7 +133,7 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         except OSError as error:
             self._fail(error)
         # The time of a file moves in ticks: only what was read after it was first seen so is settled.
-        self._is_settled, self._seen = seen == self._seen, seen
+        self._is_settled, self._seen = seen == self._seen and not self._is_moving, seen
 
     def _look(self) -> None:
         self._live = None
@@ -164,8 +166,7 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
             following = self._following(self._file)
             if following is None:
                 return
-            yield from self._drain()  # what was written to it until its writer left
-            if not self._turn_to(following):
+            if not self._turn_to(self._file, following):
                 return
             self._look()
 
@@ -208,23 +209,30 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         rotated = generations(self.path, self._live)
         position = file.position(file.offset)
         holder = rotated.renamed(position) or rotated.resembling(position)
-        later = holder[1:] or ([] if holder else rotated.written_after(position.modified))
+        if not holder and rotated != generations(self.path, self._live):
+            self._is_moving = True
+            return None
+        later = holder[1:] if holder else rotated.written_after(position.modified)
         if later:
             return later[0]
         # The old file still gets lines until its writer reopens the log: an empty log waits.
         return Sibling.of(self.path, self._live) if self._live and self._live.st_size else None
 
-    def _turn_to(self, following: Sibling) -> bool:
-        """Go on with the next file; False if it was renamed meanwhile, and will be found by the next poll."""
-        if self._file is None:  # its content was replaced: what follows is looked for anew
-            return True
+    def _turn_to(self, old: LogFile, following: Sibling) -> bool:
+        """Go on with the next file; False if files changed meanwhile, and the next poll is to look again."""
         file = self._open_at(following, 0)
         if file is None:
             return False
+        if old.has_more():  # its writer had not left it
+            self._is_moving = True
+            file.close()
+            return False
+        if old.path != self.path and self._is_live(file) and file.goes_on_from(old):
+            file.go_to(old.offset)  # the old one is a copy, and the log was not truncated yet
         if self._lines.pending:
             self._kept = self.position
-        self.rotations += not self._file.is_copy
-        self._file.close()
+        self.rotations += not old.is_copy
+        old.close()
         self._file = file
         self._lines.is_inside_overlong = False
         return True
@@ -294,6 +302,9 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         found = renamed or rotated.resembling(position) or self._guess(position, rotated)
         if found:
             file = self._open_at(found[0], position.offset, is_copy=was_live)
+        elif rotated != generations(self.path, self._live):
+            self._is_moving = True
+            return None
         else:
             # Of an old file beside a truncated log nobody knows whether it was read.
             later = [] if was_live else rotated.written_after(position.modified)
@@ -318,8 +329,10 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         try:
             file = LogFile(target.path, is_live=target.path == self.path)
         except FileNotFoundError:
+            self._is_moving = True
             return None
         if not file.is_at(device=target.device, inode=target.inode):
+            self._is_moving = True
             file.close()
             return None
         file.go_to(offset)

@@ -28,12 +28,13 @@ class LogFile:
         self.offset = 0
         self.is_copy = False
         self.is_inside_line = False
-        self._head = b""
         self._file = path.open("rb")
         # The live log is what the programs write, whatever it starts with.
         self._stream = self._file if is_live else decompressed(self._file)
         self._is_packed = self._stream is not self._file
         self._is_corrupt = False
+        # Taken once, now: a truncation from here on shows, even before the first read.
+        self._head = b"" if self._is_packed else self._bytes_at(0, HEAD_BYTES)
         self._modified = self.status().st_mtime_ns  # while its content was what was read
 
     def close(self) -> None:
@@ -60,23 +61,34 @@ class LogFile:
 
     def holds(self, position: Position) -> bool:
         """Whether this plain file starts like that of the position, and is as long."""
-        return self.status().st_size >= position.offset and position.fingerprint.matches(
-            self._start(HEAD_BYTES)
+        return self.status().st_size >= position.offset and position.fingerprint.matches(self._head)
+
+    def goes_on_from(self, copy: LogFile) -> bool:
+        """Whether what was read of another file, up to where it is read, was copied from this plain one."""
+        start = max(0, copy.offset - HEAD_BYTES)
+        last = copy._bytes_at(start, copy.offset - start)
+        return (
+            not copy._is_packed
+            and self.holds(copy.position(copy.offset))
+            and last == self._bytes_at(start, len(last))
         )
+
+    def has_more(self) -> bool:
+        """Whether a plain file has grown since it was read; a compressed one does not."""
+        return not self._is_packed and self.status().st_size > self.offset
 
     def go_to(self, offset: int) -> None:
         """Go to a place in a file just opened, or to the end of one that is shorter."""
         if self._is_packed:
             self._skip_to(offset)
             return
-        self.offset = min(offset, self.status().st_size)
-        self._head = self._start(min(self.offset, HEAD_BYTES))
-        self.is_inside_line = self.offset > 0 and os.pread(self._file.fileno(), 1, self.offset - 1) != b"\n"
+        self.offset = min(offset, self._status.st_size)
+        self.is_inside_line = self.offset > 0 and self._bytes_at(self.offset - 1, 1) != b"\n"
 
     def read(self, size: int) -> bytes:
         """The next bytes, empty at the end; they count when they are accepted."""
         if not self._is_packed:
-            return os.pread(self._file.fileno(), size, self.offset)
+            return self._bytes_at(self.offset, size)
         try:
             return b"" if self._is_corrupt else self._stream.read1(size)
         except CORRUPT as error:
@@ -85,22 +97,22 @@ class LogFile:
             return b""
 
     def accept(self, chunk: bytes) -> None:
+        if self.offset <= len(self._head) < HEAD_BYTES:
+            self._head += chunk[len(self._head) - self.offset : HEAD_BYTES - self.offset]
         self.offset += len(chunk)
-        if len(self._head) < HEAD_BYTES:
-            self._head += chunk[: HEAD_BYTES - len(self._head)]
 
     def is_intact(self) -> bool:
         """Whether what was read is still there; asked after reading, it vouches for what was just read."""
         if self._is_packed:
             return True
         status = self.status()
-        if status.st_size < self.offset or self._start(len(self._head)) != self._head:
+        if status.st_size < self.offset or self._bytes_at(0, len(self._head)) != self._head:
             return False
         self._modified = status.st_mtime_ns
         return True
 
-    def _start(self, size: int) -> bytes:
-        return os.pread(self._file.fileno(), size, 0)
+    def _bytes_at(self, offset: int, size: int) -> bytes:
+        return os.pread(self._file.fileno(), size, offset)
 
     def _skip_to(self, offset: int) -> None:
         while self.offset < offset and (chunk := self.read(min(_SKIP_BYTES, offset - self.offset))):
