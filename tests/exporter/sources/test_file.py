@@ -672,6 +672,32 @@ def test_copytruncate_with_a_log_that_was_empty_between_two_polls(log: Path, rea
     assert reader.poll() == b"c1\n"
 
 
+def test_truncation_to_the_same_size_within_one_tick_of_the_clock(log: Path) -> None:
+    append(log, b"a1\n")
+    tail = FileTail(log)
+    tail.read()
+    written = log.stat()
+    os.truncate(log, 0)
+    append(log, b"b1\n")
+    os.utime(log, ns=(written.st_atime_ns, written.st_mtime_ns))
+    assert tail.read() == b"b1\n"
+
+
+def test_a_copy_of_what_is_not_truncated_yet_is_read_once(log: Path, reader: Reader) -> None:
+    append(log, b"a1\n")
+    reader.poll()
+    copytruncate(log, ".2")
+    assert reader.poll() == b""
+    append(log, b"b1\nb2\n")
+    time.sleep(TICK_SECONDS)
+    beside(log, ".1").write_bytes(b"b1\nb")  # the copy is being made
+    assert reader.poll() == b"b1\nb2\n"
+    beside(log, ".1").write_bytes(b"b1\nb2\n")
+    os.truncate(log, 0)
+    append(log, b"c1\n")
+    assert reader.poll() == b"c1\n"
+
+
 def test_a_line_broken_by_copytruncate_is_joined(log: Path, reader: Reader) -> None:
     append(log, b"ha")
     assert reader.poll() == b""
