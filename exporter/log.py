@@ -57,9 +57,7 @@ class Json(logging.Formatter):
 
 def _pairs(record: logging.LogRecord) -> dict[str, Scalar]:
     pairs: dict[str, Scalar] = {
-        "ts": datetime.fromtimestamp(record.created, UTC)
-        .isoformat(timespec="milliseconds")
-        .replace("+00:00", "Z"),
+        "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "level": _level(record.levelno),
         "msg": record.getMessage()[:_VALUE_LIMIT],
     }

@@ -158,9 +158,7 @@ def _figures(sources: Sequence[SourceView], *, uptime: float) -> str:
 def _table(sources: Iterable[SourceView], now: float) -> str:
     rows = "".join(_row(source, now) for source in sources)
     if not rows:
-        return (
-            '<p class="empty">No mail log was found or configured: name one under <code>sources</code>.</p>'
-        )
+        return '<p class="empty">No mail log was found or configured: name one under <code>sources</code>.</p>'
     heads = "".join(f'<th scope="col"{_class(column)}>{column}</th>' for column in _COLUMNS)
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
 

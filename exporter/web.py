@@ -203,12 +203,7 @@ def _route(request: web.Request) -> str:
 
 
 def _check_path(path: str) -> None:
-    if (
-        not path.startswith("/")
-        or path.startswith("/-/")
-        or set(path) & set("{}?#% ")
-        or not path.isprintable()
-    ):
+    if not path.startswith("/") or path.startswith("/-/") or set(path) & set("{}?#% ") or not path.isprintable():
         raise ValueError(f'telemetry path: expected a path such as /metrics, got "{path}"')
 
 

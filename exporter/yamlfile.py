@@ -24,9 +24,7 @@ def load(path: Path) -> Any:
         loader = _Loader(text)
         content = loader.get_single_data()
     except yaml.reader.ReaderError as error:
-        raise InvalidError(
-            [f"line {text.count(chr(10), 0, error.position) + 1}: a control character"]
-        ) from None
+        raise InvalidError([f"line {text.count(chr(10), 0, error.position) + 1}: a control character"]) from None
     except yaml.MarkedYAMLError as error:
         raise InvalidError([_place(error.problem_mark, error.problem or "")]) from None
     except RecursionError:

@@ -121,9 +121,7 @@ def _directories(directory: Path) -> list[Path]:
 def _series(log: Path, live: os.stat_result | None) -> Iterator[list[Sibling]]:
     siblings = sorted(_settled(log, live), key=lambda sibling: (sibling.series, sibling.rank))
     for _, series in groupby(siblings, key=lambda sibling: sibling.series):
-        yield [
-            sibling for _, twins in groupby(series, key=lambda it: it.rank) for sibling in _distinct(twins)
-        ]
+        yield [sibling for _, twins in groupby(series, key=lambda it: it.rank) for sibling in _distinct(twins)]
 
 
 def _settled(log: Path, live: os.stat_result | None) -> list[Sibling]:

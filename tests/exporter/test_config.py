@@ -62,9 +62,7 @@ def test_a_full_configuration(load):
     assert config == Config(
         sources=(
             FileSource(file=Path("/var/log/mail.log")),
-            FileSource(
-                file=Path("/srv/relay/mail.log"), mta="postfix", timezone=ZoneInfo("America/New_York")
-            ),
+            FileSource(file=Path("/srv/relay/mail.log"), mta="postfix", timezone=ZoneInfo("America/New_York")),
         ),
         labels=Labels(providers=8, domains=100),
         timezone=ZoneInfo("Europe/Prague"),
@@ -216,10 +214,7 @@ BAD = {
     ),
     "a word at the top": ("hello", ['expected a mapping of sources, labels, timezone, got "hello"']),
     "all of it": (
-        "sources: [{fiel: /a}, {mta: none of them}, 3]\n"
-        "labels: {providers: -1, domain: 5}\n"
-        "timezone: 7\n"
-        "x: 1",
+        "sources: [{fiel: /a}, {mta: none of them}, 3]\nlabels: {providers: -1, domain: 5}\ntimezone: 7\nx: 1",
         [
             'sources[0].fiel: unknown key, did you mean "file"?',
             "sources[1].file: missing",
@@ -287,9 +282,7 @@ def test_a_bad_configuration_is_refused_with_exactly_these_errors(errors, conten
     assert errors(content) == [f"mailstat.yml: {error}" for error in expected]
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"), [("absent.yml", "No such file or directory"), (".", "Is a directory")]
-)
+@pytest.mark.parametrize(("name", "reason"), [("absent.yml", "No such file or directory"), (".", "Is a directory")])
 def test_a_file_that_cannot_be_read(tmp_path, name, reason):
     with pytest.raises(ConfigError) as caught:
         load_config(tmp_path / name)

@@ -26,20 +26,15 @@ def lines(capfd):
 
 
 def record(message: str, *args: object, levelno: int = logging.INFO, **extra: object) -> logging.LogRecord:
-    made = logging.makeLogRecord(
-        {"levelno": levelno, "msg": message, "args": args, "created": 1800000000.1234}
-    )
+    made = logging.makeLogRecord({"levelno": levelno, "msg": message, "args": args, "created": 1800000000.1234})
     vars(made).update(extra)
     return made
 
 
 def test_a_message_is_one_line_of_logfmt():
-    line = Logfmt().format(
-        record("following %s", "it", path="/var/log/mail.log", lines=12, ratio=0.5, up=True)
-    )
+    line = Logfmt().format(record("following %s", "it", path="/var/log/mail.log", lines=12, ratio=0.5, up=True))
     assert line == (
-        'ts=2027-01-15T08:00:00.123Z level=info msg="following it"'
-        " path=/var/log/mail.log lines=12 ratio=0.5 up=true"
+        'ts=2027-01-15T08:00:00.123Z level=info msg="following it" path=/var/log/mail.log lines=12 ratio=0.5 up=true'
     )
 
 

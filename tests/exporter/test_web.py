@@ -274,9 +274,7 @@ def test_a_method_that_a_route_has_not(service, path, method, allowed):
     assert service.reloads == 0
 
 
-@pytest.mark.parametrize(
-    "path", ["/absent", "/metrics/", "/-/", "//", "/%2e%2e/etc/passwd", "/<script>", "/%00"]
-)
+@pytest.mark.parametrize("path", ["/absent", "/metrics/", "/-/", "//", "/%2e%2e/etc/passwd", "/<script>", "/%00"])
 def test_an_unknown_path_is_a_small_404(service, path):
     status, headers, body = service.request(path)
     assert (status, body) == (404, b"404 Not Found\n")
@@ -528,9 +526,7 @@ def test_what_is_no_address_is_told(stopped, address):
 
 
 def test_a_host_that_is_not_ours_is_told(stopped):
-    with pytest.raises(
-        ListenError, match=r"^cannot listen on 192\.0\.2\.1:0: Cannot assign requested address$"
-    ):
+    with pytest.raises(ListenError, match=r"^cannot listen on 192\.0\.2\.1:0: Cannot assign requested address$"):
         stopped.listen("192.0.2.1:0")
 
 

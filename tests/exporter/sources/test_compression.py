@@ -44,9 +44,7 @@ def written(path: Path, content: bytes) -> Path:
     return path
 
 
-def test_every_format_gives_its_bytes_whatever_its_name(
-    tmp_path: Path, pack: Callable[[bytes], bytes]
-) -> None:
+def test_every_format_gives_its_bytes_whatever_its_name(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     with open_log(written(tmp_path / "mail.log", pack(LINES))) as file:
         assert file.read() == LINES
 
@@ -93,9 +91,7 @@ def test_a_cut_file_gives_what_is_whole_of_it(tmp_path: Path, compress: Callable
     assert len(got) >= 900_000  # bzip2 packs in blocks of 900 kB
 
 
-def test_a_damaged_file_raises_one_of_the_named_errors(
-    tmp_path: Path, compress: Callable[[bytes], bytes]
-) -> None:
+def test_a_damaged_file_raises_one_of_the_named_errors(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
     packed = bytearray(compress(LINES))
     packed[20:60] = bytes(40)
     with open_log(written(tmp_path / "mail.log", bytes(packed))) as file, pytest.raises(CORRUPT):

@@ -585,9 +585,7 @@ def test_a_reused_inode_by_the_state_on_disk(log: Path, offset_file: Path) -> No
     pack(beside(log, ".1"), "gz")
     append(log, b"n0\nn1\nn2\nn3\nn4\n")
     assert old is not None
-    state.save(
-        offset_file, state.Position(old.device, log.stat().st_ino, old.fingerprint, old.offset, old.modified)
-    )
+    state.save(offset_file, state.Position(old.device, log.stat().st_ino, old.fingerprint, old.offset, old.modified))
     assert FileTail(log, offset_file).read() == b"a3\nn0\nn1\nn2\nn3\nn4\n"
 
 
@@ -943,9 +941,7 @@ def test_whatever_is_written_is_delivered_once(log: Path, offset_file: Path, see
 
 @pytest.mark.parametrize("dated", [False, True], ids=["numbered", "dated"])
 @pytest.mark.parametrize("by_copy", [False, True], ids=["renamed", "copied"])
-def test_a_log_that_is_rotated_while_it_is_read(
-    log: Path, reader: Reader, by_copy: bool, dated: bool
-) -> None:
+def test_a_log_that_is_rotated_while_it_is_read(log: Path, reader: Reader, by_copy: bool, dated: bool) -> None:
     writer = Writer(log, 7)
     writer.write()
     delivered = reader.poll()
