@@ -8,9 +8,9 @@ for. Checks and the documentation page are made from them. To add a section, add
 from __future__ import annotations
 
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
-from pathlib import Path  # noqa: TC003 - read from the annotations at run time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
-from zoneinfo import ZoneInfo  # noqa: TC003 - likewise
+from zoneinfo import ZoneInfo
 
 from exporter import yamlfile
 from exporter.schema import Between, InvalidError, Mta, doc, expected, shown, structure

@@ -99,33 +99,38 @@ class LogReader:
             queue_id = found = None
             candidates = by_start.get(words[:KEY])
             if candidates is not None:
-                if candidates.repeats and words in prototypes:
-                    event = prototypes[words].__copy__()
-                    event.time = time
-                    event.origin = origin
-                    tally.parsed += 1
-                    append(event)
-                    continue
-                for match, build, repeats, _ in candidates.shapes:
+                repeats, shapes = candidates
+                if repeats:
+                    prototype = prototypes.get(words)
+                    if prototype is not None:
+                        event = prototype.__copy__()
+                        event.time = time
+                        event.origin = origin
+                        tally.parsed += 1
+                        append(event)
+                        continue
+                for match, build, repeats, _ in shapes:
                     found = match(words)
                     if found:
                         break
             if not found:
                 queue_id, _, words = message.partition(": ")
-                candidates = by_lead.get(words[:KEY], NO_CANDIDATES) if " " not in queue_id else NO_CANDIDATES
-                if candidates.repeats and words in prototypes:
-                    event = prototypes[words].__copy__()
-                    event.time = time
-                    event.origin = origin
-                    event.queue_id = queue_id
-                    tally.parsed += 1
-                    append(event)
-                    continue
-                for match, build, repeats, _ in candidates.shapes:
+                repeats, shapes = by_lead.get(words[:KEY], NO_CANDIDATES)
+                if repeats:
+                    prototype = prototypes.get(words)
+                    if prototype is not None:
+                        event = prototype.__copy__()
+                        event.time = time
+                        event.origin = origin
+                        event.queue_id = queue_id
+                        tally.parsed += 1
+                        append(event)
+                        continue
+                for match, build, repeats, _ in shapes:
                     found = match(words)
                     if found:
                         break
-                else:
+                if not found or " " in queue_id:
                     events += self._odd(message, entry)
                     continue
             if build is None:

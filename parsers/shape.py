@@ -283,18 +283,16 @@ def _constructor(kind: type[Event], names: list[str], constants: dict[str, Any])
     if tuple(names) == fields[2 : 2 + len(names)] and not constants and not {*names} & (INTEGERS | NUMBERS):
         return kind
     last = max(fields.index(name) for name in (*names, *constants, "origin"))
-    values = [_value(name, names, constants) for name in fields[2 : last + 1]]
+    known = _defaults(kind) | constants
+    values = [_value(name, names, known[name] if name in known else None) for name in fields[2 : last + 1]]
     source = f"lambda time, origin{''.join(', ' + name for name in names)}: kind(time, origin, {', '.join(values)})"
-    scope = {"kind": kind, "constants": constants, "default": _defaults(kind)}
-    build: Build = eval(source, scope)  # noqa: S307 - made of names this module has checked, at import
+    build: Build = eval(source, {"kind": kind})  # noqa: S307 - made of names and literals of ours, at import
     return build
 
 
-def _value(name: str, names: list[str], constants: dict[str, Any]) -> str:
-    if name in constants:
-        return f"constants[{name!r}]"
+def _value(name: str, names: list[str], known: object) -> str:
     if name not in names:
-        return f"default[{name!r}]"
+        return repr(known)
     number = "int" if name in INTEGERS else "float" if name in NUMBERS else ""
     return f"None if {name} is None else {number}({name})" if number else name
 

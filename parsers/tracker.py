@@ -7,6 +7,7 @@ The tracker is bounded in number and in age; what it had to let go is counted.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -60,11 +61,10 @@ class Tracker:
         self.most = most
         self.oldest = oldest
         self.dropped = 0
-        self._queues: dict[str, Queue] = {}
+        self._queues: dict[str, Queue] = defaultdict(dict)
         self._count = 0
         self._sessions: set[Origin] = set()  # the daemons whose client's login was counted
         self._steps: dict[type[Event], Callable[[Any], None]] = {
-            Connect: self._connect,
             Received: self._received,
             Queued: self._queued,
             Delivery: self._delivery,
@@ -76,12 +76,16 @@ class Tracker:
 
     def follow(self, events: Iterable[Event]) -> None:
         """Put each event in its context."""
-        steps = self._steps
+        steps, sessions = self._steps, self._sessions
         event = None
         for event in events:
-            step = steps.get(type(event))
-            if step:
-                step(event)
+            kind = type(event)
+            if kind is Connect:
+                sessions.discard(event.origin)
+            else:
+                step = steps.get(kind)
+                if step:
+                    step(event)
         if event:
             self._forget(event.time - self.oldest)
 
@@ -94,8 +98,7 @@ class Tracker:
         return counts
 
     def _queue(self, origin: Origin) -> Queue:
-        queue = self._queues.get(origin.instance)
-        return self._queues.setdefault(origin.instance, {}) if queue is None else queue
+        return self._queues[origin.instance]
 
     def _begin(self, queue: Queue, queue_id: str, time: float) -> Message:
         """A new message, in the place of one that had its id."""
@@ -108,7 +111,9 @@ class Tracker:
 
     def _find(self, event: Queued | Delivery | Notification | QueueAction) -> Message:
         queue = self._queue(event.origin)
-        message = queue.get(event.queue_id) or self._begin(queue, event.queue_id, event.time)
+        message = queue.get(event.queue_id)
+        if message is None:
+            message = self._begin(queue, event.queue_id, event.time)
         event.message = message
         return message
 
@@ -124,9 +129,6 @@ class Tracker:
                 self._drop_oldest(queue)
 
     # --- sessions: which authenticated, for a login has no line of its own ---
-
-    def _connect(self, event: Connect) -> None:
-        self._sessions.discard(event.origin)
 
     def _disconnect(self, event: Disconnect) -> None:
         counted = event.origin in self._sessions
@@ -231,6 +233,7 @@ class Tracker:
             event.is_arrival = self._arrives(message)
 
     def _removed(self, event: Removed) -> None:
-        event.message = self._queue(event.origin).pop(event.queue_id, None)
-        if event.message:
+        message = self._queue(event.origin).pop(event.queue_id, None)
+        if message is not None:
+            event.message = message
             self._count -= 1

@@ -64,6 +64,9 @@ class MailMetrics:
         self._removals: dict[Origin, int] = defaultdict(int)
         self._sessions: dict[tuple[Origin, bool, str | None, str | None], int] = defaultdict(int)
         self._counts: dict[str, dict[Labels, int]] = defaultdict(lambda: defaultdict(int))
+        self._arrivals: dict[tuple[Origin, str], int] = defaultdict(int)
+        self._raw_sizes: dict[Origin, list[float]] = defaultdict(list)
+        self._raw_recipients: dict[Origin, list[float]] = defaultdict(list)
         # Values as they come, by what is at hand: mta, direction, provider; mta; mta, status, attempts.
         self._raw_seconds: dict[tuple[str, str, str | None], list[float]] = defaultdict(list)
         self._raw_stages: dict[str, tuple[list[float], ...]] = defaultdict(lambda: ([], [], [], []))
@@ -81,6 +84,9 @@ class MailMetrics:
             self._raw_seconds,
             self._raw_stages,
             self._raw_attempts,
+            self._arrivals,
+            self._raw_sizes,
+            self._raw_recipients,
         )
         self._steps: dict[type[Event], Callable[[Any], None]] = {
             Auth: self._auth,
@@ -101,10 +107,10 @@ class MailMetrics:
         steps, connects, removals = self._steps, self._connects, self._removals
         for event in events:
             kind = type(event)
-            if kind is Connect:
-                connects[event.origin] += 1
-            elif kind is Removed:
+            if kind is Removed:
                 removals[event.origin] += 1
+            elif kind is Connect:
+                connects[event.origin] += 1
             else:
                 steps[kind](event)
         self._events += len(events)
@@ -137,13 +143,11 @@ class MailMetrics:
     def _queued(self, event: Queued) -> None:
         if event.is_arrival:
             self._arrival(event)
-            labels = (event.origin.mta, self._services[event.origin.service])
-            self._sizes.observe(labels, event.size or 0)
-            self._recipients.observe(labels, event.recipients or 0)
+            self._raw_sizes[event.origin].append(event.size or 0)
+            self._raw_recipients[event.origin].append(event.recipients or 0)
 
     def _arrival(self, event: Queued | QueueAction) -> None:
-        via = event.message.via if event.message else ""
-        self._count("mail_messages_received_total", event.origin.mta, self._services[event.origin.service], via)
+        self._arrivals[event.origin, event.message.via if event.message else ""] += 1
 
     def _queue_action(self, event: QueueAction) -> None:
         if event.is_arrival:
@@ -205,6 +209,13 @@ class MailMetrics:
                 self._stages.observe_all((mta, stage), values)
         for (mta, status, attempts), count in self._raw_attempts.items():
             self._attempts.observe((mta, status), attempts, count)
+        for (origin, via), count in self._arrivals.items():
+            service = self._services[origin.service]
+            self._count("mail_messages_received_total", origin.mta, service, via, times=count)
+        for origin, values in self._raw_sizes.items():
+            self._sizes.observe_all((origin.mta, self._services[origin.service]), values)
+        for origin, values in self._raw_recipients.items():
+            self._recipients.observe_all((origin.mta, self._services[origin.service]), values)
         for raw in self._raw:
             raw.clear()
         self._events = 0

@@ -86,9 +86,15 @@ _ANY_SESSION = "[ proto={_}][ helo=<{_}>][ sasl_{_}]"
 
 SHAPES = (
     shape(
-        "{queue_id}: [resent-]message-id={text}",
+        "{queue_id}: message-id=<{message_id}>",
         "4dHvRq1ZTPz9sWk: message-id=<20250318.0912@mail.example.com>",
+        Queued,
+    ),
+    shape(
+        "{queue_id}: [resent-]message-id={text}",
+        "4dHvRq1ZTPz9sWk: resent-message-id=<20250318.0912@mail.example.com>",
         message_id,
+        general=True,
     ),
     shape(
         "{queue_id}: {_:reject|milter-header-reject}:" + _CHECKED + _SESSION + "[: {reply}]",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from math import inf
 from typing import NamedTuple
 
 from parsers.events import Delivery, Origin
@@ -66,6 +67,24 @@ _NEXT_ID = re.compile(r"(?:queued as |forwarded as |OK id=)([0-9A-Za-z-]{5,40})"
 # A reply that begins the text: "250 2.0.0 Ok", "250-first line".
 CODES = {f"{code}{mark}": code for code in range(200, 600) for mark in " -"}
 SUSPENDED = "delivery temporarily suspended"
+
+
+class Seconds(dict[str | None, float | None]):
+    """Numbers by their text: Postfix writes delays with two digits (delay_logging_resolution_limit), so few differ.
+
+    A text that is no number, or no time (`nan`, a negative one), raises ValueError.
+    """
+
+    def __missing__(self, text: str) -> float:
+        number = float(text)
+        if not 0 <= number < inf:
+            raise ValueError(f"no time: {text}")
+        if len(self) < 10_000:
+            self[text] = number
+        return number
+
+
+SECONDS = Seconds({None: None})
 
 
 class Relay(NamedTuple):
@@ -132,11 +151,11 @@ def delivery(
         ip,
         port,
         origin.entry or origin.program,
-        float(delay),
-        None if delay_before_queue is None else float(delay_before_queue),
-        None if delay_in_queue is None else float(delay_in_queue),
-        None if delay_connect is None else float(delay_connect),
-        None if delay_transmit is None else float(delay_transmit),
+        SECONDS[delay],
+        SECONDS[delay_before_queue],
+        SECONDS[delay_in_queue],
+        SECONDS[delay_connect],
+        SECONDS[delay_transmit],
         dsn,
         CODES.get(reply[:4]),
         reply,
