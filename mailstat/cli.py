@@ -180,7 +180,7 @@ def _list_of_reports() -> str:
 
 def _check_slip(word: str, names: Sequence[str]) -> None:
     """A first word that is no file and almost a report is a slip of the finger."""
-    if os.path.lexists(word):
+    if os.sep in word or os.path.lexists(word):
         return
     from difflib import get_close_matches
 

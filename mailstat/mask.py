@@ -58,7 +58,8 @@ def mask(text: str) -> str:
         else:
             parts.append(_value(word) if is_value else _masked(word))
         is_value = mark == "="
-    return _RUNS.sub("<words>", "".join(parts).strip())
+    masked = _RUNS.sub("<words>", "".join(parts).strip())
+    return f"<id>{masked.removeprefix('<n>')}" if masked.startswith("<n>: ") else masked  # a queue id of digits alone
 
 
 @cache

@@ -18,7 +18,9 @@ def opened(path: Path | None) -> Iterator[TextIO]:
     if path is None:
         with _standard() as out:
             yield out
-    elif path.exists() and not path.is_file():  # a device, a pipe: nothing to put in its place
+    elif path.is_relative_to("/dev") or (
+        path.exists() and not path.is_file()
+    ):  # a device, a pipe: not to be replaced
         with path.open("w", encoding="utf-8", errors="replace") as out:
             yield out
     else:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import tzinfo
 from itertools import islice
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.cells import cell_len
 
@@ -14,9 +14,10 @@ from mailstat.cell import RIGHT, show, visible
 from mailstat.report import Column, Report, Row, Section
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.table import Table
 
 PAGE = 200  # records that are measured together, for there is no end to measure to
+WIDEST = 28  # columns of a terminal that one cell takes where each row has one line
 Cells = list[str]
 
 
@@ -82,28 +83,57 @@ def _on_terminal(report: Report, out: TextIO, zone: tzinfo) -> None:
 
     console = Console(file=out, highlight=False, markup=False, emoji=False)
     console.print(Text(visible(report.title), "bold"))
+    build = _whole if report.records is None else _line_by_line
     for section in report.sections:
         for page in pages(report, section, zone):
-            _print(console, section, page, is_endless=report.records is not None)
+            console.print(build(section, page))
         if section.left_out:
             console.print(Text(f"and {section.left_out:,d} more", "dim"))
 
 
-def _print(console: Console, section: Section, page: list[Cells], *, is_endless: bool) -> None:
-    from rich import box
-    from rich.table import Table
+def _whole(section: Section, page: list[Cells]) -> Table:
+    """All of every cell, on as many lines as it takes."""
     from rich.text import Text
 
     title = Text(visible(section.title), "bold") if section.title else None
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = _empty(title=title, title_justify="left")
     for column in section.columns:
-        is_right = column.kind in RIGHT
+        is_number = column.kind in RIGHT
         table.add_column(
             Text(visible(column.name)),
-            justify="right" if is_right else "left",
-            no_wrap=is_endless or is_right or column.kind == "time",
-            overflow="ellipsis" if is_endless else "fold",
+            justify="right" if is_number else "left",
+            no_wrap=is_number or column.kind == "time",
+            overflow="fold",
         )
     for cells in page:
         table.add_row(*map(Text, cells))
-    console.print(table)
+    return table
+
+
+def _line_by_line(section: Section, page: list[Cells]) -> Table:
+    """A line for each row, without the columns that are empty on this page; the last column takes what is left."""
+    from rich.text import Text
+
+    used = [at for at in range(len(section.columns)) if not page or any(cells[at] for cells in page)]
+    table = _empty(expand=True)
+    for at in used:
+        column = section.columns[at]
+        is_last = at == len(section.columns) - 1
+        table.add_column(
+            Text(visible(column.name)),
+            justify="right" if column.kind in RIGHT else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            max_width=None if is_last else WIDEST,
+            ratio=1 if is_last else None,
+        )
+    for cells in page:
+        table.add_row(*(Text(cells[at]) for at in used))
+    return table
+
+
+def _empty(**options: Any) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, **options)
