@@ -62,6 +62,7 @@ STEM = 3
 GAP = " … "
 ID_LENGTH = 10
 TOKENS = 20_000
+SHORT = 12
 
 OF_AN_ADDRESS = frozenset({"user_unknown", "domain_not_found", "no_mx"})
 SHARED = ("replies.yaml", "vague.yaml", "codes.yaml")
@@ -242,14 +243,14 @@ def is_id(word: str) -> bool:
 
 
 class Tokens(dict[str, str]):
-    """What is left of a token, by the token: replies have few words. Those that leave nothing are not worth keeping,
-    for they do not come again."""
+    """What is left of a token, by the token: replies have few words. A long one that leaves nothing is not kept: it
+    is an id or an address, and does not come again."""
 
     def __missing__(self, token: str) -> str:
-        if "@" in token:
+        if "@" in token or (len(token) > ID_LENGTH and token.isalnum() and not token.isalpha()):
             return ""
         folded = token.lower() if token.isalpha() else fold_token(token).lower()
-        if folded and len(self) < TOKENS:
+        if (folded or len(token) <= SHORT) and len(self) < TOKENS:
             self[token] = folded
         return folded
 
