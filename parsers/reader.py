@@ -9,16 +9,17 @@ characters of the message tell the few shapes it can have. Every line read has o
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from copy import copy
-from typing import Any, NamedTuple
+from typing import Any
 
 from parsers.clock import Clock
 from parsers.events import Event, Origin
 from parsers.mta import postfix
 from parsers.prefix.syslog import Prefix
 from parsers.prefix.wrapper import read_prefix
-from parsers.shape import KEY, NO_CANDIDATES, Candidates, Grammar
+from parsers.shape import KEY, NO_CANDIDATES, Candidates
 
 OTHER = "other"  # the `mta` of programs that are none
 SPEAKERS = 20_000  # "host program[pid]" that are kept; a busy host has some hundred at a time
@@ -54,16 +55,11 @@ class Tally:
         return self.parsed + self.ignored + self.unknown + self.malformed
 
 
-class Speaker(NamedTuple):
-    """Who wrote a line, and the shapes that its lines can have; none for a program that is not a mail server's."""
-
-    origin: Origin
-    grammar: Grammar | None
-    tally: Tally
-
-
-# What a head ("stamp host program[pid]") stands for: time, origin, shapes by start and after an id, tally.
-Entry = tuple[float, Origin, dict[str, Candidates] | None, dict[str, Candidates], Tally]
+# Who writes a line: origin, the shapes of its lines by start and after an id (None for programs that are not a mail
+# server's), and where they are counted.
+Speaker = tuple[Origin, dict[str, Candidates] | None, dict[str, Candidates], Tally]
+# What a head ("stamp host program[pid]") stands for.
+Entry = tuple[float, Speaker]
 
 
 class LogReader:
@@ -84,7 +80,7 @@ class LogReader:
         self._width = 0  # of the stamp, in logs whose lines can be cut there
         self._stamp = ""
         self._before = ""
-        self._nobody = Speaker(Origin(OTHER, "", "", ""), None, self._tally(OTHER))
+        self._nobody: Speaker = (Origin(OTHER, "", "", ""), None, {}, self._tally(OTHER))
 
     def read(self, block: str) -> list[Event]:  # noqa: C901, PLR0912, PLR0915 - calls cost more than all the rest
         """The events of a block's lines, in their order."""
@@ -103,14 +99,13 @@ class LogReader:
                 except ValueError:
                     self._unreadable(line, lines, events)
                     continue
-            time, origin, by_start, by_lead, tally = entry
+            time, (origin, by_start, by_lead, tally) = entry
             if by_start is None:
                 tally.ignored += 1
                 continue
             words = message
-            queue_id: str | None = None
-            found = None
-            candidates = by_start.get(words[:KEY])
+            queue_id = found = None
+            candidates = by_start.get(message[:KEY])
             if candidates is not None:
                 repeats, shapes = candidates
                 if repeats:
@@ -119,7 +114,6 @@ class LogReader:
                         event = prototype.__copy__()
                         event.time = time
                         event.origin = origin
-                        tally.parsed += 1
                         append(event)
                         continue
                 for match, build, repeats, _ in shapes:
@@ -136,7 +130,6 @@ class LogReader:
                         event.time = time
                         event.origin = origin
                         event.queue_id = queue_id
-                        tally.parsed += 1
                         append(event)
                         continue
                 for match, build, repeats, _ in shapes:
@@ -144,7 +137,7 @@ class LogReader:
                     if found and " " not in queue_id:
                         break
                 else:
-                    events += self._odd(message, entry)
+                    self._odd(message, entry, events)
                     continue
             if build is None:
                 tally.ignored += 1
@@ -160,10 +153,19 @@ class LogReader:
                 continue
             if repeats:
                 self._keep(words, event)
-            tally.parsed += 1
             append(event)
         self._before = lines[-1] if lines else self._before
+        self._count(events)
         return events
+
+    def _count(self, events: list[Event]) -> None:
+        """Every event is of a line that was parsed, but for repetitions, which `_again` has taken off."""
+        if len(self.tallies) == 2:  # one server, and the programs that are none: the usual log
+            mta = next(mta for mta in self.tallies if mta != OTHER)
+            self.tallies[mta].parsed += len(events)
+        else:
+            for mta, count in Counter(event.origin.mta for event in events).items():
+                self.tallies[mta].parsed += count
 
     def _keep(self, words: str, event: Event) -> None:
         if len(self._prototypes) >= PROTOTYPES:
@@ -184,7 +186,7 @@ class LogReader:
             self.last_time = self._read_stamp(stamp)
             self._stamp = stamp
             self._heads.clear()
-        entry = self._heads[head] = _entry(self.last_time, speaker)
+        entry = self._heads[head] = (self.last_time, speaker)
         return entry, message
 
     def _begin(self, line: str) -> tuple[Entry, str]:
@@ -202,61 +204,61 @@ class LogReader:
             if len(self._speakers) >= SPEAKERS:
                 self._speakers.clear()
             self._speakers[prefix.tag] = speaker
-        return _entry(prefix.time, speaker), prefix.message
+        return (prefix.time, speaker), prefix.message
 
     def _speaker(self, prefix: Prefix) -> Speaker:
         origin = postfix.origin(prefix.host, prefix.program, prefix.pid)
         if origin is None:
             return self._nobody
-        return Speaker(origin, postfix.GRAMMAR, self._tally(origin.mta))
+        return origin, postfix.GRAMMAR.by_start, postfix.GRAMMAR.by_lead, self._tally(origin.mta)
 
-    def _odd(self, message: str, entry: Entry) -> list[Event]:
+    def _odd(self, message: str, entry: Entry, events: list[Event]) -> None:
         """What no shape fits: a message in a wrapping of its own, or one that is not known."""
-        time, origin, _, _, tally = entry
+        time, (origin, _, _, tally) = entry
         repeated = _REPEATED(message)
         plain = repeated[2] if repeated else message.strip("\0\r\t ")
         times = min(int(repeated[1]), REPEATS) if repeated else 1
-        outcome, event = understand(plain, time, origin) if plain != message else ("unknown", None)
+        outcome, event = understand(plain, time, origin) if plain != message or " " in message else ("unknown", None)
         if outcome in ("unknown", "malformed"):
             self._strange(outcome, tally, plain)
         elif event is None:
             tally.ignored += 1
         else:
-            tally.parsed += 1
-        return [event] * times if event else []
+            self._repeat(event, times, tally, events)
+
+    def _repeat(self, event: Event, times: int, tally: Tally, events: list[Event]) -> None:
+        """One line stands for several events: copies, for each is put in a context of its own."""
+        events += [copy(event) for _ in range(times)]
+        tally.parsed -= times - 1
 
     def _unreadable(self, line: str, lines: list[str], events: list[Event]) -> None:
         """A line without a prefix: nothing but blanks, syslogd's `last message repeated`, or broken."""
         repeated = _LAST_REPEATED(line)
         if repeated:
             at = next(index for index, other in enumerate(lines) if other is line)
-            again = self._again(lines[at - 1] if at else self._before)
-            events += [again] * min(int(repeated[1]), REPEATS) if again else []
-            self._nobody.tally.ignored += 1
+            self._again(lines[at - 1] if at else self._before, min(int(repeated[1]), REPEATS), events)
         elif line.strip("\0\r\t "):
-            self._strange("malformed", self._nobody.tally, line)
+            self._strange("malformed", self._nobody[3], line)
         else:
-            self._nobody.tally.ignored += 1
+            self._nobody[3].ignored += 1
 
-    def _again(self, line: str) -> Event | None:
-        """The event of the line before, which syslogd says came again."""
+    def _again(self, line: str, times: int, events: list[Event]) -> None:
+        """The line before came again, syslogd says."""
         try:
-            (time, origin, *_), message = self._begin(line)
+            (time, (origin, _, _, tally)), message = self._begin(line)
         except ValueError:
-            return None
-        return understand(message, time, origin)[1]
+            self._nobody[3].ignored += 1
+            return
+        event = understand(message, time, origin)[1]
+        if event:
+            self._repeat(event, times, tally, events)
+        else:
+            tally.ignored += 1
 
     def _strange(self, outcome: str, tally: Tally, message: str) -> None:
         setattr(tally, outcome, getattr(tally, outcome) + 1)
         if self._on_strange:
             self._on_strange(outcome, message)
-
-
-def _entry(time: float, speaker: Speaker) -> Entry:
-    grammar = speaker.grammar
-    if grammar is None:
-        return time, speaker.origin, None, {}, speaker.tally
-    return time, speaker.origin, grammar.by_start, grammar.by_lead, speaker.tally
 
 
 def understand(message: str, time: float, origin: Origin) -> tuple[str, Event | None]:

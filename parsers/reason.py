@@ -283,7 +283,9 @@ def fold(text: str) -> str:
     said = _SERVER_SAID.sub("", text) if "host " in text else text
     said = said.partition(_COMMAND)[0]
     # Exim writes the end of a line as a backslash and an n.
-    words = [_tokens[token] for token in said.replace("\\n", " ").split()]
+    if "\\n" in said:
+        said = said.replace("\\n", " ")
+    words = [_tokens[token] for token in said.split()]
     return " " + " ".join(filter(None, words))
 
 

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 from parsers.events import Event, Origin
 
 Meaning = Callable[..., Event | None]
-Match = Callable[[str], "re.Match[str] | None"]
+Match = Callable[..., "re.Match[str] | None"]  # of a text, and where to begin in it
 Build = Callable[..., Event | None]
 
 END = "\n"  # no line holds it

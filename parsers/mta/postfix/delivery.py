@@ -180,13 +180,14 @@ def explain_failure(event: Delivery, text: str) -> None:
     if in_reply:
         event.phase = COMMANDS.get(command.removesuffix(" command)"))
     if text.startswith("host "):
-        event.reply = (words or text).partition(": ")[2]
-        event.reply_code = CODES.get(event.reply[:4])
+        event.reply = said = (words or text).partition(": ")[2]
+        event.reply_code = CODES.get(said[:4])
         event.phase = event.phase or phase_of(text)
+        event.reason = reason_of(said, event.reply_code, event.dsn, event.phase)
     else:
         event.phase = event.phase or phase_of(text)
         event.reply_code = reply_code_of(text)
-    event.reason = reason_of(text, event.reply_code, event.dsn, event.phase)
+        event.reason = reason_of(text, event.reply_code, event.dsn, event.phase)
 
 
 @lru_cache(maxsize=4096)
