@@ -30,7 +30,7 @@ SUBMISSION_ENTRIES = frozenset({"submission", "submissions", "smtps", "msa"})
 SESSIONS = 20_000  # daemons whose client is remembered; Postfix runs some hundred at a time
 RECIPIENTS = 1_000  # of one message, whose attempts are counted
 INSTANCES = 1_000  # queues that are kept when they are empty
-ENDS = frozenset({"cancel", "discard"})  # what cleanup(8) does to a message that never enters the queue
+ENDS = frozenset({"cancel", "discard"})  # of a message that the client gave, or gave up, and nobody gets
 PROBE = "double-bounce@"  # the sender of what Postfix asks or tells itself (double_bounce_sender)
 _LOGINS = re.compile(r"(?:^| )auth=(\d{1,4})").search
 
@@ -198,7 +198,7 @@ class Tracker:
         if event.sasl_method or event.sasl_user:
             self._login(event)
             message.via = "submission"
-        elif origin.program == "pickup":
+        elif event.client_name is None and event.client_ip is None:
             message.via = "local"
         else:
             message.via = "submission" if origin.entry in SUBMISSION_ENTRIES else "smtp"
@@ -289,12 +289,12 @@ class Tracker:
             child.via = "notification"
 
     def _queue_action(self, event: QueueAction) -> None:
-        if event.origin.program == "cleanup" and event.action in ENDS:
+        if event.action in ENDS:
             event.message = self._end(event.origin, event.queue_id)
             event.is_arrival = event.action == "discard" and event.message is not None and arrives(event.message)
             return
         message = self._find(event)
-        if event.action == "hold" and event.origin.program == "cleanup":
+        if event.action == "hold":
             event.is_arrival = arrives(message)
 
     def _reject(self, event: Reject) -> None:
