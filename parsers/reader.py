@@ -65,7 +65,8 @@ class LogReader:
         self.tallies: dict[str, Tally] = {}
         self.last_time = 0.0
         self._on_strange = on_strange
-        self._speakers: dict[str, Speaker] = {}
+        self._speakers: dict[str, Speaker] = {}  # by how the log words them
+        self._writers: dict[tuple[str, str, int | None], Speaker] = {}  # the same, by who they are
         self._heads: dict[str, Entry] = {}  # of the lines with the same stamp as the last
         self._prototypes: dict[str, Any] = {}  # events without time, origin and id, by their words
         self._read_stamp: Callable[[str], float] = clock.rfc3164
@@ -82,6 +83,8 @@ class LogReader:
         lines = block.split("\n")
         if not lines[-1]:
             lines.pop()
+        if " \n" in block or "\r\n" in block or block.endswith((" ", "\r")):
+            lines = [line.rstrip(" \r") for line in lines]
         for line in lines:
             head, _, message = line.partition(": ")
             entry = heads.get(head)
@@ -192,10 +195,16 @@ class LogReader:
         return _entry(prefix.time, speaker), prefix.message
 
     def _speaker(self, prefix: Prefix) -> Speaker:
-        origin = postfix.origin(prefix.host, prefix.program, prefix.pid)
-        if origin is None:
-            return self._nobody
-        return Speaker(origin, postfix.GRAMMAR, self._tally(origin.mta))
+        """One for each process, however its lines are wrapped: a session is followed by its origin."""
+        writer = (prefix.host, prefix.program, prefix.pid)
+        speaker = self._writers.get(writer)
+        if speaker is None:
+            if len(self._writers) >= SPEAKERS:
+                self._writers.clear()
+            origin = postfix.origin(*writer)
+            speaker = Speaker(origin, postfix.GRAMMAR, self._tally(origin.mta)) if origin else self._nobody
+            self._writers[writer] = speaker
+        return speaker
 
     def _odd(self, message: str, entry: Entry) -> list[Event]:
         """What no shape fits: a message in a wrapping of its own, or one that is not known."""
