@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC
 from functools import lru_cache
 from pathlib import Path
@@ -95,12 +95,7 @@ def read_lab(folder: Path, form: tuple[str, ...]) -> Lab:
     return Lab(events, truth, count, outcomes, strange, flying, "rfc5424" not in form[0])
 
 
-RUNS = [
-    (folder, form)
-    for folder in FOLDERS
-    for form in FORMS
-    if any(found(folder, name) for name in form)
-]
+RUNS = [(folder, form) for folder in FOLDERS for form in FORMS if any(found(folder, name) for name in form)]
 pytestmark = [pytest.mark.corpus, pytest.mark.skipif(not RUNS, reason="the shared logs are not here")]
 
 
@@ -156,7 +151,9 @@ def fates(lab: Lab) -> dict[tuple[str | None, str], str]:
             continue
         if type(event) is Delivery and event.recipient is not None:
             last[message.message_id, event.recipient] = event.status
-            (waiting[id(message)].add if event.status == "deferred" else waiting[id(message)].discard)(event.recipient)
+            (waiting[id(message)].add if event.status == "deferred" else waiting[id(message)].discard)(
+                event.recipient
+            )
         elif (type(event) is Delivery) or (type(event) is Removed):
             word = event.status if type(event) is Delivery else DELETED
             last |= {(message.message_id, recipient): word for recipient in waiting.pop(id(message), ())}
@@ -209,8 +206,9 @@ STAGES = {
 def real_replies(lab: Lab) -> Iterator[dict[str, Any]]:
     """The refusals of destinations that Postfix tells of.
 
-    STARTTLS refused is not: where TLS is not required, the message goes in the clear. Nor is EHLO, after which HELO is
-    tried; where that is refused too, it is told once. Nor are those of address probes, whose status is no delivery's.
+    STARTTLS refused is not: where TLS is not required, the message goes in the clear. Nor is EHLO, after which HELO
+    is tried; where that is refused too, it is told once. Nor are those of address probes, whose status is no
+    delivery's.
     """
     ehlos = set()  # sessions in which EHLO was refused
     for told in lab.told("reply"):
@@ -231,9 +229,9 @@ def told_replies(lab: Lab) -> Iterator[tuple[str | None, str | None, int | None]
     """
     last: dict[tuple[Any, ...], float] = {}
     for event in lab.events:
-        if type(event) is Delivery and event.status != "sent" and event.relay_ip and event.reply_code:
-            reply = event.relay_ip, event.phase, event.reply_code
-        elif type(event) is ConnectionFailure and event.reply_code:
+        if isinstance(event, (Delivery, ConnectionFailure)):
+            if not event.relay_ip or (event.reply_code or 0) < 400:
+                continue
             reply = event.relay_ip, event.phase, event.reply_code
         elif type(event) is Problem and (said := _SAID(event.text)):
             reply = read_relay(said[1]).ip, COMMANDS.get(said[3]), read_reply(said[2]).code
@@ -246,7 +244,9 @@ def told_replies(lab: Lab) -> Iterator[tuple[str | None, str | None, int | None]
 
 
 def test_each_refusal_of_a_destination_is_told_with_its_address_phase_and_code(lab: Lab) -> None:
-    assert Counter(told_replies(lab)) == Counter((real["ip"], STAGES[real["stage"]], real["code"]) for real in real_replies(lab))
+    assert Counter(told_replies(lab)) == Counter(
+        (real["ip"], STAGES[real["stage"]], real["code"]) for real in real_replies(lab)
+    )
 
 
 def by_recipient(lab: Lab, *, first: int) -> Counter[tuple[str, str, int]]:
@@ -263,7 +263,9 @@ def with_status(lab: Lab, status: str, first: int) -> Counter[tuple[str, str | N
     return Counter(
         (domain(event.recipient or ""), event.phase, event.reply_code)
         for event in lab.all(Delivery)
-        if event.status == status and event.phase in ("rcpt", "end_of_data") and (event.reply_code or 0) // 100 == first
+        if event.status == status
+        and event.phase in ("rcpt", "end_of_data")
+        and (event.reply_code or 0) // 100 == first
     )
 
 
@@ -291,9 +293,7 @@ def test_deferrals_for_each_recipient_domain_are_the_transient_replies(lab: Lab)
 def test_failed_logins_are_those_of_the_clients(lab: Lab) -> None:
     """One exception: Dovecot holds answers back from an address that guesses, longer than Postfix waits for them; so
     right passwords from there fail too, with 454, and the clients tell them as broken sessions."""
-    told = Counter(
-        (event.client_ip, event.sasl_method) for event in lab.all(Auth) for _ in range(event.attempts)
-    )
+    told = Counter((event.client_ip, event.sasl_method) for event in lab.all(Auth) for _ in range(event.attempts))
     real = Counter((told["client"], told["mech"]) for told in lab.told("auth_fail"))
     assert not real - told
     broken = sum("SMTPAuthenticationError: (454" in told["error"] for told in lab.told("session_error"))
@@ -368,11 +368,9 @@ def test_each_notification_is_received_once(lab: Lab) -> None:
 
 
 def test_rejects_are_those_that_clients_were_given(lab: Lab) -> None:
-    """But for too many recipients, which Postfix does not log; a header check's answer has no reply code in the log."""
+    """But for too many recipients, which Postfix does not log; a header check's answer has no reply code there."""
     codes = {"spam_content": 550}
-    told = Counter(
-        (event.phase, event.reply_code or codes[event.reason or ""]) for event in lab.all(Reject)
-    )
+    told = Counter((event.phase, event.reply_code or codes[event.reason or ""]) for event in lab.all(Reject))
     real = Counter(
         ("end_of_data" if told["stage"] == "data" else told["stage"], told["code"])
         for told in lab.told("rejected")
@@ -392,5 +390,3 @@ def test_logs_that_differ_in_form_have_the_same_events() -> None:
         forms = [form for form in FORMS if any(found(folder, name) for name in form)]
         kinds = [Counter(type(event) for event in read_lab(folder, form).events) for form in forms]
         assert all(other == kinds[0] for other in kinds)
-
-

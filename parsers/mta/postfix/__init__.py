@@ -12,9 +12,9 @@ from parsers.shape import Grammar
 # `postfix-out/submission/smtpd` is told from another program's: the name of the instance is the operator's choice.
 DAEMONS = frozenset(
     "anvil bounce cleanup defer discard dnsblog error flush lmtp local master nbdb_reindexd nqmgr oqmgr pickup pipe"
-    " post-install postalias postcat postconf postdrop postfix postfix-script postfix-tls-script postfix-wrapper postlock postlog"
-    " postlogd postmap postmulti postmulti-script postqueue postscreen postsuper proxymap proxywrite qmgr qmqpd relay"
-    " retry scache sendmail showq smtp smtpd spawn tlsmgr tlsproxy trace trivial-rewrite verify virtual".split()
+    " post-install postalias postcat postconf postdrop postfix postfix-script postfix-tls-script postfix-wrapper"
+    " postlock postlog postlogd postmap postmulti postmulti-script postqueue postscreen postsuper proxymap proxywrite qmgr"
+    " qmqpd relay retry scache sendmail showq smtp smtpd spawn tlsmgr tlsproxy trace trivial-rewrite verify virtual".split()
 )
 
 FAMILIES = (delivery, qmgr, cleanup, smtpd, smtp, bounce, local, postscreen, maintenance)
@@ -26,7 +26,7 @@ _INSTANCE = re.compile(r"postfix(?:-[\w.-]+)?").fullmatch
 
 
 def origin(host: str, program: str, pid: int | None) -> Origin | None:
-    """`instance/daemon`, `instance/service/daemon`, or an instance alone; None where the program is not of Postfix."""
+    """`instance/daemon`, `instance/service/daemon`, or an instance alone; None for a program that is not of Postfix."""
     service, *entry, daemon = program.split("/") if "/" in program else (program, "")
     if daemon not in DAEMONS and (daemon or not _INSTANCE(service)):
         return None

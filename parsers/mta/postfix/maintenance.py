@@ -59,7 +59,7 @@ SHAPES = (
         "To disable backwards compatibility use postconf and postfix reload",
     ),
     shape(
-        "using backwards-compatible default setting{_}",
+        "{_:using|Using} backwards-compatible default setting{_}",
         "using backwards-compatible default setting relay_domains=$x",
     ),
     shape(
