@@ -109,7 +109,8 @@ def test_a_host_is_a_name_or_an_address(host: str) -> None:
     [
         ("Jan", 1), ("Mär", 3), ("Mrz", 3), ("mars", 3), ("févr.", 2), ("avr.", 4), ("Mai", 5), ("mai", 5),
         ("juin", 6), ("juil.", 7), ("août", 8), ("Okt", 10), ("Dez", 12), ("déc.", 12), ("ene", 1), ("abr", 4),
-        ("ago", 8), ("dic", 12), ("gen", 1), ("mag", 5), ("giu", 6), ("lug", 7), ("set", 9), ("ott", 10), ("mrt", 3), ("mei", 5),
+        ("ago", 8), ("dic", 12), ("gen", 1), ("mag", 5), ("giu", 6), ("lug", 7), ("set", 9), ("ott", 10),
+        ("mrt", 3), ("mei", 5),
     ],
 )  # fmt: skip
 def test_journalctl_writes_months_in_the_words_of_the_reader(stamp: str, month: int) -> None:
