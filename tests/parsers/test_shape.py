@@ -1,4 +1,4 @@
-"""Templates: what they mean, that a row's mistakes are found at once, and that matching takes time linear in a line."""
+"""Templates: what they mean, that a row's mistakes are found at once, and that no line costs more than its length."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parsers.events import Connect, Delivery, Event, Origin, Problem, Queued, Removed
+from parsers.events import Connect, Event, Origin, Problem, Queued, Removed
 from parsers.mta.postfix import GRAMMAR
 from parsers.reader import understand
 from parsers.shape import Extras, Field, Grammar, Literal, Optional, Shape, parse, shape
 
 ORIGIN = Origin("postfix", "mail.example.com", "postfix", "smtpd", 4711)
+
+
+def other_names(time: float, origin: Origin, b: str) -> None:
+    """A meaning that no template with other fields fits."""
 
 
 def fields(template: str, text: str) -> list[tuple[str | None, ...]]:
@@ -85,7 +89,7 @@ def test_what_lacks_a_literal_is_of_another_shape(template: str, text: str) -> N
         (shape("connect {a}{b}", ""), "without a literal between"),
         (shape("{queue_id} removed", "", Removed), "must end at"),
         (shape("ab{x}", ""), "must begin with 3 characters"),
-        (shape("connect {a}", "", lambda time, origin, b: None), "the template gives"),
+        (shape("connect {a}", "", other_names), "the template gives"),
     ],
 )
 def test_a_row_that_cannot_be_is_an_error_at_import(row: Shape, error: str) -> None:
@@ -114,22 +118,6 @@ def test_the_special_shape_comes_before_the_general_one() -> None:
         special,
         general,
     ]
-
-
-# --- lines that nobody meant ---
-
-
-def test_a_field_takes_what_imitates_other_fields() -> None:
-    outcome, event = understand(
-        "4dHvRq1ZTPz9sWk: to=<a>, relay=none, delay=9, status=sent (x)@example.org>, relay=mx.example.org[192.0.2.25]:25,"
-        " delay=2, delays=0/0/1/1, dsn=4.0.0, status=deferred (host mx.example.org[192.0.2.25] said: 450 to=<b>,"
-        " status=sent (250 Ok) (in reply to RCPT TO command))",
-        1.0,
-        ORIGIN,
-    )
-    assert outcome == "parsed"
-    assert isinstance(event, Delivery)
-    assert event.recipient is not None
 
 
 # --- linear time ---
@@ -178,7 +166,7 @@ def test_the_cost_of_a_hostile_line_grows_with_its_length_and_no_faster(row: Sha
 
 
 def test_what_is_quadratic_would_be_found() -> None:
-    assert not is_linear(re.compile("x+y").search, lambda size: "x" * (size // 4))
+    assert not is_linear(re.compile("x+y").search, lambda size: "x" * (size // 16))
 
 
 @given(st.text(alphabet=st.characters(codec=None), max_size=200), st.sampled_from(GRAMMAR.shapes), st.integers(0, 99))
