@@ -72,7 +72,8 @@ class LogReader:
         self._read_stamp: Callable[[str], float] = clock.rfc3164
         self._width = 0  # of the stamp, in logs whose lines can be cut there
         self._stamp = ""
-        self._before = ""
+        self._before = ""  # the last line of the block before
+        self._place = 0  # where in a block the last line was that says that the one before it came again
         self._nobody = Speaker(Origin(OTHER, "", "", ""), None, self._tally(OTHER))
 
     def read(self, block: str) -> list[Event]:  # noqa: C901, PLR0912, PLR0915 - calls cost more than all the rest
@@ -80,6 +81,7 @@ class LogReader:
         events: list[Event] = []
         append = events.append
         heads, prototypes = self._heads, self._prototypes
+        self._place = 0
         lines = block.split("\n")
         if not lines[-1]:
             lines.pop()
@@ -225,8 +227,9 @@ class LogReader:
         """A line without a prefix: nothing but blanks, syslogd's `last message repeated`, or broken."""
         repeated = _LAST_REPEATED(line)
         if repeated:
-            at = next(index for index, other in enumerate(lines) if other is line)
-            again = self._again(lines[at - 1] if at else self._before)
+            while lines[self._place] is not line:
+                self._place += 1
+            again = self._again(lines[self._place - 1] if self._place else self._before)
             events += [again] * min(int(repeated[1]), REPEATS) if again else []
             self._nobody.tally.ignored += 1
         elif line.strip("\0\r\t "):
