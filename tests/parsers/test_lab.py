@@ -34,6 +34,7 @@ from parsers.events import (
     Received,
     Reject,
     Removed,
+    as_record,
 )
 from parsers.mta.postfix.delivery import COMMANDS, read_relay
 from parsers.mta.postfix.smtpd import PHASES
@@ -54,7 +55,7 @@ class Lab(NamedTuple):
 
     events: list[Event]
     truth: list[dict[str, Any]]
-    lines: int
+    files: list[list[str]]  # lines
     outcomes: Counter[str]
     strange: list[str]
     in_flight: int
@@ -78,7 +79,7 @@ def found(folder: Path, name: str) -> list[Path]:
 @lru_cache
 def read_lab(folder: Path, form: tuple[str, ...]) -> Lab:
     truth = [json.loads(line) for line in read_bytes(found(folder, "truth.jsonl")[0]).splitlines()]
-    tracker, events, outcomes, strange, count = Tracker(), [], Counter[str](), [], 0
+    tracker, events, outcomes, strange, files = Tracker(), [], Counter[str](), [], []
     for path in (path for name in form for path in found(folder, name)):
         clock = Clock(UTC, lambda: truth[-1]["t"])
         reader = LogReader(clock, lambda outcome, message: strange.append(f"{outcome}: {message}"))
@@ -87,12 +88,12 @@ def read_lab(folder: Path, form: tuple[str, ...]) -> Lab:
             some = reader.read("".join(lines[start : start + BLOCK]))
             tracker.follow(some)
             events += some
-        count += len(lines)
+        files.append(lines)
         for tally in reader.tallies.values():
             for outcome in ("parsed", "ignored", "unknown", "malformed"):
                 outcomes[outcome] += getattr(tally, outcome)
     flying = sum(tracker.in_flight().values())
-    return Lab(events, truth, count, outcomes, strange, flying, "rfc5424" not in form[0])
+    return Lab(events, truth, files, outcomes, strange, flying, "rfc5424" not in form[0])
 
 
 RUNS = [(folder, form) for folder in FOLDERS for form in FORMS if any(found(folder, name) for name in form)]
@@ -109,8 +110,19 @@ def domain(address: str) -> str:
 
 
 def test_every_line_is_known(lab: Lab) -> None:
-    assert lab.outcomes.total() == lab.lines
+    assert lab.outcomes.total() == sum(map(len, lab.files))
     assert lab.strange == []
+
+
+@pytest.mark.parametrize("size", [1, 1_000_000])
+def test_the_events_are_the_same_however_the_log_is_cut(lab: Lab, size: int) -> None:
+    events: list[Event] = []
+    for lines in lab.files:
+        reader = LogReader(Clock(UTC, lambda: lab.truth[-1]["t"]))
+        for start in range(0, len(lines), size):
+            events += reader.read("".join(lines[start : start + size]))
+    Tracker().follow(events)  # for what it adds to an event
+    assert list(map(as_record, events)) == list(map(as_record, lab.events))
 
 
 # --- outbound: what the destinations saw ---

@@ -17,6 +17,7 @@ from parsers.events import Auth, Connect, Disconnect, Event, Origin, Received, R
 from parsers.mta.postfix import GRAMMAR
 from parsers.reader import REPEATS, SPEAKERS, LogReader, understand
 from parsers.tracker import Tracker
+from tests.effort import is_linear
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
 BEFORE = "Nov  1 00:00:00 mail postfix/smtpd[4711]: "
@@ -139,6 +140,12 @@ def test_a_session_reads_the_same_in_every_form(form: str) -> None:
     lines = [line_forms(message)[form] for message in SESSION * 2]
     events = new_reader().read("\n".join(lines) + "\n")
     assert records(events) == records(new_reader().read("".join(f"{BEFORE}{message}\n" for message in SESSION * 2)))
+
+
+def test_a_unit_of_systemd_is_an_instance() -> None:
+    (event,) = new_reader().read(f"Sun 2026-11-01 00:00:00 UTC mail postfix@-.service[4711]: {CONNECT}\n")
+    assert isinstance(event, Connect)
+    assert (event.time, event.origin.service, event.origin.program, event.origin.pid) == (NOW, "postfix", "", 4711)
 
 
 @pytest.mark.parametrize("form", line_forms(""))
@@ -376,6 +383,33 @@ def test_a_line_of_a_megabyte_has_an_outcome_like_any_other(line: str) -> None:
     reader = new_reader()
     reader.read(line + "\n")
     assert outcomes(reader).total() == 1
+
+
+HOSTILE = [
+    "x\n",
+    BEFORE + "x\n",
+    f"{BEFORE}{CONNECT}\r\n",
+    "Nov  1 00:00:30 mail last message repeated 1 times\n",
+    f"{BEFORE}{CONNECT}\nNov  1 00:00:30 mail last message repeated 1 times\n",
+    f"{BEFORE}message repeated 1 times: [ x]\n",
+    "Nov 31 00:00:00 mail postfix/smtpd[1]: x\n",
+    "Nov  1 00:00:00 ",
+    "last message repeated ",
+    "<22>1 - - a - - [",
+    '[a="b"]',
+    '<22>1 - - a - - ["\\',
+    '{"log":',
+    "2026-11-01T00:00:00Z stdout F ",
+    "Sun 2026-11-01 00:00:00 ",
+    " \t",
+    "\0",
+]
+
+
+@pytest.mark.parametrize("words", HOSTILE, ids=repr)
+@pytest.mark.parametrize("first", ["", BEFORE, "<22>1 - - a - - ["], ids=["", "prefix", "RFC 5424"])
+def test_the_cost_of_hostile_text_grows_with_its_length_and_no_faster(first: str, words: str) -> None:
+    assert is_linear(lambda text: new_reader().read(text), lambda size: first + words * (size // len(words)))
 
 
 def test_utf_8_that_was_cut_is_kept_as_it_is() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +13,7 @@ from parsers.events import Connect, Event, Origin, Problem, Queued, Removed
 from parsers.mta.postfix import GRAMMAR
 from parsers.reader import understand
 from parsers.shape import Extras, Field, Grammar, Literal, Optional, Shape, parse, shape
+from tests.effort import is_linear
 
 ORIGIN = Origin("postfix", "mail.example.com", "postfix", "smtpd", 4711)
 
@@ -122,8 +122,6 @@ def test_the_special_shape_comes_before_the_general_one() -> None:
 
 # --- linear time ---
 
-SIZE = 1 << 15
-
 
 def literals(row: Shape) -> str:
     """Everything that a template says itself, in order: what its matcher looks for."""
@@ -142,22 +140,6 @@ def hostile(row: Shape) -> list[Callable[[int], str]]:
         lambda size: (sample + ", " * size)[:size] + "\0",
         lambda size: (sample + " from x[1]: " * size)[:size] + "\0",
     ]
-
-
-def cost(run: Callable[[str], object], line: str) -> float:
-    """CPU seconds for a line: the least of some, for others use the machine too."""
-    best = float("inf")
-    for _ in range(3):
-        start = time.process_time()
-        for _ in range(4):
-            run(line)
-        best = min(best, time.process_time() - start)
-    return best
-
-
-def is_linear(run: Callable[[str], object], make: Callable[[int], str]) -> bool:
-    """Four times the length: four times the cost where it is linear, sixteen times where it is quadratic."""
-    return cost(run, make(2 * SIZE)) < 9 * cost(run, make(SIZE // 2)) + 0.004
 
 
 @pytest.mark.parametrize("row", GRAMMAR.shapes, ids=lambda row: row.template[:60])
