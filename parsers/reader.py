@@ -41,6 +41,18 @@ class Tally:
         self.unknown = 0
         self.malformed = 0
 
+    def add(self, other: Tally) -> None:
+        """Add another one's lines."""
+        self.parsed += other.parsed
+        self.ignored += other.ignored
+        self.unknown += other.unknown
+        self.malformed += other.malformed
+
+    @property
+    def lines(self) -> int:
+        """All of them."""
+        return self.parsed + self.ignored + self.unknown + self.malformed
+
 
 class Speaker(NamedTuple):
     """Who wrote a line, and the shapes that its lines can have; none for a program that is not a mail server's."""
@@ -101,7 +113,8 @@ class LogReader:
                 tally.ignored += 1
                 continue
             words = message
-            queue_id = found = None
+            queue_id: str | None = None
+            found = None
             candidates = by_start.get(words[:KEY])
             if candidates is not None:
                 repeats, shapes = candidates
@@ -133,9 +146,9 @@ class LogReader:
                         continue
                 for match, build, repeats, _ in shapes:
                     found = match(words)
-                    if found:
+                    if found and " " not in queue_id:
                         break
-                if not found or " " in queue_id:
+                else:
                     events += self._odd(message, entry)
                     continue
             if build is None:
@@ -262,9 +275,9 @@ def understand(message: str, time: float, origin: Origin) -> tuple[str, Event | 
     """One message's outcome, and its event where there is one: what the loop does, for the odd line."""
     if origin.mta == OTHER:
         return "ignored", None
-    for compiled, fields in postfix.GRAMMAR.matches(message):
+    for _, build, fields in postfix.GRAMMAR.matches(message):
         try:
-            event = compiled.build(time, origin, *fields) if compiled.build else None
+            event = build(time, origin, *fields) if build else None
         except ValueError:
             return "malformed", None
         return ("parsed" if event else "ignored"), event

@@ -245,7 +245,12 @@ class Tracker:
     # --- what becomes of them ---
 
     def _delivery(self, event: Delivery) -> None:
-        message = self._find(event)
+        queue = self._queues.get(event.origin.instance)
+        message = queue.get(event.queue_id) if queue else None
+        if message is None:
+            message = self._find(event)
+        else:
+            event.message = message
         if event.recipient is None:
             self._gave_up(event, message)
             return

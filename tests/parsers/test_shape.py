@@ -24,7 +24,7 @@ def other_names(time: float, origin: Origin, b: str) -> None:
 
 def fields(template: str, text: str) -> list[tuple[str | None, ...]]:
     grammar = Grammar("test", [shape(template, text, general=True)], lead=": ")
-    return [found for _, found in grammar.matches(text)]
+    return [found for _, _, found in grammar.matches(text)]
 
 
 # --- the template language ---
@@ -99,22 +99,22 @@ def test_a_row_that_cannot_be_is_an_error_at_import(row: Shape, error: str) -> N
 
 def test_fields_stand_where_the_kind_of_event_has_them() -> None:
     row = shape("size {size} of {queue_id}", "size 5 of A", Queued)
-    compiled, found = next(Grammar("test", [row], lead=": ").matches("size 5 of A"))
-    assert compiled.build is not None
-    assert compiled.build(1.0, ORIGIN, *found) == Queued(1.0, ORIGIN, "A", size=5)
+    _, build, found = next(Grammar("test", [row], lead=": ").matches("size 5 of A"))
+    assert build is not None
+    assert build(1.0, ORIGIN, *found) == Queued(1.0, ORIGIN, "A", size=5)
 
 
 def test_a_constant_is_a_field_of_the_event() -> None:
     row = shape("oh {text}", "oh dear", Problem, severity="warning")
-    compiled, found = next(Grammar("test", [row], lead=": ").matches("oh dear"))
-    assert compiled.build is not None
-    assert compiled.build(1.0, ORIGIN, *found) == Problem(1.0, ORIGIN, "warning", "dear")
+    _, build, found = next(Grammar("test", [row], lead=": ").matches("oh dear"))
+    assert build is not None
+    assert build(1.0, ORIGIN, *found) == Problem(1.0, ORIGIN, "warning", "dear")
 
 
 def test_the_special_shape_comes_before_the_general_one() -> None:
     general = shape("oh {text}", "oh dear", general=True)
     special = shape("oh {word:dear}", "oh dear")
-    assert [found.shape for found, _ in Grammar("test", [general, special], lead=": ").matches("oh dear")] == [
+    assert [found for found, _, _ in Grammar("test", [general, special], lead=": ").matches("oh dear")] == [
         special,
         general,
     ]
