@@ -36,6 +36,8 @@ MONTHS = {
 }
 _RFC3164 = re.compile(r"(?P<month>[^\W\d_]{3,5})\.? +(?P<day>\d{1,2}) (?P<hour>\d\d):(\d\d):(\d\d)((?:\.\d{1,9})?) *")
 
+_IN_HOUR = re.compile(r":[0-5]\d:(?:[0-5]\d|60) ").fullmatch  # the rest of a stamp whose hour is known
+
 
 class Clock:
     """Reads the stamps of one log. `zone` is where stamps without a zone are from.
@@ -55,7 +57,7 @@ class Clock:
 
     def rfc3164(self, text: str) -> float:
         """`Nov  1 00:00:00`, with or without a fraction. Raises ValueError."""
-        if text[:9] == self._hour and len(text) == 16:
+        if text[:9] == self._hour and _IN_HOUR(text, 9):
             return self._base + 60 * int(text[10:12]) + int(text[13:15])
         found = _RFC3164.fullmatch(text)
         if not found:
@@ -75,6 +77,17 @@ class Clock:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=self.zone)
         return moment.timestamp()
+
+    def zoned(self, text: str) -> float:
+        """`2026-11-01 00:00:00 CET`. Raises ValueError.
+
+        An offset and UTC are taken at their word; other letters stand for several zones, so the one that is given is
+        the log's.
+        """
+        moment, _, zone = text.rstrip().rpartition(" ")
+        if zone in ("UTC", "GMT"):
+            zone = "+00:00"
+        return self.iso8601(moment + zone if zone[0] in "+-" else moment)
 
     def _local(self, month: int, day: int, hour: int) -> float:
         if self.year is not None:

@@ -73,13 +73,15 @@ class LogReader:
         self.tallies: dict[str, Tally] = {}
         self.last_time = 0.0
         self._on_strange = on_strange
-        self._speakers: dict[str, Speaker] = {}
+        self._speakers: dict[str, Speaker] = {}  # by how the log words them
+        self._writers: dict[tuple[str, str, int | None], Speaker] = {}  # the same, by who they are
         self._heads: dict[str, Entry] = {}  # of the lines with the same stamp as the last
         self._prototypes: dict[str, Any] = {}  # events without time, origin and id, by their words
         self._read_stamp: Callable[[str], float] = clock.rfc3164
         self._width = 0  # of the stamp, in logs whose lines can be cut there
         self._stamp = ""
-        self._before = ""
+        self._before = ""  # the last line of the block before
+        self._place = 0  # where in a block the last line was that says that the one before it came again
         self._nobody: Speaker = (Origin(OTHER, "", "", ""), None, {}, self._tally(OTHER))
 
     def read(self, block: str) -> list[Event]:  # noqa: C901, PLR0912, PLR0915 - calls cost more than all the rest
@@ -87,9 +89,12 @@ class LogReader:
         events: list[Event] = []
         append = events.append
         heads, prototypes = self._heads, self._prototypes
+        self._place = 0
         lines = block.split("\n")
         if not lines[-1]:
             lines.pop()
+        if " \n" in block or "\r\n" in block or block.endswith((" ", "\r")):
+            lines = [line.rstrip(" \r") for line in lines]
         for line in lines:
             head, _, message = line.partition(": ")
             entry = heads.get(head)
@@ -207,7 +212,16 @@ class LogReader:
         return (prefix.time, speaker), prefix.message
 
     def _speaker(self, prefix: Prefix) -> Speaker:
-        origin = postfix.origin(prefix.host, prefix.program, prefix.pid)
+        """One for each process, however its lines are wrapped: a session is followed by its origin."""
+        writer = (prefix.host, prefix.program, prefix.pid)
+        speaker = self._writers.get(writer)
+        if speaker is None:
+            if len(self._writers) >= SPEAKERS:
+                self._writers.clear()
+            speaker = self._writers[writer] = self._meet(postfix.origin(*writer))
+        return speaker
+
+    def _meet(self, origin: Origin | None) -> Speaker:
         if origin is None:
             return self._nobody
         return origin, postfix.GRAMMAR.by_start, postfix.GRAMMAR.by_lead, self._tally(origin.mta)
@@ -235,8 +249,10 @@ class LogReader:
         """A line without a prefix: nothing but blanks, syslogd's `last message repeated`, or broken."""
         repeated = _LAST_REPEATED(line)
         if repeated:
-            at = next(index for index, other in enumerate(lines) if other is line)
-            self._again(lines[at - 1] if at else self._before, min(int(repeated[1]), REPEATS), events)
+            while lines[self._place] is not line:
+                self._place += 1
+            before = lines[self._place - 1] if self._place else self._before
+            self._again(before, min(int(repeated[1]), REPEATS), events)
         elif line.strip("\0\r\t "):
             self._strange("malformed", self._nobody[3], line)
         else:

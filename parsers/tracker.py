@@ -7,7 +7,6 @@ The tracker is bounded in number and in age; what it had to let go is counted.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -23,12 +22,16 @@ from parsers.events import (
     QueueAction,
     Queued,
     Received,
+    Reject,
     Removed,
 )
 
 SUBMISSION_ENTRIES = frozenset({"submission", "submissions", "smtps", "msa"})
 SESSIONS = 20_000  # daemons whose client is remembered; Postfix runs some hundred at a time
 RECIPIENTS = 1_000  # of one message, whose attempts are counted
+INSTANCES = 1_000  # queues that are kept when they are empty
+ENDS = frozenset({"cancel", "discard"})  # of a message that the client gave, or gave up, and nobody gets
+PROBE = "double-bounce@"  # the sender of what Postfix asks or tells itself (double_bounce_sender)
 _LOGINS = re.compile(r"(?:^| )auth=(\d{1,4})").search
 
 Queue = dict[str, "Message"]
@@ -47,7 +50,7 @@ class Message(msgspec.Struct, gc=False):
     message_id: str | None = None
     size: int | None = None
     recipients: int | None = None
-    has_arrived: bool = False
+    has_arrived: bool = False  # in the queue, as far as it is known how the message began
     attempts: dict[str, int] | None = None  # of the recipients that were deferred
     direction: str = "outbound"  # of the last deferral, and what else an expiry has from it
     provider: str | None = None
@@ -61,13 +64,14 @@ class Tracker:
         self.most = most
         self.oldest = oldest
         self.dropped = 0
-        self._queues: dict[str, Queue] = defaultdict(dict)
+        self._queues: dict[str, Queue] = {}
         self._count = 0
         self._sessions: set[Origin] = set()  # the daemons whose client's login was counted
         self._steps: dict[type[Event], Callable[[Any], None]] = {
             Received: self._received,
             Queued: self._queued,
             Delivery: self._delivery,
+            Reject: self._reject,
             Notification: self._notification,
             QueueAction: self._queue_action,
             Removed: self._removed,
@@ -90,15 +94,22 @@ class Tracker:
             self._forget(event.time - self.oldest)
 
     def in_flight(self) -> dict[str, int]:
-        """Messages seen and not yet removed, for each MTA."""
+        """Messages that entered a queue and did not leave it yet, for each MTA."""
         counts: dict[str, int] = {}
         for instance, queue in self._queues.items():
             mta = instance.partition(" ")[0]
-            counts[mta] = counts.get(mta, 0) + len(queue)
+            counts[mta] = counts.get(mta, 0) + sum(map(is_queued, queue.values()))
         return counts
 
+    # --- where messages are kept ---
+
     def _queue(self, origin: Origin) -> Queue:
-        return self._queues[origin.instance]
+        queue = self._queues.get(origin.instance)
+        if queue is None:
+            if len(self._queues) >= INSTANCES:
+                self._queues = {instance: queue for instance, queue in self._queues.items() if queue}
+            queue = self._queues[origin.instance] = {}
+        return queue
 
     def _begin(self, queue: Queue, queue_id: str, time: float) -> Message:
         """A new message, in the place of one that had its id."""
@@ -109,18 +120,48 @@ class Tracker:
         queue[queue_id] = message = Message(queue_id, time)
         return message
 
-    def _find(self, event: Queued | Delivery | Notification | QueueAction) -> Message:
+    def _find(self, event: Queued | Delivery | QueueAction) -> Message:
+        """The message that an event is about, which begins here where it is not known."""
         queue = self._queue(event.origin)
         message = queue.get(event.queue_id)
         if message is None:
-            message = self._begin(queue, event.queue_id, event.time)
+            elsewhere = self._elsewhere(event.origin, event.queue_id)
+            if elsewhere is not None:
+                message = elsewhere[event.queue_id]
+            elif type(event) is Delivery and event.origin.program == "cleanup":
+                # It returns what it refuses of a local user: that never was in the queue.
+                message = Message(event.queue_id, event.time)
+            else:
+                message = self._begin(queue, event.queue_id, event.time)
         event.message = message
         return message
 
-    def _drop_oldest(self, queue: Queue) -> None:
-        del queue[next(iter(queue))]
+    def _elsewhere(self, origin: Origin, queue_id: str) -> Queue | None:
+        """The queue of the same host that has a message, though the daemon has another instance's name.
+
+        A service may have a `syslog_name` of its own in master.cf, and often it is not the instance's.
+        """
+        host = origin.instance.removesuffix(origin.service)
+        for instance, queue in self._queues.items():
+            if queue_id in queue and instance.startswith(host):
+                return queue
+        return None
+
+    def _end(self, origin: Origin, queue_id: str) -> Message | None:
+        """Let go of a message that is no more."""
+        message = self._queue(origin).pop(queue_id, None)
+        if message is None:
+            elsewhere = self._elsewhere(origin, queue_id)
+            if elsewhere is None:
+                return None
+            message = elsewhere.pop(queue_id)
         self._count -= 1
-        self.dropped += 1
+        return message
+
+    def _drop_oldest(self, queue: Queue) -> None:
+        message = queue.pop(next(iter(queue)))
+        self._count -= 1
+        self.dropped += is_queued(message)
 
     def _forget(self, before: float) -> None:
         """Messages stand in the order in which they began, so only the first of each queue are looked at."""
@@ -144,7 +185,7 @@ class Tracker:
             self._sessions.add(event.origin)
             event.logins = 1
 
-    # --- messages ---
+    # --- messages: how they begin ---
 
     def _received(self, event: Received) -> None:
         origin = event.origin
@@ -157,7 +198,7 @@ class Tracker:
         if event.sasl_method or event.sasl_user:
             self._login(event)
             message.via = "submission"
-        elif origin.program == "pickup":
+        elif event.client_name is None and event.client_ip is None:
             message.via = "local"
         else:
             message.via = "submission" if origin.entry in SUBMISSION_ENTRIES else "smtp"
@@ -165,38 +206,51 @@ class Tracker:
             self._came_before(event, message, queue)
 
     def _came_before(self, event: Received, message: Message, queue: Queue) -> None:
-        """The same message under a new id: requeued, or back from a content filter on this host."""
+        """The same message under a new id: requeued, or back from a content filter that tells its id (XFORWARD)."""
         old = queue.get(event.original_queue_id or "")
-        if event.client_ip is None or event.client_ip.startswith("127.") or event.client_ip == "::1":
+        is_ours = event.client_ip is None or event.client_ip.startswith("127.") or event.client_ip == "::1"
+        if old or is_ours:
             message.has_arrived = True
             message.via = old.via if old else message.via
         if old and event.client_ip is None:
-            del queue[old.queue_id]
-            self._count -= 1
+            self._end(event.origin, old.queue_id)
 
     def _queued(self, event: Queued) -> None:
         message = self._find(event)
         if event.message_id is not None:
             message.message_id = event.message_id
-            message.via = message.via or "local"
+            # Postfix itself began it: cleanup(8) makes a Message-ID out of the queue id. (A message that begins
+            # here with another Message-ID is one that local(8) forwards, or began before the log.)
+            if not message.via and event.queue_id in event.message_id:
+                message.via = "local"
         if event.size is not None:
+            if message.sender is None and message.via == "local":
+                self._came_from_within(event, message)
             message.size = event.size
             message.sender = event.sender
             message.recipients = event.recipients
             event.message_id = message.message_id
-            event.is_arrival = self._arrives(message)
+            event.is_arrival = arrives(message)
 
-    def _arrives(self, message: Message) -> bool:
-        """Whether this is the first that the queue says of a message whose beginning the log has."""
-        if message.has_arrived or not message.via:
-            return False
-        message.has_arrived = True
-        # An address probe (verify(8)) is a message to Postfix, and to nobody else.
-        return message.via != "local" or not (message.sender or "").startswith("double-bounce@")
+    def _came_from_within(self, event: Queued, message: Message) -> None:
+        """What Postfix began itself: a notification, or what it asks and tells itself, which is nobody's message.
+
+        bounce(8) names a notification only after it is made: it may be delivered by then.
+        """
+        if not event.sender:
+            message.via = "notification"
+        elif event.sender.startswith(PROBE):
+            message.has_arrived = True
+
+    # --- what becomes of them ---
 
     def _delivery(self, event: Delivery) -> None:
-        queue = self._queues[event.origin.instance]
-        message = event.message = queue.get(event.queue_id) or self._begin(queue, event.queue_id, event.time)
+        queue = self._queues.get(event.origin.instance)
+        message = queue.get(event.queue_id) if queue else None
+        if message is None:
+            message = self._find(event)
+        else:
+            event.message = message
         if event.recipient is None:
             self._gave_up(event, message)
             return
@@ -205,6 +259,15 @@ class Tracker:
             self._deferred(event, message)
         elif message.via:
             event.attempts = message.attempts.pop(event.recipient, 0) + 1 if message.attempts else 1
+        if event.new_queue_id is not None and event.relay_host == "local":
+            self._forwarded(event, message)
+
+    def _forwarded(self, event: Delivery, message: Message) -> None:
+        """local(8) gives a message back to the queue under a new id, to send it to whom an alias names."""
+        child = self._queue(event.origin).get(event.new_queue_id or "")
+        if child and not child.via:
+            child.via = message.via
+            child.has_arrived = True
 
     def _deferred(self, event: Delivery, message: Message) -> None:
         message.direction, message.provider, message.reason = event.direction, event.provider, event.reason
@@ -222,19 +285,40 @@ class Tracker:
             event.attempts = max(message.attempts.values())
 
     def _notification(self, event: Notification) -> None:
-        self._find(event)
-        if event.new_queue_id:
-            queue = self._queue(event.origin)
-            child = queue.get(event.new_queue_id) or self._begin(queue, event.new_queue_id, event.time)
+        queue = self._queue(event.origin)
+        if event.queue_id not in queue:
+            queue = self._elsewhere(event.origin, event.queue_id) or queue
+        event.message = queue.get(event.queue_id)
+        child = queue.get(event.new_queue_id or "")
+        if child:
             child.via = "notification"
 
     def _queue_action(self, event: QueueAction) -> None:
+        if event.action in ENDS:
+            event.message = self._end(event.origin, event.queue_id)
+            event.is_arrival = event.action == "discard" and event.message is not None and arrives(event.message)
+            return
         message = self._find(event)
-        if event.action in ("hold", "discard") and event.origin.program == "cleanup":
-            event.is_arrival = self._arrives(message)
+        if event.action == "hold":
+            event.is_arrival = arrives(message)
+
+    def _reject(self, event: Reject) -> None:
+        """After its last line a message is refused as a whole; before that, a command is."""
+        if event.queue_id and event.phase == "end_of_data":
+            self._end(event.origin, event.queue_id)
 
     def _removed(self, event: Removed) -> None:
-        message = self._queue(event.origin).pop(event.queue_id, None)
-        if message is not None:
-            event.message = message
-            self._count -= 1
+        event.message = self._end(event.origin, event.queue_id)
+
+
+def is_queued(message: Message) -> bool:
+    """Whether a message entered the queue: many that a client begins are refused, or the client goes away."""
+    return message.has_arrived or not message.via
+
+
+def arrives(message: Message) -> bool:
+    """Whether this is the first that the queue says of a message whose beginning the log has."""
+    if message.has_arrived or not message.via:
+        return False
+    message.has_arrived = True
+    return True

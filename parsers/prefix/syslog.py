@@ -37,17 +37,18 @@ _TAG = (
 )
 _RFC3164 = r"(?P<stamp>[^\W\d_]{3,5}\.? +\d{1,2} \d\d:\d\d:\d\d(?:\.\d{1,9})? )"
 _ISO = r"(?P<stamp>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)? )"
-_FULL = r"[^\W\d_]{2,4}\.? (?P<stamp>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?) (?P<zone>[A-Za-z0-9+:-]{1,8}) "
+_FULL = r"[^\W\d_]{2,4}\.? (?P<stamp>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})? [A-Za-z0-9+:-]{1,8} )"
 _EPOCH = r"(?P<stamp>\d{9,10}\.\d{1,9} )"
 _RFC5424 = (
     r"<\d{1,3}>\d{1,2} (?P<stamp>\S{1,40}) (?P<host>\S{1,255}) (?P<program>\S{1,128}) (?P<pid>\S{1,128}) \S{1,32} "
-    r'(?:-|(?:\[[^\]"]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^\]"]*)*\])+)(?: \ufeff?(?P<message>.*))?'
+    r'(?:-|(?:\[[^\]"]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^\]"]*)*\])+)(?: *\ufeff? *(?P<message>.*))?'
 )
 
 Form = Callable[[str, Clock], Prefix | None]
 
 
-def _tagged(stamp: str, read: Callable[[Clock, str], float]) -> Form:
+def _tagged(stamp: str, read: Callable[[Clock, str], float], *, is_plain: bool = True) -> Form:
+    """`is_plain` where the clock can read such a stamp from its place and length alone."""
     pattern = re.compile(_PRI + stamp + _TAG).fullmatch
 
     def form(line: str, clock: Clock) -> Prefix | None:
@@ -56,7 +57,7 @@ def _tagged(stamp: str, read: Callable[[Clock, str], float]) -> Form:
             return None
         text, tag = found["stamp"], found["tag"]
         pid = int(found["pid"]) if found["pid"] else None
-        plain = found.start("stamp") == 0 and found.start("tag") == len(text)
+        plain = is_plain and found.start("stamp") == 0 and found.start("tag") == len(text)
         return Prefix(
             read(clock, text), found["host"], found["program"], pid, found["message"], len(text) * plain, tag
         )
@@ -66,8 +67,8 @@ def _tagged(stamp: str, read: Callable[[Clock, str], float]) -> Form:
 
 rfc3164 = _tagged(_RFC3164, Clock.rfc3164)
 iso8601 = _tagged(_ISO, Clock.iso8601)
-short_full = _tagged(_FULL, Clock.iso8601)
-short_unix = _tagged(_EPOCH, lambda _, text: float(text))
+short_full = _tagged(_FULL, Clock.zoned)
+short_unix = _tagged(_EPOCH, lambda _, text: float(text), is_plain=False)
 collected = _tagged(r".{1,80}? " + _RFC3164, Clock.rfc3164)
 _rfc5424 = re.compile(_RFC5424, re.DOTALL).fullmatch
 
@@ -83,4 +84,4 @@ def rfc5424(line: str, clock: Clock) -> Prefix | None:
     return Prefix(time, host, found["program"], pid, found["message"] or "")
 
 
-FORMS: tuple[Form, ...] = (rfc3164, iso8601, rfc5424, short_full, short_unix, collected)
+FORMS: tuple[Form, ...] = (rfc3164, iso8601, rfc5424, short_full, short_unix)

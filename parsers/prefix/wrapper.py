@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from parsers.clock import Clock
-from parsers.prefix.syslog import FORMS, Prefix
+from parsers.prefix.syslog import FORMS, Prefix, collected
 
+END_OF_TIME = 253402300800 * 10**6  # microseconds: the year 10000, which no calendar here has
 _decode = msgspec.json.Decoder().decode
 # Kubernetes' CRI log format: time, stream, F(ull) or P(artial), text.
 _CRI = re.compile(r"(?P<stamp>\d{4}-\d\d-\d\dT\S{8,30}) (?:stdout|stderr) [FP] (?P<inner>.*)").fullmatch
@@ -46,7 +47,7 @@ def json(line: str, clock: Clock) -> Prefix | None:
 
 def _inner(line: str, stamp: object, clock: Clock) -> Prefix | None:
     """The wrapped line; the wrapper's time is the better one, for it has a year, a zone and a fraction."""
-    found = bare(line, clock)
+    found = bare(line, clock) or collected(line, clock)
     if not found:
         return None
     time = clock.iso8601(stamp) if isinstance(stamp, str) else found.time
@@ -55,19 +56,31 @@ def _inner(line: str, stamp: object, clock: Clock) -> Prefix | None:
 
 def _journal(record: Mapping[str, Any]) -> Prefix:
     """systemd.journal-fields(7); a message that is not UTF-8 is an array of bytes. Raises ValueError."""
-    message = record["MESSAGE"]
-    if isinstance(message, list):
-        message = bytes(message).decode("utf-8", "surrogateescape")
     pid = str(record.get("SYSLOG_PID") or record.get("_PID") or "")
     return Prefix(
-        time=int(record.get("__REALTIME_TIMESTAMP") or record["_SOURCE_REALTIME_TIMESTAMP"]) / 1e6,
+        time=_microseconds(record.get("__REALTIME_TIMESTAMP") or record.get("_SOURCE_REALTIME_TIMESTAMP")) / 1e6,
         host=str(record.get("_HOSTNAME") or ""),
         program=str(record.get("SYSLOG_IDENTIFIER") or record.get("_COMM") or ""),
         pid=int(pid) if pid.isdecimal() else None,
-        message=str(message),
+        message=_text(record["MESSAGE"]),
     )
+
+
+def _microseconds(value: object) -> int:
+    number = int(value) if isinstance(value, str | int) else -1
+    if not 0 <= number < END_OF_TIME:
+        raise ValueError("no time of the journal")
+    return number
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list) and all(isinstance(byte, int) for byte in value):
+        return bytes(value).decode("utf-8", "surrogateescape")
+    if not isinstance(value, str):
+        raise ValueError("no message: the journal gives long ones only with --all")
+    return value
 
 
 def read_prefix(line: str, clock: Clock) -> Prefix | None:
     """The prefix of a line, None where it has none that is known. Raises ValueError for an impossible time."""
-    return bare(line, clock) or cri(line, clock) or json(line, clock)
+    return bare(line, clock) or cri(line, clock) or json(line, clock) or collected(line, clock)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from parsers.events import Origin
 from parsers.mta.postfix import bounce, cleanup, delivery, local, maintenance, postscreen, qmgr, smtp, smtpd
 from parsers.shape import Grammar
@@ -9,20 +11,27 @@ from parsers.shape import Grammar
 # The programs of Postfix (its libexec directory and commands), by which a syslog name such as
 # `postfix-out/submission/smtpd` is told from another program's: the name of the instance is the operator's choice.
 DAEMONS = frozenset(
-    "anvil bounce cleanup defer discard dnsblog error flush lmtp local master nqmgr oqmgr pickup pipe post-install"
-    " postalias postcat postconf postdrop postfix postfix-script postfix-tls-script postfix-wrapper postlock postlog"
-    " postlogd postmap postmulti postmulti-script postqueue postscreen postsuper proxymap proxywrite qmgr qmqpd relay"
-    " retry scache sendmail showq smtp smtpd spawn tlsmgr tlsproxy trace trivial-rewrite verify virtual".split()
+    "anvil bounce cleanup defer discard dnsblog error flush lmtp local master nbdb_reindexd nqmgr oqmgr pickup"
+    " pipe post-install postalias postcat postconf postdrop postfix postfix-script postfix-tls-script"
+    " postfix-wrapper postlock postlog postlogd postmap postmulti postmulti-script postqueue postscreen postsuper"
+    " proxymap proxywrite qmgr qmqpd relay retry scache sendmail showq smtp smtpd spawn tlsmgr tlsproxy trace"
+    " trivial-rewrite verify virtual".split()
 )
+# A name of Postfix' own without its daemon: RFC 5424's APP-NAME, where rsyslog ends a program's name at the slash.
+_INSTANCE = re.compile(r"postfix(?:-[\w.-]+)?").fullmatch
+# The same of `journalctl -o with-unit`; Debian's unit for the first instance is `postfix@-.service`.
+_UNIT = re.compile(r"postfix(?:@(?P<instance>-|[\w.\\-]{1,64}))?\.service").fullmatch
 
 FAMILIES = (delivery, qmgr, cleanup, smtpd, smtp, bounce, local, postscreen, maintenance)
 GRAMMAR = Grammar("postfix", (row for family in FAMILIES for row in family.SHAPES), lead=": ")
 
 
 def origin(host: str, program: str, pid: int | None) -> Origin | None:
-    """`instance/daemon` or `instance/service/daemon`; None where the program is not of Postfix."""
-    service, *entry = program.split("/")
-    daemon = entry.pop() if entry else ""
-    if daemon not in DAEMONS:
+    """`instance/daemon`, `instance/service/daemon`, an instance alone; None for a program that is not of Postfix."""
+    unit = _UNIT(program)
+    if unit:
+        program = "postfix" if unit["instance"] in (None, "-") else unit["instance"].replace(r"\x2d", "-")
+    service, *entry, daemon = program.split("/") if "/" in program else (program, "")
+    if daemon not in DAEMONS and (daemon or not _INSTANCE(service)):
         return None
     return Origin("postfix", host, service, daemon, pid, "/".join(entry))

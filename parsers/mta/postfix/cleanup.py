@@ -10,6 +10,7 @@ from parsers.reason import reason_of
 from parsers.reply import read_reply
 from parsers.shape import shape
 
+ENDS = {"canceled": "cancel", "discarded": "discard"}
 PHASE = "end_of_data"  # what we say of a message's content, the client hears after its last line
 
 
@@ -69,6 +70,11 @@ def check_action(
     return QueueAction(time, origin, queue_id, action, None, name, ip, sender, recipient, reply)
 
 
+def never_queued(time: float, origin: Origin, queue_id: str, end: str) -> QueueAction:
+    """A message that went no further than cleanup: what 3.10 calls removed, though the queue never had it."""
+    return QueueAction(time, origin, queue_id, ENDS[end])
+
+
 def read_client(text: str) -> tuple[str | None, str | None]:
     """Name and address of `H[I]`; neither for `local`. What stands before belongs to the header that was found."""
     name, _, rest = text.rpartition(" from ")[2].partition("[")
@@ -109,6 +115,12 @@ SHAPES = (
         + "[: {reply}]",
         "4dHvRq1ZTPz9sWk: hold: body password reset from local; from=<kim@example.com> to=<lee@example.org>: look",
         check_action,
+    ),
+    # The client went away too early or was refused, or a rule had the message discarded (Postfix 3.10).
+    shape(
+        "{queue_id}: [removed (]{end:" + "|".join(ENDS) + "}[)]",
+        "4dHvRq1ZTPz9sWk: removed (canceled)",
+        never_queued,
     ),
     # Rules that change or remark on a message, and let it pass.
     shape(

@@ -45,6 +45,8 @@ SHAPES = (
         "{_:starting|stopping|refreshing|aborting|waiting for|continuing to start} the Postfix mail system{_}",
         "refreshing the Postfix mail system",
     ),
+    # What a command told the terminal, where the journal keeps that under the name of the unit.
+    shape("postfix/{_}: {_}", "postfix/postfix-script: starting the Postfix mail system"),
     shape("the Postfix mail system is {_}", "the Postfix mail system is running: PID: 1234"),
     shape("attempting to {_}", "attempting to flush the mail queue"),
     shape("Creating missing {_}", "Creating missing Postfix pid directory"),
@@ -57,7 +59,7 @@ SHAPES = (
         "To disable backwards compatibility use postconf and postfix reload",
     ),
     shape(
-        "using backwards-compatible default setting{_}",
+        "{_:using|Using} backwards-compatible default setting{_}",
         "using backwards-compatible default setting relay_domains=$x",
     ),
     shape(

@@ -25,7 +25,7 @@ def connect(time: float, origin: Origin, client: str, server: str | None) -> Con
 
 
 def disconnect(time: float, origin: Origin, client: str) -> Disconnect | None:
-    if origin.program != "postscreen":
+    if origin.program == "tlsproxy":
         return None
     return Disconnect(time, origin, *read_client(client))
 

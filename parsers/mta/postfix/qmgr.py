@@ -29,8 +29,6 @@ SHAPES = (
         direction="outbound",
     ),
     shape("{queue_id}: removed", "4dHvRq1ZTPz9sWk: removed", Removed, repeats=True),
-    # cleanup(8) of Postfix 3.10: the client went away too early, or a rule had the message discarded.
-    shape("{queue_id}: [removed (]{_:canceled|discarded}[)]", "4dHvRq1ZTPz9sWk: removed (canceled)", Removed),
     shape("{queue_id}: skipped, still being delivered", "4dHvRq1ZTPz9sWk: skipped, still being delivered"),
     shape("{queue_id}: from={text}", "4dHvRq1ZTPz9sWk: from=<news@example.com>, si", cut, general=True),
 )

@@ -346,7 +346,7 @@ def bare_newline(time: float, origin: Origin, command: str, client: str) -> Reje
 def too_big(time: float, origin: Origin, queue_id: str) -> Event:
     """A message over message_size_limit: smtpd refuses it; for cleanup it is a local user's."""
     text = "queue file size limit exceeded"
-    if origin.program != "smtpd":
+    if origin.program not in ("smtpd", ""):
         return Problem(time, origin, "warning", f"{queue_id}: {text}", queue_id)
     event = unworded_reject(time, origin, Client(None, None), "end_of_data", 552, "5.3.4", text)
     event.queue_id = queue_id_of(queue_id)

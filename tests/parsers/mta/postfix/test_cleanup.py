@@ -81,3 +81,11 @@ def test_a_rejected_submission_names_its_user() -> None:
     )
     assert isinstance(event, Reject)
     assert (event.sasl_method, event.sasl_user, event.reply) == ("PLAIN", "kim", "5.7.1 No")
+
+
+@pytest.mark.parametrize(
+    ("words", "action"),
+    [("removed (canceled)", "cancel"), ("removed (discarded)", "discard"), ("canceled", "cancel")],
+)
+def test_what_never_was_in_the_queue_does_not_leave_it(words: str, action: str) -> None:
+    assert read(f"1A2B3C4D5E: {words}") == QueueAction(1.0, ORIGIN, "1A2B3C4D5E", action)

@@ -1,0 +1,404 @@
+"""Logs of real Postfix servers, held against what their clients did and what their destinations saw.
+
+Each folder has the log (or two, where each instance writes its own; or the same log in several forms) and the truth:
+one JSON object for each thing that a scripted client, a scripted destination or the operator did. MAILSTAT_LAB names
+further folders of the same make (separated as in PATH).
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import UTC
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import pytest
+
+from parsers.clock import Clock
+from parsers.events import (
+    Auth,
+    ConnectionFailure,
+    Delivery,
+    Disconnect,
+    Event,
+    Notification,
+    Problem,
+    QueueAction,
+    Queued,
+    Received,
+    Reject,
+    Removed,
+    as_record,
+)
+from parsers.mta.postfix.delivery import COMMANDS, read_relay
+from parsers.mta.postfix.smtpd import PHASES
+from parsers.reader import LogReader
+from parsers.reply import read_reply
+from parsers.tracker import Tracker
+
+SHARED = Path(__file__).parents[2] / "../shared/lab"
+FOLDERS = [*sorted(SHARED.glob("postfix-*")), *map(Path, filter(None, os.environ.get("MAILSTAT_LAB", "").split(":")))]
+FORMS = (("mail.log", "mail-out.log"), ("mail.iso.log",), ("mail.rfc5424.log",))  # the same log, or its halves
+BLOCK = 300  # lines
+
+Kind = TypeVar("Kind", bound=Event)
+
+
+class Lab(NamedTuple):
+    """One run: the events of its logs in context, and the truth."""
+
+    events: list[Event]
+    truth: list[dict[str, Any]]
+    files: list[list[str]]  # lines
+    outcomes: Counter[str]
+    strange: list[str]
+    in_flight: int
+    has_daemons: bool  # RFC 5424's APP-NAME, as rsyslog writes it, has the instance and no daemon
+
+    def all(self, kind: type[Kind]) -> Iterator[Kind]:
+        return (event for event in self.events if type(event) is kind)
+
+    def told(self, *what: str) -> Iterator[dict[str, Any]]:
+        return (told for told in self.truth if told["ev"] in what)
+
+
+def read_bytes(path: Path) -> bytes:
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+
+
+def found(folder: Path, name: str) -> list[Path]:
+    return [path for path in (folder / name, folder / f"{name}.gz") if path.exists()]
+
+
+@lru_cache
+def read_lab(folder: Path, form: tuple[str, ...]) -> Lab:
+    truth = [json.loads(line) for line in read_bytes(found(folder, "truth.jsonl")[0]).splitlines()]
+    tracker, events, outcomes, strange, files = Tracker(), [], Counter[str](), [], []
+    for path in (path for name in form for path in found(folder, name)):
+        clock = Clock(UTC, lambda: truth[-1]["t"])
+        reader = LogReader(clock, lambda outcome, message: strange.append(f"{outcome}: {message}"))
+        lines = read_bytes(path).decode("utf-8", "surrogateescape").splitlines(keepends=True)
+        for start in range(0, len(lines), BLOCK):
+            some = reader.read("".join(lines[start : start + BLOCK]))
+            tracker.follow(some)
+            events += some
+        files.append(lines)
+        for tally in reader.tallies.values():
+            for outcome in ("parsed", "ignored", "unknown", "malformed"):
+                outcomes[outcome] += getattr(tally, outcome)
+    flying = sum(tracker.in_flight().values())
+    return Lab(events, truth, files, outcomes, strange, flying, "rfc5424" not in form[0])
+
+
+RUNS = [(folder, form) for folder in FOLDERS for form in FORMS if any(found(folder, name) for name in form)]
+pytestmark = [pytest.mark.corpus, pytest.mark.skipif(not RUNS, reason="the shared logs are not here")]
+
+
+@pytest.fixture(params=RUNS, ids=lambda run: f"{run[0].name}-{run[1][0]}")
+def lab(request: pytest.FixtureRequest) -> Lab:
+    return read_lab(*request.param)
+
+
+def domain(address: str) -> str:
+    return address.rpartition("@")[2]
+
+
+def test_every_line_is_known(lab: Lab) -> None:
+    assert lab.outcomes.total() == sum(map(len, lab.files))
+    assert lab.strange == []
+
+
+@pytest.mark.parametrize("size", [1, 1_000_000])
+def test_the_events_are_the_same_however_the_log_is_cut(lab: Lab, size: int) -> None:
+    events: list[Event] = []
+    for lines in lab.files:
+        reader = LogReader(Clock(UTC, lambda: lab.truth[-1]["t"]))
+        for start in range(0, len(lines), size):
+            events += reader.read("".join(lines[start : start + size]))
+    Tracker().follow(events)  # for what it adds to an event
+    assert list(map(as_record, events)) == list(map(as_record, lab.events))
+
+
+# --- outbound: what the destinations saw ---
+
+
+def test_deliveries_for_each_recipient_domain_are_the_acceptances(lab: Lab) -> None:
+    sent = Counter(
+        domain(event.recipient or "")
+        for event in lab.all(Delivery)
+        if event.status == "sent" and event.direction == "outbound"
+    )
+    assert sent == Counter(domain(recipient) for told in lab.told("accepted") for recipient in told["rcpts"]) + (
+        # discard(8) delivers to nobody; only the name of the daemon tells, for its relay is "none".
+        Counter() if lab.has_daemons else Counter({"discardme.example": sent["discardme.example"]})
+    )
+
+
+def test_each_delivery_is_that_of_one_message_to_one_recipient(lab: Lab) -> None:
+    sent = Counter(
+        (event.message.message_id, event.recipient)
+        for event in lab.all(Delivery)
+        if event.status == "sent" and event.relay_ip and event.direction == "outbound" and event.message
+    )
+    accepted = Counter((told.get("msgid"), recipient) for told in lab.told("accepted") for recipient in told["rcpts"])
+    assert sent == accepted
+
+
+DELETED = "deleted"
+
+
+def fates(lab: Lab) -> dict[tuple[str | None, str], str]:
+    """The last word of the log on each message (by its Message-ID) and recipient."""
+    last: dict[tuple[str | None, str], str] = {}
+    waiting: dict[int, set[str]] = defaultdict(set)  # recipients of a message that were deferred
+    for event in lab.events:
+        message = getattr(event, "message", None)
+        if message is None:
+            continue
+        if type(event) is Delivery and event.recipient is not None:
+            last[message.message_id, event.recipient] = event.status
+            (waiting[id(message)].add if event.status == "deferred" else waiting[id(message)].discard)(
+                event.recipient
+            )
+        elif (type(event) is Delivery) or (type(event) is Removed):
+            word = event.status if type(event) is Delivery else DELETED
+            last |= {(message.message_id, recipient): word for recipient in waiting.pop(id(message), ())}
+    return last
+
+
+def test_whom_no_destination_accepted_is_told_to_be_bounced_expired_or_deleted(lab: Lab) -> None:
+    accepted = {(told.get("msgid"), recipient) for told in lab.told("accepted") for recipient in told["rcpts"]}
+    # A header check discards the whole message, and discard(8) whatever goes to this domain: both are told as done.
+    gone = {told["msgid"] for told in lab.told("submitted") if told["kind"] == "discard_header"}
+    wanted: dict[tuple[str, str], set[str]] = {}
+    for told in lab.told("submitted"):
+        for recipient in told["rcpts"]:
+            if domain(recipient) != "corp.example" and told["msgid"] not in gone:
+                discarded = domain(recipient) == "discardme.example"
+                is_sent = discarded or (told["msgid"], recipient) in accepted
+                wanted[told["msgid"], recipient] = {"sent"} if is_sent else {"bounced", "expired", "deleted"}
+    # Nobody tried to deliver what was held from the beginning and then deleted.
+    removed = {event.message.message_id for event in lab.all(Removed) if event.message}
+    last = fates(lab)
+    told = {pair: last.get(pair, DELETED if pair[0] in removed else "lost") for pair in wanted}
+    assert {pair: word for pair, word in told.items() if word not in wanted[pair]} == {}
+
+
+def test_the_messages_that_the_operator_deleted_are_removed(lab: Lab) -> None:
+    if not lab.has_daemons:
+        pytest.skip("only the name of the daemon tells a deletion from any other removal")
+    deleted = Counter(told["qid"] for told in lab.told("delete"))
+    assert deleted == Counter(event.queue_id for event in lab.all(Removed) if event.origin.program == "postsuper")
+
+
+@pytest.mark.parametrize(("told", "action"), [("hold", "hold"), ("release", "release"), ("requeue", "requeue")])
+def test_what_the_operator_did_is_told(lab: Lab, told: str, action: str) -> None:
+    done = Counter(event.queue_id for event in lab.all(QueueAction) if event.action == action and not event.sender)
+    assert done == Counter(act["qid"] for act in lab.told(told))
+
+
+# The stages of the truth, in the words of the event record. A "cmd" is pipelined after the refusal, and not logged.
+STAGES = {
+    "connect": "banner",
+    "ehlo": "banner",  # refused to talk to me: Postfix has the same words for both
+    "auth": "auth",
+    "mail": "mail",
+    "rcpt": "rcpt",
+    "data354": "data",
+    "data": "end_of_data",
+}
+
+
+def real_replies(lab: Lab) -> Iterator[dict[str, Any]]:
+    """The refusals of destinations that Postfix tells of.
+
+    STARTTLS refused is not: where TLS is not required, the message goes in the clear. Nor is EHLO, after which HELO
+    is tried; where that is refused too, it is told once. Nor are those of address probes, whose status is no
+    delivery's.
+    """
+    ehlos = set()  # sessions in which EHLO was refused
+    for told in lab.told("reply"):
+        is_probe = (told.get("sender") or "").startswith("double-bounce@")
+        if told["stage"] == "ehlo" and told["sid"] not in ehlos:
+            ehlos.add(told["sid"])
+        elif told["code"] >= 400 and told["stage"] in STAGES and not is_probe:
+            yield told
+
+
+_SAID = re.compile(r"host (\S+) said: (.*?)(?: \(in reply to (.*) command\))?").fullmatch
+
+
+def told_replies(lab: Lab) -> Iterator[tuple[str | None, str | None, int | None]]:
+    """Address, phase and code of each refusal in the log.
+
+    Where it is the whole message's, the refusal is told for each recipient: those stand together.
+    """
+    last: dict[tuple[Any, ...], float] = {}
+    for event in lab.events:
+        if isinstance(event, (Delivery, ConnectionFailure)):
+            if not event.relay_ip or (event.reply_code or 0) < 400:
+                continue
+            reply = event.relay_ip, event.phase, event.reply_code
+        elif type(event) is Problem and (said := _SAID(event.text)):
+            reply = read_relay(said[1]).ip, COMMANDS.get(said[3]), read_reply(said[2]).code
+        else:
+            continue
+        key = (event.origin.service, event.origin.pid, event.queue_id, *reply)
+        if reply[1] == "rcpt" or event.time - last.get(key, 0.0) > 1.5:
+            yield reply
+        last[key] = event.time
+
+
+def test_each_refusal_of_a_destination_is_told_with_its_address_phase_and_code(lab: Lab) -> None:
+    assert Counter(told_replies(lab)) == Counter(
+        (real["ip"], STAGES[real["stage"]], real["code"]) for real in real_replies(lab)
+    )
+
+
+def by_recipient(lab: Lab, *, first: int) -> Counter[tuple[str, str, int]]:
+    """Refusals of recipients, alone or with their message, by domain, phase and code."""
+    return Counter(
+        (domain(recipient), STAGES[real["stage"]], real["code"])
+        for real in real_replies(lab)
+        if real["stage"] in ("rcpt", "data") and real["code"] // 100 == first
+        for recipient in (real["rcpts"] if real["stage"] == "data" else [real["rcpt"]])
+    )
+
+
+def with_status(lab: Lab, status: str, first: int) -> Counter[tuple[str, str | None, int]]:
+    return Counter(
+        (domain(event.recipient or ""), event.phase, event.reply_code)
+        for event in lab.all(Delivery)
+        if event.status == status
+        and event.phase in ("rcpt", "end_of_data")
+        and (event.reply_code or 0) // 100 == first
+    )
+
+
+def test_bounces_for_each_recipient_domain_are_the_permanent_replies(lab: Lab) -> None:
+    assert with_status(lab, "bounced", 5) == by_recipient(lab, first=5)
+
+
+def test_deferrals_for_each_recipient_domain_are_the_transient_replies(lab: Lab) -> None:
+    """Where a domain has several addresses, what one of the first says is no deferral: the next is tried at once."""
+    addresses = defaultdict(set)
+    for told in lab.truth:
+        if told["src"] == "dest":
+            addresses[told["domain"]].add(told["ip"])
+    several = {name for name, ips in addresses.items() if len(ips) > 1} | {"failover.example"}
+    told, real = with_status(lab, "deferred", 4), by_recipient(lab, first=4)
+    assert {key: count for key, count in told.items() if key[0] not in several} == {
+        key: count for key, count in real.items() if key[0] not in several
+    }
+    assert told <= real
+
+
+# --- inbound: what the clients did ---
+
+
+def test_failed_logins_are_those_of_the_clients(lab: Lab) -> None:
+    """One exception: Dovecot holds answers back from an address that guesses, longer than Postfix waits for them; so
+    right passwords from there fail too, with 454, and the clients tell them as broken sessions."""
+    told = Counter((event.client_ip, event.sasl_method) for event in lab.all(Auth) for _ in range(event.attempts))
+    real = Counter((told["client"], told["mech"]) for told in lab.told("auth_fail"))
+    assert not real - told
+    broken = sum("SMTPAuthenticationError: (454" in told["error"] for told in lab.told("session_error"))
+    assert (told - real).total() == broken
+
+
+def test_refused_passwords_are_those_of_the_clients(lab: Lab) -> None:
+    told = Counter(
+        (event.client_ip, event.sasl_method)
+        for event in lab.all(Auth)
+        if event.reply != "Connection lost to authentication server"
+    )
+    assert told == Counter((told["client"], told["mech"]) for told in lab.told("auth_fail") if told["code"] == 535)
+
+
+def test_successful_logins_are_those_of_the_clients(lab: Lab) -> None:
+    logins = sum(event.logins for event in lab.events if isinstance(event, (Received, Disconnect)))
+    assert logins == sum(1 for _ in lab.told("auth_ok"))
+
+
+def arrivals(lab: Lab) -> Iterator[Queued | QueueAction]:
+    return (event for event in lab.events if isinstance(event, (Queued, QueueAction)) and event.is_arrival)
+
+
+def via(told: dict[str, Any]) -> str:
+    return {25: "smtp", 587: "submission", 465: "submission", 0: "local"}[told["port"]]
+
+
+def test_messages_received_are_those_submitted(lab: Lab) -> None:
+    received = Counter(event.message.via for event in arrivals(lab) if event.message)
+    real = Counter(map(via, lab.told("submitted")))
+    assert {how: count for how, count in received.items() if how != "notification"} == real
+
+
+def test_each_message_received_has_its_client_and_user(lab: Lab) -> None:
+    """But for one that a header check discards, before its Message-ID is read."""
+    received = {
+        event.message.message_id: (event.message.via, event.message.client_ip, event.message.sasl_user)
+        for event in arrivals(lab)
+        if event.message and event.message.via in ("smtp", "submission") and event.message.message_id
+    }
+    assert received == {
+        told["msgid"]: (via(told), told["client"], told.get("user"))
+        for told in lab.told("submitted")
+        if told["port"] and told["kind"] != "discard_header"
+    }
+
+
+def test_a_message_received_has_its_sender_and_its_recipients(lab: Lab) -> None:
+    """But for the list, of which an alias makes three recipients."""
+    received = {
+        event.message.message_id: (event.sender, event.recipients)
+        for event in arrivals(lab)
+        if event.message and isinstance(event, Queued) and event.message.via != "notification"
+    }
+    wanted = {told["msgid"]: (told["sender"], told["rcpts"]) for told in lab.told("submitted")}
+    differing = {
+        message_id: (received[message_id], wanted[message_id])
+        for message_id in received
+        if received[message_id] != (wanted[message_id][0], len(wanted[message_id][1]))
+        and "list@corp.example" not in wanted[message_id][1]
+    }
+    assert differing == {}
+
+
+def test_each_notification_is_received_once(lab: Lab) -> None:
+    made = Counter(event.new_queue_id for event in lab.all(Notification))
+    received = Counter(
+        event.queue_id for event in arrivals(lab) if event.message and event.message.via == "notification"
+    )
+    assert received == made
+
+
+def test_rejects_are_those_that_clients_were_given(lab: Lab) -> None:
+    """But for too many recipients, which Postfix does not log; a header check's answer has no reply code there."""
+    codes = {"spam_content": 550}
+    told = Counter((event.phase, event.reply_code or codes[event.reason or ""]) for event in lab.all(Reject))
+    real = Counter(
+        ("end_of_data" if told["stage"] == "data" else told["stage"], told["code"])
+        for told in lab.told("rejected")
+        if told["kind"] != "toomany"
+    )
+    assert set(PHASES.values()) >= {phase for phase, _ in told}
+    assert told == real
+
+
+def test_nothing_is_in_flight_that_is_not_in_the_queue(lab: Lab) -> None:
+    left = [told["queue_left"] for told in lab.told("settled")]
+    assert left == [lab.in_flight]
+
+
+def test_logs_that_differ_in_form_have_the_same_events() -> None:
+    for folder in FOLDERS:
+        forms = [form for form in FORMS if any(found(folder, name) for name in form)]
+        kinds = [Counter(type(event) for event in read_lab(folder, form).events) for form in forms]
+        assert all(other == kinds[0] for other in kinds)
