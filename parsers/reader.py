@@ -96,7 +96,8 @@ class LogReader:
                 tally.ignored += 1
                 continue
             words = message
-            queue_id = found = None
+            queue_id: str | None = None
+            found: re.Match[str] | None = None
             candidates = by_start.get(words[:KEY])
             if candidates is not None:
                 repeats, shapes = candidates
@@ -130,7 +131,7 @@ class LogReader:
                     found = match(words)
                     if found:
                         break
-                if not found or " " in queue_id:
+                if found is None or " " in queue_id:
                     events += self._odd(message, entry)
                     continue
             if build is None:
@@ -250,9 +251,9 @@ def understand(message: str, time: float, origin: Origin) -> tuple[str, Event | 
     """One message's outcome, and its event where there is one: what the loop does, for the odd line."""
     if origin.mta == OTHER:
         return "ignored", None
-    for compiled, fields in postfix.GRAMMAR.matches(message):
+    for _, build, fields in postfix.GRAMMAR.matches(message):
         try:
-            event = compiled.build(time, origin, *fields) if compiled.build else None
+            event = build(time, origin, *fields) if build else None
         except ValueError:
             return "malformed", None
         return ("parsed" if event else "ignored"), event

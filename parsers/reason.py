@@ -61,6 +61,7 @@ LIMIT = 1000
 STEM = 3
 GAP = " … "
 ID_LENGTH = 10
+TOKENS = 20_000
 
 OF_AN_ADDRESS = frozenset({"user_unknown", "domain_not_found", "no_mx"})
 SHARED = ("replies.yaml", "vague.yaml", "codes.yaml")
@@ -240,7 +241,22 @@ def is_id(word: str) -> bool:
     return any("0" <= mark <= "9" for mark in word) and (len(word) > ID_LENGTH or not word.strip("0123456789-_"))
 
 
-@lru_cache(maxsize=8192)
+class Tokens(dict[str, str]):
+    """What is left of a token, by the token: replies have few words. Those that leave nothing are not worth keeping,
+    for they do not come again."""
+
+    def __missing__(self, token: str) -> str:
+        if "@" in token:
+            return ""
+        folded = token.lower() if token.isalpha() else fold_token(token).lower()
+        if folded and len(self) < TOKENS:
+            self[token] = folded
+        return folded
+
+
+_tokens = Tokens()
+
+
 def fold_token(token: str) -> str:
     """The words in a token that is not all letters: "" for addresses, numbers, ids, `<…>`.
 
@@ -263,11 +279,11 @@ def fold(text: str) -> str:
     Addresses, numbers, ids, codes (also those that begin each line of a long reply), URLs and host names are
     gone, so the texts that a server sends for one cause mostly fold to one.
     """
-    said = _SERVER_SAID.sub("", text).partition(_COMMAND)[0]
+    said = _SERVER_SAID.sub("", text) if "host " in text else text
+    said = said.partition(_COMMAND)[0]
     # Exim writes the end of a line as a backslash and an n.
-    tokens = said.replace("\\n", " ").split()
-    words = [token if token.isalpha() else fold_token(token) for token in tokens]
-    return " " + " ".join([word for word in words if word]).lower()
+    words = [_tokens[token] for token in said.replace("\\n", " ").split()]
+    return " " + " ".join(filter(None, words))
 
 
 def by_code(dsn: str, known: dict[str, Verdict]) -> Verdict | None:

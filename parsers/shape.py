@@ -154,7 +154,7 @@ def _pattern(parts: tuple[Part, ...], after: tuple[Part, ...]) -> str:
             case Literal(text):
                 out.append(re.escape(text))
             case Optional(inner):
-                out.append(f"(?:{_pattern(inner, rest)})?")
+                out.append(f"(?:{_pattern(inner, rest)}|)")  # cheaper than "?", which is a loop to `re`
             case Extras():
                 out.append(f"(?>(?:{_none_of(_follow(rest))} [A-Za-z_]++=[^,]*+,)*)")
             case Field(name, words):
@@ -206,26 +206,13 @@ def _none_of(literals: list[str]) -> str:
 # --- from a shape to code ---
 
 
-class Compiled(NamedTuple):
-    """A shape ready for use: `build(time, origin, *match(text).groups())`; ignored where `build` is None.
-
-    A shape that begins with an id matches what follows the id and its lead, and takes the id as its first field.
-    """
-
-    match: Match
-    build: Build | None
-    repeats: bool
-    shape: Shape
-
-
-class Candidates(NamedTuple):
-    """The shapes that a message with certain first characters can have, and whether one of them repeats."""
-
-    repeats: bool
-    shapes: tuple[Compiled, ...]
-
-
-NO_CANDIDATES = Candidates(repeats=False, shapes=())
+# A shape ready for use: match, build, whether it repeats, the shape. `build(time, origin, *match(text).groups())`
+# gives the event; without a build the line is of no use. A shape that begins with an id matches what follows the id
+# and its lead, and takes the id as its first field. (Tuples without names: the hot loop takes them apart.)
+Compiled = tuple[Match, Build | None, bool, Shape]
+# Whether one of the shapes repeats, and the shapes that a message with certain first characters can have.
+Candidates = tuple[bool, tuple[Compiled, ...]]
+NO_CANDIDATES: Candidates = (False, ())
 
 
 def begins_with_id(row: Shape) -> bool:
@@ -252,7 +239,7 @@ def compile_shape(row: Shape, lead: str) -> Compiled:
         parts = (Literal(text), *rest) if text else tuple(rest)
         if build and first == Field("_", ()):
             build = _without_id(build)
-    return Compiled(re.compile(pattern(parts)).fullmatch, build, row.repeats, row)
+    return re.compile(pattern(parts)).fullmatch, build, row.repeats, row
 
 
 def _without_id(build: Build) -> Build:
@@ -284,7 +271,7 @@ def _constructor(kind: type[Event], names: list[str], constants: dict[str, Any])
         return kind
     last = max(fields.index(name) for name in (*names, *constants, "origin"))
     known = _defaults(kind) | constants
-    values = [_value(name, names, known[name] if name in known else None) for name in fields[2 : last + 1]]
+    values = [_value(name, names, known.get(name)) for name in fields[2 : last + 1]]
     source = f"lambda time, origin{''.join(', ' + name for name in names)}: kind(time, origin, {', '.join(values)})"
     build: Build = eval(source, {"kind": kind})  # noqa: S307 - made of names and literals of ours, at import
     return build
@@ -326,21 +313,21 @@ class Grammar:
         leads = begins_with_id(row)
         index = self.by_lead if leads else self.by_start
         for key in _keys(parts[1:] if leads else parts, self.lead if leads else ""):
-            repeats, shapes = index.get(key, (False, ()))
-            index[key] = Candidates(repeats or compiled.repeats, (*shapes, compiled))
+            repeats, shapes = index.get(key, NO_CANDIDATES)
+            index[key] = (repeats or row.repeats, (*shapes, compiled))
 
-    def matches(self, message: str) -> Iterator[tuple[Compiled, tuple[str | None, ...]]]:
+    def matches(self, message: str) -> Iterator[tuple[Shape, Build | None, tuple[str | None, ...]]]:
         """All the shapes that a message has, with its fields; the first is what it means."""
-        for compiled in self.by_start.get(message[:KEY], NO_CANDIDATES).shapes:
-            found = compiled.match(message)
+        for match, build, _, row in self.by_start.get(message[:KEY], NO_CANDIDATES)[1]:
+            found = match(message)
             if found:
-                yield compiled, found.groups()
+                yield row, build, found.groups()
         first, lead, rest = message.partition(self.lead)
         if lead and " " not in first:
-            for compiled in self.by_lead.get(rest[:KEY], NO_CANDIDATES).shapes:
-                found = compiled.match(rest)
+            for match, build, _, row in self.by_lead.get(rest[:KEY], NO_CANDIDATES)[1]:
+                found = match(rest)
                 if found:
-                    yield compiled, (first, *found.groups())
+                    yield row, build, (first, *found.groups())
 
 
 def _keys(parts: tuple[Part, ...], lead: str) -> set[str]:

@@ -195,7 +195,8 @@ class Tracker:
         return message.via != "local" or not (message.sender or "").startswith("double-bounce@")
 
     def _delivery(self, event: Delivery) -> None:
-        message = self._find(event)
+        queue = self._queues[event.origin.instance]
+        message = event.message = queue.get(event.queue_id) or self._begin(queue, event.queue_id, event.time)
         if event.recipient is None:
             self._gave_up(event, message)
             return

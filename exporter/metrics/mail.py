@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any
 
 from prometheus_client.metrics_core import Metric as Family
@@ -39,8 +40,12 @@ STATUSES = ("sent", "deferred", "bounced", "expired")
 
 RAW = 50_000  # events whose counts and delays are kept as they come before they are folded into labels and buckets
 
-# origin, direction, provider, status, reason, reply code, enhanced status code: one number feeds three metrics.
-DeliveryKey = tuple[Origin, str, str | None, str, str | None, int | None, str | None]
+# What deliveries are told apart by; the delays of those alike feed five metrics.
+DeliveryKey = tuple[Origin, str, str | None, str, str | None, int | None, str | None, int | None]
+_DELIVERY: Callable[[Delivery], DeliveryKey] = attrgetter(
+    "origin", "direction", "provider", "status", "reason", "reply_code", "dsn", "attempts"
+)
+_STAGES: Callable[[Delivery], tuple[float, ...]] = attrgetter(*(f"delay_{stage}" for stage in STAGES))
 
 
 class MailMetrics:
@@ -59,7 +64,7 @@ class MailMetrics:
         self._reasons = self._budget("mail_delivery_failures_total", REASONS)
         self._protocols = self._budget("mail_tls_connections_total", PROTOCOLS)
         self._replies = self._budget("mail_delivery_replies_total", REPLIES)
-        self._deliveries: dict[DeliveryKey, int] = defaultdict(int)
+        self._deliveries: dict[DeliveryKey, list[float | None]] = defaultdict(list)
         self._connects: dict[Origin, int] = defaultdict(int)
         self._removals: dict[Origin, int] = defaultdict(int)
         self._sessions: dict[tuple[Origin, bool, str | None, str | None], int] = defaultdict(int)
@@ -67,10 +72,7 @@ class MailMetrics:
         self._arrivals: dict[tuple[Origin, str], int] = defaultdict(int)
         self._raw_sizes: dict[Origin, list[float]] = defaultdict(list)
         self._raw_recipients: dict[Origin, list[float]] = defaultdict(list)
-        # Values as they come, by what is at hand: mta, direction, provider; mta; mta, status, attempts.
-        self._raw_seconds: dict[tuple[str, str, str | None], list[float]] = defaultdict(list)
-        self._raw_stages: dict[str, tuple[list[float], ...]] = defaultdict(lambda: ([], [], [], []))
-        self._raw_attempts: dict[tuple[str, str, int], int] = defaultdict(int)
+        self._raw_stages: dict[str, list[tuple[float, ...]]] = defaultdict(list)
         self._sizes = Histogram("mail_message_size_bytes")
         self._recipients = Histogram("mail_message_recipients")
         self._seconds = Histogram("mail_delivery_seconds")
@@ -81,9 +83,7 @@ class MailMetrics:
             self._connects,
             self._removals,
             self._sessions,
-            self._raw_seconds,
             self._raw_stages,
-            self._raw_attempts,
             self._arrivals,
             self._raw_sizes,
             self._raw_recipients,
@@ -157,18 +157,9 @@ class MailMetrics:
         self._sessions[event.origin, event.relay_host is None, event.tls_protocol, event.tls_trust] += 1
 
     def _delivery(self, event: Delivery) -> None:
-        origin, status, direction, provider = event.origin, event.status, event.direction, event.provider
-        self._deliveries[origin, direction, provider, status, event.reason, event.reply_code, event.dsn] += 1
-        if status == "sent" and event.delay is not None:
-            self._raw_seconds[origin.mta, direction, provider].append(event.delay)
-            if event.delay_transmit is not None:
-                before_queue, in_queue, connect, transmit = self._raw_stages[origin.mta]
-                before_queue.append(event.delay_before_queue or 0.0)
-                in_queue.append(event.delay_in_queue or 0.0)
-                connect.append(event.delay_connect or 0.0)
-                transmit.append(event.delay_transmit)
-        if event.attempts:
-            self._raw_attempts[origin.mta, status, event.attempts] += 1
+        self._deliveries[_DELIVERY(event)].append(event.delay)
+        if event.status == "sent" and event.delay_transmit is not None:
+            self._raw_stages[event.origin.mta].append(_STAGES(event))
 
     def _provider(self, direction: str, provider: str | None) -> str:
         return self._providers[provider or OTHER] if direction == "outbound" else ""
@@ -200,15 +191,17 @@ class MailMetrics:
             direction = "inbound" if is_inbound else "outbound"
             kept = (self._protocols[protocol or ""], self._protocols[trust or ""])
             self._count("mail_tls_connections_total", origin.mta, direction, *kept, times=count)
-        for key, count in self._deliveries.items():
-            self._fold_deliveries(*key, count=count)
-        for (mta, direction, provider), values in self._raw_seconds.items():
-            self._seconds.observe_all((mta, self._provider(direction, provider)), values)
-        for mta, stages in self._raw_stages.items():
-            for stage, values in zip(STAGES, stages, strict=True):
-                self._stages.observe_all((mta, stage), values)
-        for (mta, status, attempts), count in self._raw_attempts.items():
-            self._attempts.observe((mta, status), attempts, count)
+        for key, delays in self._deliveries.items():
+            self._fold_deliveries(*key, delays=delays)
+        for mta, rows in self._raw_stages.items():
+            for stage, seconds in zip(STAGES, zip(*rows, strict=True), strict=True):
+                self._stages.observe_all((mta, stage), seconds)
+        self._fold_arrivals()
+        for raw in self._raw:
+            raw.clear()
+        self._events = 0
+
+    def _fold_arrivals(self) -> None:
         for (origin, via), count in self._arrivals.items():
             service = self._services[origin.service]
             self._count("mail_messages_received_total", origin.mta, service, via, times=count)
@@ -216,9 +209,6 @@ class MailMetrics:
             self._sizes.observe_all((origin.mta, self._services[origin.service]), values)
         for origin, values in self._raw_recipients.items():
             self._recipients.observe_all((origin.mta, self._services[origin.service]), values)
-        for raw in self._raw:
-            raw.clear()
-        self._events = 0
 
     def _fold_deliveries(
         self,
@@ -229,13 +219,18 @@ class MailMetrics:
         reason: str | None,
         reply_code: int | None,
         dsn: str | None,
+        attempts: int | None,
         *,
-        count: int,
+        delays: list[float | None],
     ) -> None:
-        mta, service = origin.mta, self._services[origin.service]
+        mta, service, count = origin.mta, self._services[origin.service], len(delays)
         label = self._provider(direction, provider)
         self._count("mail_deliveries_total", mta, service, direction, label, status, times=count)
-        if status != "sent":
+        if attempts:
+            self._attempts.observe((mta, status), attempts, count)
+        if status == "sent":
+            self._seconds.observe_all((mta, label), [delay for delay in delays if delay is not None])
+        else:
             why = self._reasons[reason or "unclassified"]
             self._count("mail_delivery_failures_total", mta, service, label, status, why, times=count)
         if reply_code or valid_dsn(dsn):

@@ -21,7 +21,8 @@ GRAMMAR = Grammar("postfix", (row for family in FAMILIES for row in family.SHAPE
 
 def origin(host: str, program: str, pid: int | None) -> Origin | None:
     """`instance/daemon` or `instance/service/daemon`; None where the program is not of Postfix."""
-    service, *entry, daemon = program.split("/")
-    if daemon not in DAEMONS or service == daemon == program:
+    service, *entry = program.split("/")
+    daemon = entry.pop() if entry else ""
+    if daemon not in DAEMONS:
         return None
     return Origin("postfix", host, service, daemon, pid, "/".join(entry))

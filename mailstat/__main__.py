@@ -1,0 +1,9 @@
+"""`python -m mailstat`."""
+
+from __future__ import annotations
+
+import sys
+
+from mailstat.cli import main
+
+sys.exit(main())

@@ -1,0 +1,264 @@
+"""The command `mailstat`: parse the arguments, ask a report, render."""
+# ruff: noqa: PLC0415 - what a command does not need is not imported, so that --help is there at once
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, HelpFormatter, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import time
+from typing import TYPE_CHECKING, NoReturn
+
+from mailstat import render, reports
+from parsers import __version__
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    from mailstat.filter import Filter
+    from mailstat.log import Log
+    from mailstat.progress import Bar
+
+DEFAULT = "summary"
+MTAS = ("postfix", "exim", "sendmail", "qmail", "opensmtpd", "exchange", "dovecot")
+FLAGS = frozenset({"-h", "--help", "--version"})  # of the shared options, those without a value
+DONE, FAILED, WRONG_USAGE, INTERRUPTED, PIPE_BROKEN = 0, 1, 2, 130, 141
+DESCRIPTION = "Reports from mail logs: what was sent, what was not, and why."
+MOMENTS = "ISO 8601, today, yesterday, now, 2h ago, 3 days ago; a date is its midnight"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status is 0 done, 1 no report or not of all files, 2 wrong usage."""
+    try:
+        return run(list(sys.argv[1:] if argv is None else argv), now=time())
+    except SystemExit as stop:  # argparse has said what there was to say
+        return stop.code if isinstance(stop.code, int) else DONE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _silence()
+        return PIPE_BROKEN
+    except OSError as error:
+        _silence()
+        say(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        return FAILED
+
+
+def run(argv: list[str], *, now: float) -> int:
+    """One question, at the moment `now`."""
+    from mailstat.report import ReportError
+
+    name, rest = choose(argv, list(reports.helps()))
+    parser = build_parser(name)
+    options = parser.parse_intermixed_args(rest)
+    settle(options, parser, now)
+    try:
+        return answer(name or DEFAULT, options)
+    except ReportError as error:
+        say(str(error))
+        return FAILED
+
+
+def answer(name: str, options: Namespace) -> int:
+    """Make the report and write it; what could not be read is said after it."""
+    from mailstat.output import opened
+
+    report = reports.load(name)
+    log = open_log(options)
+    with opened(options.output) as out, progress(log) as bar:
+        made = report.make(log, options)
+        if made.records is None or out.isatty():
+            bar.stop()
+        limited = made if options.limit is None else made.limited(options.limit)
+        render.render(options.format, limited, out, zone=options.zone)
+    for error in log.errors:
+        say(error)
+    return FAILED if log.errors else DONE
+
+
+def say(text: str) -> None:
+    """A line for people who do not read the report."""
+    from mailstat.cell import visible
+
+    print(f"mailstat: {visible(text)}", file=sys.stderr)
+
+
+# --- the arguments ---
+
+
+class Parser(ArgumentParser):
+    """Says what is wrong, without all that would be right."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leave with status 2."""
+        from mailstat.cell import visible
+
+        lines = "\n".join(map(visible, message.split("\n")))
+        self.exit(WRONG_USAGE, f"{self.prog}: {lines}\n")
+
+
+def choose(argv: list[str], names: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The report that the first word names, and the other arguments; None where that word is a file or missing."""
+    words = iter(range(len(argv)))
+    for at in words:
+        if argv[at] in names:
+            return argv[at], argv[:at] + argv[at + 1 :]
+        if not argv[at].startswith("--") and argv[at] not in FLAGS:
+            _check_slip(argv[at], names)
+            return None, argv
+        if argv[at] == "--":
+            return None, argv
+        if "=" not in argv[at] and argv[at] not in FLAGS:
+            next(words, None)
+    return None, argv
+
+
+def build_parser(name: str | None) -> ArgumentParser:
+    """The parser of one report; of the default one, with the list of all, where none is named."""
+    report = reports.load(name or DEFAULT)
+    parser = Parser(
+        prog=f"mailstat {name}" if name else "mailstat",
+        usage=None if name else "mailstat [REPORT] [options] [FILE ...]",
+        description=report.DESCRIPTION if name else DESCRIPTION,
+        epilog=None if name else _list_of_reports(),
+        formatter_class=HelpFormatter if name else RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    reports.add_arguments(report, parser)
+    _add_shared(parser)
+    return parser
+
+
+def settle(options: Namespace, parser: ArgumentParser, now: float) -> None:
+    """Give the words of the arguments their meaning, now that all of them are known. Leaves where they have none."""
+    from mailstat.period import host_zone, read_time
+
+    options.zone = options.zone or host_zone()
+    for name in ("since", "until"):
+        text = getattr(options, name)
+        try:
+            setattr(options, name, None if text is None else read_time(text, now=now, zone=options.zone))
+        except ValueError as error:
+            parser.error(f"--{name}: {error}")
+    if options.since is not None and options.until is not None and options.since >= options.until:
+        parser.error("--since is not before --until: nothing can be between them")
+    if options.where is not None:
+        options.where = _filter(options.where, parser, now, options.zone)
+
+
+def _add_shared(parser: ArgumentParser) -> None:
+    parser.add_argument("files", nargs="*", metavar="FILE", help="logs, compressed or not; - is standard input; "
+                        "without any, those that this host has")  # fmt: skip
+    shared = parser.add_argument_group("options of every report")
+    shared.add_argument("--since", metavar="TIME", help=f"from this moment on: {MOMENTS}")
+    shared.add_argument("--until", metavar="TIME", help="before this moment")
+    shared.add_argument("--where", metavar="EXPR", help="events that fit, as in: "
+                        "status = deferred and to = *@example.com and delay > 5m")  # fmt: skip
+    shared.add_argument(
+        "--mta", metavar="NAME", choices=MTAS, help=f"events of one kind of server: {', '.join(MTAS)}"
+    )
+    shared.add_argument("--limit", metavar="N", type=_positive, help="so many rows at most")
+    shared.add_argument("--format", choices=render.names(), default="table", help="how the report looks; table")
+    shared.add_argument("--output", metavar="FILE", type=Path, help="write to a file, which is there whole or not")
+    shared.add_argument("--timezone", metavar="ZONE", type=_zone, dest="zone", help="IANA name of the zone to tell "
+                        "times in, and of logs that do not write theirs; the host's")  # fmt: skip
+    shared.add_argument("--year", metavar="YYYY", type=_year, help="of the first line, in logs that do not write it")
+    shared.add_argument("--version", action="version", version=f"mailstat {__version__}")
+
+
+def _list_of_reports() -> str:
+    helps = reports.helps()
+    width = max(map(len, helps))
+    lines = [f"  {name:{width}}  {text}" for name, text in helps.items()]
+    return "\n".join(
+        ["reports:", *lines, "", f"Without a name: {DEFAULT}. mailstat REPORT --help tells more of one."]
+    )
+
+
+def _check_slip(word: str, names: Sequence[str]) -> None:
+    """A first word that is no file and almost a report is a slip of the finger."""
+    if os.sep in word or os.path.lexists(word):
+        return
+    from difflib import get_close_matches
+
+    near = get_close_matches(word[:40], names, n=1)
+    if near:
+        Parser(prog="mailstat").error(f'"{word}" is neither a report nor a file: did you mean "{near[0]}"?')
+
+
+def _filter(text: str, parser: ArgumentParser, now: float, zone: tzinfo) -> Filter:
+    from mailstat.filter import FilterError, parse
+
+    try:
+        return parse(text, now=now, zone=zone)
+    except FilterError as error:
+        parser.error(f"--where:\n{error}")
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < len(text) < 16 and int(text)):
+        raise ArgumentTypeError("a whole number from 1 on is needed")
+    return int(text)
+
+
+def _year(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 1970 <= int(text[:5]) <= 9998):
+        raise ArgumentTypeError("a year is needed, as in 2026")
+    return int(text)
+
+
+def _zone(text: str) -> tzinfo:
+    from mailstat.period import read_zone
+
+    try:
+        return read_zone(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+# --- the log ---
+
+
+def open_log(options: Namespace) -> Log:
+    """The log that the arguments speak of. Raises ReportError where there is none."""
+    from mailstat.log import Log, Selection
+
+    where = options.where.matches if options.where else None
+    selection = Selection(since=options.since, until=options.until, mta=options.mta, where=where)
+    return Log(_paths(options.files), selection, zone=options.zone, year=options.year)
+
+
+@contextmanager
+def progress(log: Log) -> Iterator[Bar]:
+    """A bar for the reading of the log, where somebody sees it."""
+    from mailstat.progress import Bar, total_size
+
+    bar = Bar(total_size(log.paths), sys.stderr)
+    if sys.stderr.isatty():
+        log.on_read = bar.advance
+    try:
+        yield bar
+    finally:
+        bar.stop()
+
+
+def _paths(names: Sequence[str]) -> list[Path]:
+    if names:
+        return [Path(name) for name in names]
+    from exporter.finder import find_logs
+
+    from mailstat.report import ReportError
+
+    found = find_logs(root=Path("/"))
+    if not found:
+        raise ReportError("no mail log was found on this host: name the files to read, or - for standard input")
+    return found
+
+
+def _silence() -> None:
+    from mailstat.output import silence
+
+    silence()

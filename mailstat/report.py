@@ -1,0 +1,71 @@
+"""What a report is, before anybody decides how it looks.
+
+Values are in base units whatever people will see: seconds, bytes, a ratio of 0 to 1 for a percentage, seconds since
+the epoch for a time. None is a value that is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Literal, NamedTuple
+
+Kind = Literal["text", "number", "bytes", "seconds", "percent", "time"]
+Row = Sequence[Any]
+Record = Mapping[str, Any]
+
+
+class ReportError(Exception):
+    """The report cannot be made; the text says to people why not."""
+
+
+class Column(NamedTuple):
+    """A column; `kind` tells in what form people see its values. What looks like a number and is none (a port, a
+    reply code) is text."""
+
+    name: str
+    kind: Kind = "text"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table of a report; `left_out` counts the rows that a limit took away."""
+
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Row] = ()
+    left_out: int = 0
+
+    def limited(self, most: int) -> Section:
+        """The first `most` rows."""
+        return replace(self, rows=self.rows[:most], left_out=self.left_out + max(len(self.rows) - most, 0))
+
+
+@dataclass(frozen=True)
+class Report:
+    """An answer: sections for people, and for machines the first section, or `document` where the report has one.
+
+    A report as long as the log has `records` instead of rows, made while they are read, and one section whose columns
+    are the fields that a table shows of each; in JSON a record is a line of its own, with all it has.
+    """
+
+    name: str
+    title: str
+    sections: Sequence[Section]
+    document: Mapping[str, Any] | None = None
+    records: Iterator[Record] | None = None
+
+    def limited(self, most: int) -> Report:
+        """The same with at most so many rows in a section, or so many records; nothing more is read for them."""
+        return replace(
+            self,
+            sections=[section.limited(most) for section in self.sections],
+            records=None if self.records is None else islice(self.records, most),
+        )
+
+    def rows_of_records(self) -> Iterator[Row]:
+        """The records as rows of the first section."""
+        names = [column.name for column in self.sections[0].columns]
+        for record in self.records or ():
+            yield [record.get(name) for name in names]

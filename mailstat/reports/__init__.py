@@ -1,0 +1,52 @@
+"""The reports: one module for each, found by listing this folder; the module's name is the report's.
+
+Each has NAME, HELP (one line, for the list of reports), DESCRIPTION, `make(log, options) -> Report`, and
+`add_arguments(parser)` where it has options of its own. `options` are the command line's: `files`, `since`, `until`
+(seconds since the epoch or None), `where` (a Filter or None), `mta`, `zone` (a tzinfo), `year`, `limit`, `format`,
+`output`, and the report's own.
+"""
+
+from __future__ import annotations
+
+import ast
+from argparse import ArgumentParser, Namespace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    from mailstat.log import Log
+    from mailstat.report import Report
+
+
+class ReportModule(Protocol):
+    """What a module of this folder is."""
+
+    NAME: str
+    HELP: str
+    DESCRIPTION: str
+
+    def make(self, log: Log, options: Namespace) -> Report:
+        """Read the log and answer. Raises ReportError where there can be no answer."""
+
+
+def helps() -> dict[str, str]:
+    """What each report is for, by name. The modules are read, not imported: that would take longer than the help."""
+    return {path.stem: _help(path.read_text("utf-8")) for path in sorted(Path(__file__).parent.glob("[a-z]*.py"))}
+
+
+def load(name: str) -> ReportModule:
+    """The report of that name."""
+    return cast("ReportModule", import_module(f"{__name__}.{name}"))
+
+
+def add_arguments(report: ReportModule, parser: ArgumentParser) -> None:
+    """The report's own options, where it has any."""
+    add = getattr(report, "add_arguments", None)
+    if add:
+        add(parser)
+
+
+def _help(source: str) -> str:
+    line = next(line for line in source.splitlines() if line.startswith("HELP = "))
+    return str(ast.literal_eval(line.removeprefix("HELP = ")))
