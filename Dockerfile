@@ -12,7 +12,7 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheel . \
     && pip --python /opt/mailstat/bin/python install --no-cache-dir /wheel/*.whl \
     && mkdir /state
 
-# The root file system may be read-only: only the state is written.
+# The root file system may be read-only: only the state is written, where the exporter keeps it by default.
 FROM python:${PYTHON_VERSION}-slim
 LABEL org.opencontainers.image.title="mailstat" \
       org.opencontainers.image.description="Prometheus exporter and log analyzer that knows whether outbound mail gets through" \
@@ -27,4 +27,4 @@ VOLUME /var/lib/mailstat
 USER 10001:10001
 EXPOSE 9587
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:9587/-/healthy', timeout=4)"]
-ENTRYPOINT ["mailstat_exporter", "--state.dir=/var/lib/mailstat"]
+ENTRYPOINT ["mailstat_exporter"]
