@@ -23,8 +23,8 @@ choose_python() {
     return 1
 }
 
-has_module() {
-    "$python" -c "import $1" 2>/dev/null
+has() {
+    "$python" -m "$1" --version >/dev/null 2>&1
 }
 
 debian_pip() {
@@ -42,12 +42,12 @@ debian_pip() {
 
 python=$(choose_python)
 echo "$directory: an environment of $("$python" --version)" >&2
-if has_module ensurepip; then
+if has ensurepip; then
     "$python" -m venv --clear "$directory"
     exit
 fi
 "$python" -m venv --clear --without-pip "$directory"
-if has_module pip && "$python" -m pip --python "$directory/bin/python" install --quiet pip; then
+if has pip && "$python" -m pip --python "$directory/bin/python" install --quiet pip; then
     exit
 fi
 if command -v apt-get dpkg >/dev/null && debian_pip; then
