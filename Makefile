@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PYTHON
 
 help: ## show this
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: $(VENV)/installed ## start the exporter on the mail logs of this host, or on a demo where it has none
 	$(BIN)/mailstat_exporter --demo=auto $(ARGS)
@@ -29,7 +29,7 @@ format: $(VENV)/developed ## format the code, and correct what the linter can
 docs: $(VENV)/installed ## write the pages that are made from the code
 	$(BIN)/python -m docs.generate
 
-bench: $(VENV)/installed ## measure against other programs (takes half an hour: ARGS="--lines 200000" is quicker)
+bench: $(VENV)/installed ## measure against other programs, for some minutes (ARGS="--lines 200000" is quicker)
 	$(BIN)/python -m bench.run $(ARGS)
 
 clean: ## remove all that was made here, the environment too

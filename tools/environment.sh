@@ -27,17 +27,17 @@ has() {
     "$python" -m "$1" --version >/dev/null 2>&1
 }
 
+download() {
+    apt-get download "$1" || { apt-get update && apt-get download "$1"; }
+}
+
 debian_pip() {
     unpacked=$directory/debian
-    mkdir -p "$unpacked"
-    (
-        cd "$unpacked"
-        apt-get download python3-pip-whl || { apt-get update && apt-get download python3-pip-whl; }
-        dpkg -x python3-pip-whl_*.deb .
-    ) >&2
-    set -- "$unpacked"/usr/share/python-wheels/pip-*.whl
-    "$directory/bin/python" "$1/pip" install --quiet --no-index "$1"
-    rm -r "$unpacked"
+    mkdir -p "$unpacked" &&
+        (cd "$unpacked" && download python3-pip-whl && dpkg -x python3-pip-whl_*.deb .) >&2 &&
+        set -- "$unpacked"/usr/share/python-wheels/pip-*.whl &&
+        "$directory/bin/python" "$1/pip" install --quiet --no-index "$1" &&
+        rm -r "$unpacked"
 }
 
 python=$(choose_python)
@@ -50,7 +50,7 @@ fi
 if has pip && "$python" -m pip --python "$directory/bin/python" install --quiet pip; then
     exit
 fi
-if command -v apt-get dpkg >/dev/null && debian_pip; then
+if command -v apt-get >/dev/null && debian_pip; then
     exit
 fi
 echo "$python cannot make an environment with pip: install the package python3-venv (or $python-venv)" >&2
