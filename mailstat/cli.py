@@ -134,7 +134,8 @@ def build_parser(name: str | None) -> ArgumentParser:
 
 def settle(options: Namespace, parser: ArgumentParser, now: float) -> None:
     """Give the words of the arguments their meaning, now that all of them are known. Leaves where they have none."""
-    from mailstat.period import host_zone, read_time
+    from exporter.zone import host_zone
+    from mailstat.period import read_time
 
     options.zone = options.zone or host_zone()
     for name in ("since", "until"):
@@ -211,7 +212,7 @@ def _year(text: str) -> int:
 
 
 def _zone(text: str) -> tzinfo:
-    from mailstat.period import read_zone
+    from exporter.zone import read_zone
 
     try:
         return read_zone(text)
@@ -249,7 +250,6 @@ def _paths(names: Sequence[str]) -> list[Path]:
     if names:
         return [Path(name) for name in names]
     from exporter.finder import find_logs
-
     from mailstat.report import ReportError
 
     found = find_logs(root=Path("/"))

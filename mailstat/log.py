@@ -2,30 +2,58 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
+from io import BufferedReader
 from pathlib import Path
+from time import time
+from typing import cast
 
+from exporter.sources.compression import CORRUPT, decompressed
+from exporter.sources.lines import LINE_BYTES, Lines
+from parsers.clock import Clock
 from parsers.events import Event
-from parsers.reader import Tally
+from parsers.prefix.wrapper import read_prefix
+from parsers.reader import LogReader, Tally
 from parsers.tracker import Tracker
 
-BLOCK = 1 << 16  # small enough that a block's lines and events stay in the processor's cache
+BLOCK_BYTES = 1 << 16  # small enough that a block's lines and events stay in the processor's cache
+STANDARD_INPUT = Path("-")
+HEAD_LINES = 50  # that are looked at for the time at which a file begins
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which events a report is about; times in seconds since the epoch."""
+    """Which events a report is about; times in seconds since the epoch, `until` itself left out."""
 
     since: float | None = None
     until: float | None = None
     mta: str | None = None
     where: Callable[[Event], bool] | None = None
 
+    def of(self, events: list[Event]) -> list[Event]:
+        """Those that are meant."""
+        if self == Selection():
+            return events
+        return [event for event in events if self._has(event)]
+
+    def _has(self, event: Event) -> bool:
+        return (
+            (self.since is None or event.time >= self.since)
+            and (self.until is None or event.time < self.until)
+            and (self.mta is None or event.origin.mta == self.mta)
+            and (self.where is None or self.where(event))
+        )
+
 
 class Log:
-    """The files of one question. `zone` and `year` are for logs that do not write theirs."""
+    """The files of one question. `zone` and `year` are for logs that do not write theirs.
+
+    `errors` are the files that could not be read, in words; `on_read` is told bytes as they are stored, and
+    `on_strange` the outcome and the message of lines that were not understood.
+    """
 
     def __init__(self, paths: Sequence[Path], selection: Selection, *, zone: tzinfo, year: int | None = None) -> None:
         self.paths = paths
@@ -33,11 +61,74 @@ class Log:
         self.zone = zone
         self.year = year
         self.tracker = Tracker()
-        self.errors: list[str] = []  # files that could not be read, in words
-        self.on_strange: Callable[[str, str], None] | None = None
-        self.on_read: Callable[[int], None] = lambda size: None  # for a progress bar: bytes of the files as they are
+        self.errors: list[str] = []
         self.tallies: dict[str, Tally] = {}
+        self.on_strange: Callable[[str, str], None] | None = None
+        self.on_read: Callable[[int], None] | None = None
 
     def batches(self) -> Iterator[list[Event]]:
-        """Events in context, block by block."""
-        raise NotImplementedError
+        """Events in context, a block at a time."""
+        for path in self._in_order():
+            try:
+                with _open(path) as file:
+                    yield from self._events(file, self._clock(path))
+            except (OSError, *CORRUPT) as error:
+                self.errors.append(f"{path}: {getattr(error, 'strerror', None) or error}")
+
+    def _events(self, file: BufferedReader, clock: Clock) -> Iterator[list[Event]]:
+        reader = LogReader(clock, self.on_strange)
+        try:
+            for block in self._blocks(file):
+                events = reader.read(block.decode("utf-8", "surrogateescape"))
+                self.tracker.follow(events)
+                yield self.selection.of(events)
+        finally:
+            for mta, tally in reader.tallies.items():
+                self.tallies.setdefault(mta, Tally()).add(tally)
+
+    def _blocks(self, file: BufferedReader) -> Iterator[bytes]:
+        stream, lines, told = decompressed(file), Lines(LINE_BYTES), 0
+        while chunk := stream.read1(BLOCK_BYTES):
+            if block := lines.feed(chunk):
+                yield block
+            if self.on_read and file.seekable():
+                self.on_read(file.tell() - told)
+                told = file.tell()
+        if lines.pending:
+            yield lines.pending
+
+    def _in_order(self) -> list[Path]:
+        """The files by the time of their first line; those of which that is not known come last, as they stand."""
+        if len(self.paths) < 2:
+            return list(self.paths)
+        begins = {path: self._begin(path) for path in self.paths}
+        return sorted(self.paths, key=lambda path: (begins[path] is None, begins[path] or 0.0))
+
+    def _begin(self, path: Path) -> float | None:
+        if path == STANDARD_INPUT:
+            return None
+        try:
+            clock = self._clock(path)
+            with _open(path) as file:
+                head = decompressed(file).read1(BLOCK_BYTES)
+        except (OSError, *CORRUPT):
+            return None
+        for line in head.decode("utf-8", "surrogateescape").split("\n")[:HEAD_LINES]:
+            try:
+                prefix = read_prefix(line, clock)
+            except ValueError:
+                continue
+            if prefix:
+                return prefix.time
+        return None
+
+    def _clock(self, path: Path) -> Clock:
+        """Years are guessed from the time of a file's last change: it may be older than a year."""
+        if path == STANDARD_INPUT:
+            return Clock(self.zone, time, self.year)
+        changed = path.stat().st_mtime
+        return Clock(self.zone, lambda: changed, self.year)
+
+
+def _open(path: Path) -> BufferedReader:
+    return cast(BufferedReader, sys.stdin.buffer) if path == STANDARD_INPUT else path.open("rb")

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Mapping
 from datetime import datetime, timedelta, tzinfo
-from pathlib import Path
-from zoneinfo import ZoneInfo
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _WORDS = {
@@ -36,27 +32,6 @@ def read_time(text: str, *, now: float, zone: tzinfo) -> float:
         return _day(words, now, zone) if words in ("today", "yesterday") else _iso8601(text.strip(), zone)
     except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is no moment; say {EXAMPLES}") from None
-
-
-def read_zone(name: str) -> tzinfo:
-    """The zone of an IANA name. Raises ValueError."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown; a path; a folder of zones
-        raise ValueError(f"{name!r} is no time zone; say one like Europe/Berlin or UTC") from None
-
-
-def host_zone(environment: Mapping[str, str] = os.environ, file: Path = Path("/etc/localtime")) -> tzinfo:
-    """The zone of this host: TZ, then the host's file, with its rules for summer time; else today's offset."""
-    try:
-        if environment.get("TZ"):
-            return read_zone(environment["TZ"].removeprefix(":"))
-        with file.open("rb") as stream:
-            return ZoneInfo.from_file(stream, key="localtime")
-    except (ValueError, OSError):
-        zone = datetime.now().astimezone().tzinfo  # asks for the host's zone
-        assert zone is not None
-        return zone
 
 
 def _day(words: str, now: float, zone: tzinfo) -> float:

@@ -41,6 +41,18 @@ class Tally:
         self.unknown = 0
         self.malformed = 0
 
+    def add(self, other: Tally) -> None:
+        """Add another one's lines."""
+        self.parsed += other.parsed
+        self.ignored += other.ignored
+        self.unknown += other.unknown
+        self.malformed += other.malformed
+
+    @property
+    def lines(self) -> int:
+        """All of them."""
+        return self.parsed + self.ignored + self.unknown + self.malformed
+
 
 class Speaker(NamedTuple):
     """Who wrote a line, and the shapes that its lines can have; none for a program that is not a mail server's."""
@@ -97,7 +109,7 @@ class LogReader:
                 continue
             words = message
             queue_id: str | None = None
-            found: re.Match[str] | None = None
+            found = None
             candidates = by_start.get(words[:KEY])
             if candidates is not None:
                 repeats, shapes = candidates
@@ -129,9 +141,9 @@ class LogReader:
                         continue
                 for match, build, repeats, _ in shapes:
                     found = match(words)
-                    if found:
+                    if found and " " not in queue_id:
                         break
-                if found is None or " " in queue_id:
+                else:
                     events += self._odd(message, entry)
                     continue
             if build is None:

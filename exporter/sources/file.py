@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pygtail import Pygtail
 
 from exporter.sources import position as state
+from exporter.sources.lines import LINE_BYTES, Lines
 from exporter.sources.logfile import LogFile
 from exporter.sources.rotation import Generations, Sibling, generations
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BLOCK_BYTES = 256 * 1024
-LINE_BYTES = 1024 * 1024
 
 
 class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
@@ -61,7 +61,7 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         self.truncations = 0
         self.error: str | None = None
         self.is_up = False
-        self._lines = _Lines(line_bytes)
+        self._lines = Lines(line_bytes)
         self._block_bytes = min(block_bytes, line_bytes)
         self._file: LogFile | None = None
         self._live: os.stat_result | None = None  # what the path leads to
@@ -345,55 +345,6 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
             return []
         name = self._check_rotated_filename_candidates()
         return [it for it in rotated.named(Path(name or "")) if it.is_written_since(position.modified)]
-
-
-class _Lines:
-    """Cuts what is read into blocks of complete lines, and bounds the length of a line."""
-
-    def __init__(self, line_bytes: int) -> None:
-        self.pending = b""
-        self.is_inside_overlong = False
-        self.skipped_bytes = 0
-        self._line_bytes = line_bytes
-
-    def restart(self, *, is_inside_overlong: bool) -> None:
-        self.pending = b""
-        self.is_inside_overlong = is_inside_overlong
-
-    def give_up(self) -> None:
-        self.skipped_bytes += len(self.pending)
-
-    def feed(self, chunk: bytes) -> bytes:
-        """The complete lines up to the end of the chunk, which is no longer than a line may be."""
-        if self.is_inside_overlong:
-            chunk = self._skip(chunk)
-        first, end = chunk.find(b"\n"), chunk.rfind(b"\n") + 1
-        if not end:
-            return self._hold(chunk)
-        if len(self.pending) + first > self._line_bytes:
-            block = self._cut(self.pending + chunk[:first]) + chunk[first + 1 : end]
-        else:
-            block = b"".join((self.pending, memoryview(chunk)[:end]))
-        self.pending = chunk[end:]
-        return block
-
-    def _hold(self, chunk: bytes) -> bytes:
-        self.pending += chunk
-        if len(self.pending) <= self._line_bytes:
-            return b""
-        block, self.pending = self._cut(self.pending), b""
-        self.is_inside_overlong = True
-        return block
-
-    def _cut(self, line: bytes) -> bytes:
-        self.skipped_bytes += len(line) - self._line_bytes
-        return line[: self._line_bytes] + b"\n"
-
-    def _skip(self, chunk: bytes) -> bytes:
-        skipped, newline, rest = chunk.partition(b"\n")
-        self.skipped_bytes += len(skipped)
-        self.is_inside_overlong = not newline
-        return rest
 
 
 _Signature = tuple[int, ...]

@@ -11,7 +11,8 @@ import tzdata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstat.period import host_zone, read_time, read_zone
+from exporter.zone import host_zone, read_zone
+from mailstat.period import read_time
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 3, 29, 12, 30, tzinfo=BERLIN).timestamp()  # the day that summer time began there

@@ -1,0 +1,191 @@
+"""`mailstat_exporter`: the service's command line."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from time import time
+
+from exporter.config import Config, ConfigError, FileSource, load_config
+from exporter.finder import find_logs, read_error
+from exporter.log import LEVELS, configure
+from exporter.pipeline import Pipeline
+from exporter.web import ListenError, application, serve
+from parsers import __version__
+
+logger = logging.getLogger(__name__)
+
+ADDRESS = ":9587"
+DEMO_RATE = 5.0  # messages a second
+DEMO_ROTATION = 180.0  # seconds
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, in Prometheus' style."""
+    made = argparse.ArgumentParser(
+        prog="mailstat_exporter",
+        description="Follows the logs of mail servers and serves what they tell as Prometheus metrics.",
+        allow_abbrev=False,
+    )
+    add = made.add_argument
+    add(
+        "--config.file",
+        dest="config_file",
+        type=Path,
+        metavar="FILE",
+        help="without it, what is found is followed",
+    )
+    add(
+        "--config.check",
+        dest="check",
+        action="store_true",
+        help="name all that is wrong with the file, and end",
+    )
+    add(
+        "--web.listen-address",
+        dest="addresses",
+        action="append",
+        metavar="HOST:PORT",
+        help=f"where to listen; may be repeated (default {ADDRESS})",
+    )
+    add("--web.telemetry-path", dest="path", default="/metrics", metavar="PATH", help="default %(default)s")
+    add(
+        "--state.dir",
+        dest="state_dir",
+        type=Path,
+        metavar="DIR",
+        help="where to remember how far the logs are read (default $STATE_DIRECTORY, else /var/lib/mailstat)",
+    )
+    add("--log.level", dest="level", default="info", choices=tuple(LEVELS), help="default %(default)s")
+    add("--log.format", dest="format", default="logfmt", choices=("logfmt", "json"), help="default %(default)s")
+    add(
+        "--demo",
+        nargs="?",
+        const="yes",
+        choices=("yes", "auto"),
+        help="follow a made-up Postfix log that grows; auto: only where this host has no mail log",
+    )
+    add("--version", action="version", version=f"mailstat_exporter {__version__}")
+    return made
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the service. Returns the exit status: 0 ended on request, 1 could not start, 2 wrong usage."""
+    options = parser().parse_args(argv)
+    configure(options.level, options.format)
+    try:
+        config = load_config(options.config_file) if options.config_file else Config()
+    except ConfigError as error:
+        sys.stderr.writelines(f"{line}\n" for line in error.errors)
+        return 1
+    if options.check:
+        sys.stdout.write(f"{options.config_file or 'the default configuration'}: good\n")
+        return 0
+    with contextlib.ExitStack() as stack:
+        demo = _demo_log(options, config, stack)
+        try:
+            asyncio.run(_serve(options, _with_sources(config, demo), demo))
+        except (ListenError, ValueError) as error:
+            sys.stderr.write(f"mailstat_exporter: {error}\n")
+            return 1
+    return 0
+
+
+def _demo_log(options: argparse.Namespace, config: Config, stack: contextlib.ExitStack) -> Path | None:
+    """The file for the made-up log, where one is wanted."""
+    has_log = config.sources or any(read_error(path) is None for path in find_logs())
+    if options.demo is None or (options.demo == "auto" and has_log):
+        return None
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailstat-demo-")))
+    options.state_dir = folder
+    return folder / "mail.log"
+
+
+def _with_sources(config: Config, demo: Path | None) -> Config:
+    """The configuration, with what this host has where it names no source."""
+    if demo:
+        logger.info("following a made-up log", extra={"path": demo})
+        return replace(config, sources=(FileSource(file=demo),))
+    if config.sources:
+        return config
+    found = find_logs()
+    for path in found:
+        error = read_error(path) or ""
+        logger.log(logging.WARNING if error else logging.INFO, "found a log", extra={"path": path, "error": error})
+    if not found:
+        logger.warning("no mail log found: name one in a configuration file, or try --demo")
+    return replace(config, sources=tuple(FileSource(file=path) for path in found))
+
+
+def _state_dir(wanted: Path | None) -> Path | None:
+    """A folder to write in: the wanted one, systemd's, the usual one; None, and a warning, where that cannot be."""
+    folder = wanted or Path(os.environ.get("STATE_DIRECTORY") or "/var/lib/mailstat")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        logger.warning("after a restart the logs will be read from their start", extra={"error": str(error)})
+        return None
+    return folder
+
+
+async def _serve(options: argparse.Namespace, config: Config, demo: Path | None) -> None:
+    """Follow and answer until SIGTERM or SIGINT."""
+    pipeline = Pipeline(config, _state_dir(options.state_dir))
+    loop = asyncio.get_running_loop()
+
+    async def reload() -> list[str]:
+        return _reload(pipeline, options.config_file)
+
+    runner = await serve(application(pipeline, options.path, reload), options.addresses or [ADDRESS])
+    logger.info("listening", extra={"address": ", ".join(options.addresses or [ADDRESS]), "version": __version__})
+    tasks = [loop.create_task(pipeline.run())]
+    if demo:
+        tasks.append(loop.create_task(_write_demo(demo)))
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, _stop, tasks)
+    loop.add_signal_handler(signal.SIGHUP, _reload, pipeline, options.config_file)
+    try:
+        await asyncio.gather(*tasks)
+    except asyncio.CancelledError:
+        logger.info("ended on request")
+    finally:
+        _stop(tasks)
+        await runner.cleanup()
+
+
+def _stop(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+
+
+async def _write_demo(path: Path) -> None:
+    from exporter.demo import write_demo  # noqa: PLC0415 - its tables are read only where they are wanted
+
+    await write_demo(path, rate=DEMO_RATE, rng=Random(), clock=time, rotate_every=DEMO_ROTATION)  # noqa: S311 - a demo
+
+
+def _reload(pipeline: Pipeline, path: Path | None) -> list[str]:
+    """Put the configuration file into force as it is now; a bad one leaves everything as it is."""
+    if path is None:
+        return []
+    try:
+        pipeline.configure(_with_sources(load_config(path), None))
+        errors = []
+    except ConfigError as error:
+        errors = error.errors
+    pipeline.was_reloaded = not errors
+    for line in errors:
+        logger.error("the configuration is refused", extra={"error": line})
+    if not errors:
+        logger.info("configuration reloaded", extra={"path": path})
+    return errors
