@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from docs import event, line, metric, reason
+from docs import command, event, line, metric, reason
 from exporter import config
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 PAGES: dict[str, Callable[[], str]] = {
+    "commands.md": command.text,
     "configuration.md": config.describe,
     "events.md": event.text,
     "lines.md": line.text,

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
+import sys
+from itertools import islice
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from docs import event, generate, metric
+from exporter.demo import PostfixTraffic
 from exporter.metrics.catalogue import METRICS
 from parsers import __version__
 from parsers.events import CONTEXT, KINDS, Event
@@ -101,3 +107,25 @@ def test_the_targets_of_make_that_pages_name_exist() -> None:
 
 def test_the_readme_begins_with_the_two_commands() -> None:
     assert blocks(ROOT / "README.md", "sh")[0] == "make run\nmake test\n"
+
+
+COMMANDS = [line for block in blocks(ROOT / "README.md", "sh") for line in block.splitlines() if line[:5] != "make "]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_of_the_readme_work(command: str, tmp_path: Path) -> None:
+    """In a folder with a log and with the configuration of the page."""
+    traffic = PostfixTraffic(Random(1), rate=5.0, start=1_767_571_200.0)
+    (tmp_path / "mail.log").write_text("".join(f"{line}\n" for _, line in islice(traffic, 3000)), encoding="utf-8")
+    (tmp_path / "mailstat.yml").write_text(blocks(ROOT / "README.md", "yaml")[0], encoding="utf-8")
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    done = subprocess.run(
+        ["sh", "-ec", command],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout or done.stderr
