@@ -93,6 +93,17 @@ def test_the_rules_can_be_read_out_of_it(wheel: Path, tmp_path: Path) -> None:
     assert int(rules) > 0
 
 
+# --- the environment ---
+
+
+def test_a_python_that_is_too_old_or_broken_is_refused_with_advice(tmp_path: Path) -> None:
+    command = [str(ROOT / "tools" / "environment.sh"), str(tmp_path / "venv")]
+    done = subprocess.run(command, env={**os.environ, "PYTHON": "false"}, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Python 3.11 or newer" in done.stderr
+    assert not (tmp_path / "venv").exists()
+
+
 # --- the image ---
 
 
