@@ -1,0 +1,50 @@
+# On a machine with Python 3.11 or newer: `make run` and `make test`. They make their environment by themselves.
+
+PYTHON ?=# the newest that runs, see tools/environment.sh
+VENV ?= .venv
+ARGS ?=# of the program that the target starts: make test ARGS="-k rotation"
+BIN := $(VENV)/bin
+export PYTHON
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+run: $(VENV)/installed ## start the exporter on the mail logs of this host, or on a demo where it has none
+	$(BIN)/mailstat_exporter --demo=auto $(ARGS)
+
+test: $(VENV)/developed ## run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/developed ## check format, lint, types, the direction of imports, and that the documentation is current
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy -p parsers -p exporter -p mailstat -p docs
+	$(BIN)/lint-imports
+	$(BIN)/python -m docs.generate --check
+
+format: $(VENV)/developed ## format the code, and correct what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/installed ## write the pages that are made from the code
+	$(BIN)/python -m docs.generate
+
+bench: $(VENV)/installed ## measure against other programs, for some minutes (ARGS="--lines 200000" is quicker)
+	$(BIN)/python -m bench.run $(ARGS)
+
+clean: ## remove all that was made here, the environment too
+	rm -rf $(VENV) .ci-venv dist build bench/data .*_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/installed: pyproject.toml tools/environment.sh
+	tools/environment.sh $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+# pip knows dependency groups since 25.1.
+$(VENV)/developed: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	touch $@
+
+.PHONY: help run test check format docs bench clean

@@ -1,0 +1,76 @@
+"""The page of all metrics, from the catalogue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from docs.markdown import code, codes, page, table
+from exporter.metrics.catalogue import METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from exporter.metrics.catalogue import Metric
+
+INTRODUCTION = """\
+What `/metrics` shows, made from `exporter/metrics/catalogue.py`. Times are in seconds, sizes in bytes. A name that
+ends in `_total` is a counter. No address, queue id, message-id or host name taken from a log is ever the value of a
+label."""
+
+LABELS = {
+    "direction": "of a delivery: `outbound` (SMTP to another host), `local` (on this host); of TLS: `inbound` or"
+    " `outbound`",
+    "error": "`timeout` `refused` `unreachable` `lost` `tls` `dns`",
+    "metric": "the metric whose series budget was used up",
+    "method": "SASL mechanism: `PLAIN` `LOGIN` …",
+    "mta": "the mail server that wrote the line: `postfix`",
+    "outcome": "`parsed`; `ignored`: known, and of no use to anybody; `unknown`; `malformed`",
+    "phase": "SMTP phase: `connect` `banner` `ehlo` `starttls` `auth` `mail` `rcpt` `data` `end_of_data` `dns`",
+    "program": "the daemon: `smtp` `smtpd` `qmgr` …",
+    "protocol": "`TLSv1.3` …",
+    "provider": "who runs the destination: `google` `microsoft` … as in [reasons.md](reasons.md#providers); `other`:"
+    " anybody else, or one that the series budget has no room for; empty: a local delivery",
+    "reason": "why: the classes of [reasons.md](reasons.md)",
+    "reply_code": "SMTP reply code of three digits",
+    "dsn": "enhanced status code, RFC 3463",
+    "result": "`success` `failure`",
+    "service": "syslog name of the server's instance: `postfix`, `postfix-out` …",
+    "severity": "`warning` `error` `fatal` `panic`",
+    "source": "the log that is followed",
+    "stage": "`before_queue` `in_queue` `connect` `transmit`",
+    "status": "`sent` `deferred` `bounced` `expired`",
+    "trust": "how far the peer's certificate was trusted: `anonymous` `untrusted` `trusted` `verified`",
+    "type": "`bounce` `delay` `success`",
+    "version": "the version that runs",
+    "via": "`smtp` `submission` `local` `notification`",
+}
+
+
+def text() -> str:
+    """The page."""
+    mail, own = ([row for row in METRICS.values() if row.name.startswith(start)] for start in ("mail_", "mailstat_"))
+    used = sorted({label for row in METRICS.values() for label in row.labels})
+    return page(
+        "Metrics",
+        INTRODUCTION,
+        "## Mail",
+        _metrics(mail),
+        "## The exporter itself",
+        _metrics(own),
+        "## Labels",
+        table(["label", "values"], ([code(label), LABELS[label]] for label in used)),
+        "## Buckets",
+        "Upper bounds of the histograms' buckets; all have `+Inf` too.",
+        table(["histogram", "bounds"], _bounds()),
+    )
+
+
+def _metrics(rows: list[Metric]) -> str:
+    cells = ([code(row.name), row.type, codes(row.labels), row.help] for row in rows)
+    return table(["metric", "type", "labels", "meaning"], cells)
+
+
+def _bounds() -> Iterator[list[str]]:
+    for row in METRICS.values():
+        if row.bounds:
+            yield [code(row.name), " ".join(f"{bound:g}" for bound in row.bounds)]
