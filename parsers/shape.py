@@ -158,7 +158,9 @@ def _pattern(parts: tuple[Part, ...], after: tuple[Part, ...]) -> str:
             case Extras():
                 out.append(f"(?>(?:{_none_of(_follow(rest))} [A-Za-z_]++=[^,]*+,)*)")
             case Field(name, words):
-                body = "|".join(map(re.escape, words)) if words else _until(rest)
+                body = (
+                    "|".join(map(re.escape, words)) if words else _until(rest, is_number=name in INTEGERS | NUMBERS)
+                )
                 out.append(f"(?:{body})" if name == "_" else f"({body})")
     return "".join(out)
 
@@ -185,15 +187,18 @@ def _follow(parts: tuple[Part, ...]) -> list[str]:
     return [*literals, END]
 
 
-def _until(rest: tuple[Part, ...]) -> str:
-    """Text up to the first of the literals that can follow; to the last place of a literal that ends the line."""
+def _until(rest: tuple[Part, ...], *, is_number: bool) -> str:
+    """Text up to the first of the literals that can follow; to the last place of a literal that ends the line.
+
+    A number ends where a literal's first character stands, for it has none of these.
+    """
     if not rest or (len(rest) == 1 and isinstance(rest[0], Literal)):
         return ".*"
     literals = [text for text in _follow(rest) if text != END]
     if "" in literals:
         raise ValueError("two fields without a literal between them")
     firsts = "".join(sorted({re.escape(text[0]) for text in literals}))
-    if all(len(text) == 1 for text in literals):
+    if is_number or all(len(text) == 1 for text in literals):
         return f"[^{firsts}]*+"
     return f"[^{firsts}]*+(?:{_none_of(literals)}[{firsts}][^{firsts}]*+)*"
 

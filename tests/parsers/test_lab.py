@@ -246,7 +246,7 @@ def told_replies(lab: Lab) -> Iterator[tuple[str | None, str | None, int | None]
                 continue
             reply = event.relay_ip, event.phase, event.reply_code
         elif type(event) is Problem and (said := _SAID(event.text)):
-            reply = read_relay(said[1]).ip, COMMANDS.get(said[3]), read_reply(said[2]).code
+            reply = read_relay(said[1])[1], COMMANDS.get(said[3]), read_reply(said[2]).code
         else:
             continue
         key = (event.origin.service, event.origin.pid, event.queue_id, *reply)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from math import inf
-from typing import NamedTuple
 
 from parsers.events import Delivery, Origin
+from parsers.memo import Memo
 from parsers.provider import provider_of_domain, provider_of_relay
 from parsers.reason import reason_of
 from parsers.reply import read_reply
@@ -69,47 +69,36 @@ CODES = {f"{code}{mark}": code for code in range(200, 600) for mark in " -"}
 SUSPENDED = "delivery temporarily suspended"
 
 
-class Seconds(dict[str | None, float | None]):
-    """Numbers by their text: Postfix writes delays with two digits (delay_logging_resolution_limit), so few differ.
-
-    A text that is no number, or no time (`nan`, a negative one), raises ValueError.
-    """
-
-    def __missing__(self, text: str) -> float:
-        number = float(text)
-        if not 0 <= number < inf:
-            raise ValueError(f"no time: {text}")
-        if len(self) < 10_000:
-            self[text] = number
-        return number
+def read_seconds(text: str | None) -> float | None:
+    """A time of the log. Raises ValueError for what is no number, or no time (`nan`, a negative one)."""
+    if text is None:
+        return None
+    number = float(text)
+    if not 0 <= number < inf:
+        raise ValueError(f"no time: {text}")
+    return number
 
 
-SECONDS = Seconds({None: None})
+# A next hop: host (a name, or a pipe's service), address, port, provider, and whether it is another host.
+Relay = tuple[str | None, str | None, int | None, str | None, bool]
 
 
-class Relay(NamedTuple):
-    """A next hop: `host` is a name, or a pipe's service; `ip` and `port` where the log has them."""
-
-    host: str | None
-    ip: str | None
-    port: int | None
-    provider: str | None
-    is_remote: bool
-
-
-@lru_cache(maxsize=8192)
 def read_relay(text: str) -> Relay:
     """`H[I]:port`, `H[I]`, `H[path]`, a pipe's name, `local`, `none`. Raises ValueError for an impossible port."""
     if text == "none":
-        return Relay(None, None, None, None, is_remote=True)
+        return None, None, None, None, True
     host, bracket, rest = text.partition("[")
     if not bracket:
-        return Relay(host, None, None, None, is_remote=False)
+        return host, None, None, None, False
     address, _, port = rest.partition("]")
     ip = address if "/" not in address else None
     is_remote = ip is not None and not (ip.startswith("127.") or ip == "::1")
-    number = int(port[1:]) if port else None
-    return Relay(host, ip, number, provider_of_relay(host) if is_remote else None, is_remote)
+    return host, ip, int(port[1:]) if port else None, provider_of_relay(host) if is_remote else None, is_remote
+
+
+# Postfix writes delays with two digits (delay_logging_resolution_limit), so few differ.
+SECONDS: Memo[str | None, float | None] = Memo(read_seconds)
+RELAYS: Memo[str, Relay] = Memo(read_relay)
 
 
 def next_id(reply: str) -> str | None:
@@ -135,7 +124,7 @@ def delivery(
     reply: str,
 ) -> Delivery:
     """One status line. Raises ValueError where a number is none."""
-    host, ip, port, provider, is_remote = read_relay(relay)
+    host, ip, port, provider, is_remote = RELAYS[relay]
     if origin.program in LOCAL_PROGRAMS:
         is_remote = False
     # By position: this is the line that a relay writes most, and keywords cost as much as all the rest.

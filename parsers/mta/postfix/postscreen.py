@@ -8,7 +8,7 @@ a session that postscreen has told of; only its TLS is new.
 from __future__ import annotations
 
 from parsers.events import Connect, ConnectionFailure, Disconnect, Origin, Reject
-from parsers.mta.postfix.smtpd import COMMANDS, read_client, reject, tls_failure, unworded_reject
+from parsers.mta.postfix.smtpd import CLIENTS, COMMANDS, reject, tls_failure, unworded_reject
 from parsers.shape import shape
 
 # Why postscreen turns a client away at once, and its answer (postscreen.c).
@@ -21,13 +21,13 @@ TURNED_AWAY = {
 
 def connect(time: float, origin: Origin, client: str, server: str | None) -> Connect | None:
     """A client; tlsproxy, which does not name the server, says the same of one that it is given."""
-    return Connect(time, origin, *read_client(client)) if server else None
+    return Connect(time, origin, *CLIENTS[client]) if server else None
 
 
 def disconnect(time: float, origin: Origin, client: str) -> Disconnect | None:
     if origin.program == "tlsproxy":
         return None
-    return Disconnect(time, origin, *read_client(client))
+    return Disconnect(time, origin, *CLIENTS[client])
 
 
 def handshake_failure(time: float, origin: Origin, client: str) -> ConnectionFailure:
@@ -36,7 +36,7 @@ def handshake_failure(time: float, origin: Origin, client: str) -> ConnectionFai
 
 def turn_away(time: float, origin: Origin, client: str, reply: str) -> Reject:
     """A client for which there is no room."""
-    return unworded_reject(time, origin, read_client(client), "connect", *TURNED_AWAY[reply], reply)
+    return unworded_reject(time, origin, CLIENTS[client], "connect", *TURNED_AWAY[reply], reply)
 
 
 _TURNED_AWAY = "{reply:" + "|".join(TURNED_AWAY) + "}"

@@ -7,7 +7,7 @@ happens at the last one stands on a status line. A connection that fails is logg
 from __future__ import annotations
 
 from parsers.events import ConnectionFailure, Origin, Problem, Tls
-from parsers.mta.postfix.delivery import phase_of, read_relay
+from parsers.mta.postfix.delivery import RELAYS, phase_of
 from parsers.reply import read_reply
 from parsers.shape import shape
 
@@ -71,7 +71,7 @@ def bad_certificate(time: float, origin: Origin, words: str, relay: str, text: s
 
 def tls(time: float, origin: Origin, tls_trust: str | None, relay: str, tls_protocol: str, tls_cipher: str) -> Tls:
     """Raises ValueError for an impossible port."""
-    host, ip, port, _, _ = read_relay(relay)
+    host, ip, port, _, _ = RELAYS[relay]
     trust = tls_trust.lower() if tls_trust else None
     return Tls(time, origin, None, None, host, ip, port, tls_protocol, tls_cipher, trust)
 
@@ -79,7 +79,7 @@ def tls(time: float, origin: Origin, tls_trust: str | None, relay: str, tls_prot
 def _failure(
     time: float, origin: Origin, queue_id: str | None, relay: str, error: str, phase: str | None, reply: str
 ) -> ConnectionFailure:
-    host, ip, port, provider, _ = read_relay(relay)
+    host, ip, port, provider, _ = RELAYS[relay]
     return ConnectionFailure(
         time,
         origin,

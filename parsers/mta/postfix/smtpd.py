@@ -10,7 +10,6 @@ tell that something was refused.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 from parsers.events import (
@@ -26,6 +25,7 @@ from parsers.events import (
     Reject,
     Tls,
 )
+from parsers.memo import Memo
 from parsers.reason import reason_of
 from parsers.reply import read_reply
 from parsers.shape import shape
@@ -67,7 +67,6 @@ class Client(NamedTuple):
     ip: str | None
 
 
-@lru_cache(maxsize=8192)
 def read_client(text: str) -> Client:
     """`name[address]` or `[address]`, either with `:port` after it. Raises ValueError where the line is cut short."""
     name, _, rest = text.partition("[")
@@ -75,6 +74,9 @@ def read_client(text: str) -> Client:
     if not end:
         raise ValueError("a client without an address")
     return Client(name or None, address if address != "unknown" else None)
+
+
+CLIENTS: Memo[str, Client] = Memo(read_client)
 
 
 def queue_id_of(text: str) -> str | None:
@@ -86,16 +88,16 @@ def queue_id_of(text: str) -> str | None:
 
 
 def connect(time: float, origin: Origin, client: str) -> Connect:
-    return Connect(time, origin, *read_client(client))
+    return Connect(time, origin, *CLIENTS[client])
 
 
 def disconnect(time: float, origin: Origin, client: str, commands: str | None) -> Disconnect:
-    return Disconnect(time, origin, *read_client(client), commands)
+    return Disconnect(time, origin, *CLIENTS[client], commands)
 
 
 def broken_off(time: float, origin: Origin, ending: str, command: str, client: str) -> ConnectionFailure:
     """A session that ended in the midst; `ending` is one of ENDINGS."""
-    name, ip = read_client(client)
+    name, ip = CLIENTS[client]
     phase = PHASES.get(command)
     return ConnectionFailure(time, origin, ENDINGS[ending], client_name=name, client_ip=ip, phase=phase)
 
@@ -110,7 +112,7 @@ def message_broken_off(
 
 
 def tls(time: float, origin: Origin, tls_trust: str | None, client: str, tls_protocol: str, tls_cipher: str) -> Tls:
-    name, ip = read_client(client)
+    name, ip = CLIENTS[client]
     trust = tls_trust.lower() if tls_trust else None
     return Tls(time, origin, name, ip, None, None, None, tls_protocol, tls_cipher, trust)
 
@@ -121,7 +123,7 @@ def plain_tls(time: float, origin: Origin, client: str, tls_protocol: str, tls_c
 
 
 def tls_failure(time: float, origin: Origin, client: str, reply: str | None) -> ConnectionFailure:
-    name, ip = read_client(client)
+    name, ip = CLIENTS[client]
     text = None if reply in ("0", "-1") else reply  # what SSL_accept returned says nothing
     return ConnectionFailure(time, origin, "tls", client_name=name, client_ip=ip, phase="starttls", reply=text)
 
@@ -138,7 +140,7 @@ def auth_failure(
         time,
         origin,
         "failure",
-        *read_client(client),
+        *CLIENTS[client],
         sasl_method.upper(),
         user or None,
         (reply or "").strip() or None,
@@ -165,7 +167,7 @@ def received(
     original_queue_id: str | None,
 ) -> Received:
     """A message begins."""
-    name, ip = read_client(client)
+    name, ip = CLIENTS[client]
     event = Received(time, origin, queue_id, name, ip, sasl_method, sasl_user)
     event.original_queue_id = original_queue_id
     return event
@@ -184,7 +186,7 @@ def queue_action(
     """What an access table or a Milter did to a message, not to a client that has none yet."""
     if queue_id == NO_QUEUE:
         return None
-    name, ip = read_client(client)
+    name, ip = CLIENTS[client]
     done = action.removeprefix("milter-")
     return QueueAction(
         time,
@@ -224,7 +226,7 @@ def reject(
         origin,
         queue_id_of(queue_id),
         phase,
-        *read_client(client),
+        *CLIENTS[client],
         sender,
         recipient,
         protocol,
@@ -315,13 +317,13 @@ def unworded_reject(
 
 def over_limit(time: float, origin: Origin, limit: str, client: str) -> Reject:
     """A client that asks too much in a time; `limit` is one of LIMITS."""
-    return unworded_reject(time, origin, read_client(client), *LIMITS[limit], f"{limit} limit exceeded")
+    return unworded_reject(time, origin, CLIENTS[client], *LIMITS[limit], f"{limit} limit exceeded")
 
 
 def too_much_tls(time: float, origin: Origin, what: str, client: str) -> Reject:
     """A client over its rate of TLS sessions; with TLS from the start it gets no answer."""
     code, dsn = (454, "4.7.0") if what == "STARTTLS" else (None, None)
-    return unworded_reject(time, origin, read_client(client), "starttls", code, dsn, f"Refusing {what} request")
+    return unworded_reject(time, origin, CLIENTS[client], "starttls", code, dsn, f"Refusing {what} request")
 
 
 def bad_address(time: float, origin: Origin, client: str, command: str, address: str) -> Reject:
@@ -329,7 +331,7 @@ def bad_address(time: float, origin: Origin, client: str, command: str, address:
         text, dsn = "Bad sender address syntax", "5.1.7"
     else:
         text, dsn = "Bad recipient address syntax", "5.1.3"
-    event = unworded_reject(time, origin, read_client(client), PHASES.get(command), 501, dsn, text)
+    event = unworded_reject(time, origin, CLIENTS[client], PHASES.get(command), 501, dsn, text)
     if command == "MAIL":
         event.sender = address
     else:
@@ -340,7 +342,7 @@ def bad_address(time: float, origin: Origin, client: str, command: str, address:
 def bare_newline(time: float, origin: Origin, command: str, client: str) -> Reject:
     """smtpd_forbid_bare_newline, as 3.8.4 worded it."""
     text = "bare <LF> received"
-    return unworded_reject(time, origin, read_client(client), PHASES.get(command), 521, "5.5.2", text)
+    return unworded_reject(time, origin, CLIENTS[client], PHASES.get(command), 521, "5.5.2", text)
 
 
 def too_big(time: float, origin: Origin, queue_id: str) -> Event:
@@ -355,7 +357,7 @@ def too_big(time: float, origin: Origin, queue_id: str) -> Event:
 
 def chunk_too_big(time: float, origin: Origin, queue_id: str, client: str) -> Reject:
     text = "Chunk exceeds message size limit"
-    event = unworded_reject(time, origin, read_client(client), "data", 552, "5.3.4", text)
+    event = unworded_reject(time, origin, CLIENTS[client], "data", 552, "5.3.4", text)
     event.queue_id = queue_id_of(queue_id)
     return event
 
