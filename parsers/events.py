@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 if TYPE_CHECKING:
-    from parsers.tracker import Message
+    from parsers.message import Message
 
 
 class Origin(msgspec.Struct, frozen=True, eq=False, gc=False):

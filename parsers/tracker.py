@@ -10,8 +10,6 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import msgspec
-
 from parsers.events import (
     Connect,
     Delivery,
@@ -25,6 +23,7 @@ from parsers.events import (
     Reject,
     Removed,
 )
+from parsers.message import Message
 
 SUBMISSION_ENTRIES = frozenset({"submission", "submissions", "smtps", "msa"})
 SESSIONS = 20_000  # daemons whose client is remembered; Postfix runs some hundred at a time
@@ -35,26 +34,6 @@ PROBE = "double-bounce@"  # the sender of what Postfix asks or tells itself (dou
 _LOGINS = re.compile(r"(?:^| )auth=(\d{1,4})").search
 
 Queue = dict[str, "Message"]
-
-
-class Message(msgspec.Struct, gc=False):
-    """What is known of one message in a queue. Addresses are as the log has them."""
-
-    queue_id: str
-    since: float
-    via: str = ""  # smtp, submission, local, notification; "" where the beginning was not seen
-    client_name: str | None = None
-    client_ip: str | None = None
-    sasl_user: str | None = None
-    sender: str | None = None
-    message_id: str | None = None
-    size: int | None = None
-    recipients: int | None = None
-    has_arrived: bool = False  # in the queue, as far as it is known how the message began
-    attempts: dict[str, int] | None = None  # of the recipients that were deferred
-    direction: str = "outbound"  # of the last deferral, and what else an expiry has from it
-    provider: str | None = None
-    reason: str | None = None
 
 
 class Tracker:

@@ -10,7 +10,8 @@ import pytest
 from parsers.clock import Clock
 from parsers.events import Delivery, Disconnect, Event, Notification, QueueAction, Queued, Received
 from parsers.reader import LogReader
-from parsers.tracker import INSTANCES, RECIPIENTS, Message, Tracker
+from parsers.message import Message
+from parsers.tracker import INSTANCES, RECIPIENTS, Tracker
 
 START = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
 ID = "1A2B3C4D5E"

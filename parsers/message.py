@@ -1,0 +1,25 @@
+"""A message in a queue: what the lines of a log together know of it."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Message(msgspec.Struct, gc=False):
+    """What is known of one message in a queue. Addresses are as the log has them."""
+
+    queue_id: str
+    since: float
+    via: str = ""  # smtp, submission, local, notification; "" where the beginning was not seen
+    client_name: str | None = None
+    client_ip: str | None = None
+    sasl_user: str | None = None
+    sender: str | None = None
+    message_id: str | None = None
+    size: int | None = None
+    recipients: int | None = None
+    has_arrived: bool = False  # in the queue, as far as it is known how the message began
+    attempts: dict[str, int] | None = None  # of the recipients that were deferred
+    direction: str = "outbound"  # of the last deferral, and what else an expiry has from it
+    provider: str | None = None
+    reason: str | None = None
