@@ -128,6 +128,9 @@ def _verdict(sources: Sequence[SourceView], *, is_ready: bool) -> tuple[str, str
         return "No log is followed", "bad"
     if down:
         return f"{down} of {_count(len(sources), 'log')} cannot be followed", "bad"
+    strange = sum(source.error is not None for source in sources)
+    if strange:
+        return f"{strange} of {_count(len(sources), 'log')} cannot be understood", "bad"
     if not is_ready:
         return "Reading the existing logs", "busy"
     lag = _lag(sources)
@@ -178,7 +181,7 @@ def _row(source: SourceView, now: float) -> str:
 
 
 def _mark(source: SourceView) -> str:
-    if not source.is_up:
+    if not source.is_up or source.error:
         return "bad"
     return "busy" if _lag([source]) >= _LATE else "good"
 

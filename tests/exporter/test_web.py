@@ -344,6 +344,7 @@ def test_the_page_says_what_is_followed(page):
         ([source(), source("/b")], True, "Following 2 logs"),
         ([source(), source("/b")], False, "Reading the existing logs"),
         ([source(), source("/b", is_up=False)], False, "1 of 2 logs cannot be followed"),
+        ([source(), source("/b", error="an Exim log")], False, "1 of 2 logs cannot be understood"),
         ([source(lag_seconds=59.9)], True, "Following 1 log"),
         ([source(), source("/b", lag_seconds=7265.0)], True, "Following 2 logs, 2 h 1 min behind"),
     ],
