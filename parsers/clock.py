@@ -73,7 +73,7 @@ class Clock:
 
     def iso8601(self, text: str) -> float:
         """ISO 8601 and RFC 3339, with `T` or a blank, with or without fraction and zone. Raises ValueError."""
-        moment = datetime.fromisoformat(text.rstrip().replace(",", "."))
+        moment = datetime.fromisoformat(text.rstrip())
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=self.zone)
         return moment.timestamp()
