@@ -167,7 +167,8 @@ def _table(sources: Iterable[SourceView], now: float) -> str:
 
 
 def _row(source: SourceView, now: float) -> str:
-    error = f'<span class="error">{text(source.error)}</span>' if source.error else ""
+    reason = (source.error or "").removeprefix(f"{source.name}: ")
+    error = f'<span class="error">{text(reason)}</span>' if reason else ""
     cells = (
         text(", ".join(source.mtas)) or "&ndash;",
         f'<span class="state {_mark(source)} mark">{text(source.state)}</span>',

@@ -52,7 +52,7 @@ class Source:
         self._tail = FileTail(config.file, _offset_file(state_dir, config.file), block_bytes=BLOCK_BYTES)
         self._reader = LogReader(Clock(config.timezone or zone, now))
         self._detector = Detector()
-        self._is_unread_told = False
+        self._told: str | None = None
         self._blocks: Iterator[bytes] | None = None
 
     def read(self) -> list[Event] | None:
@@ -62,7 +62,7 @@ class Source:
         block = next(self._blocks, None)
         if block is None:
             self._blocks = None
-            self._tell_unread()
+            self._tell()
             return None
         text = block.decode("utf-8", "surrogateescape")
         self._detector.feed(text)
@@ -121,10 +121,18 @@ class Source:
         """What log this is, where nothing of it can be understood."""
         return None if READ & self.tallies.keys() else self._detector.unread
 
-    def _tell_unread(self) -> None:
-        if self.unread and not self._is_unread_told:
-            self._is_unread_told = True
-            logger.warning("a log cannot be understood", extra={"source": self.name, "error": self.unread})
+    @property
+    def error(self) -> str | None:
+        """Why nothing of it is read."""
+        return self._tail.error or self.unread
+
+    def _tell(self) -> None:
+        """Log what is wrong when that changes."""
+        if self.error and self.error != self._told:
+            logger.warning("a log cannot be read", extra={"source": self.name, "error": self.error})
+        elif self._told and not self.error:
+            logger.info("a log can be read again", extra={"source": self.name})
+        self._told = self.error
 
     def view(self) -> SourceView:
         """What people see of it."""
@@ -135,10 +143,10 @@ class Source:
             state=self._state(),
             is_up=self.is_up,
             lines=lines,
-            lag_bytes=self.lag_bytes,
-            lag_seconds=self.lag_seconds,
+            lag_bytes=self.lag_bytes if self.is_up else None,
+            lag_seconds=self.lag_seconds if self.is_up else None,
             last_event=self.last_time or None,
-            error=self._tail.error or self.unread,
+            error=self.error,
         )
 
     def _state(self) -> str:

@@ -34,6 +34,25 @@ def test_a_log_of_a_server_that_is_not_known_is_told_once(tmp_path: Path, caplog
     assert (source.is_up, source.lines) == (True, 2)
 
 
+def test_a_log_that_is_missing_is_told_and_that_it_has_come(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    log = tmp_path / "mail.log"
+    exporter = pipeline(log)
+    exporter.step()
+    exporter.step()
+    (source,) = exporter.sources()
+    assert (source.state, source.is_up, source.lag_bytes) == ("waiting", False, None)
+    log.write_text(POSTFIX)
+    for _ in range(3):
+        exporter.step()
+    assert exporter.sources()[0].error is None
+    told = [(record.levelname, record.msg, vars(record)["source"]) for record in caplog.records]
+    assert told == [
+        ("WARNING", "a log cannot be read", str(log)),
+        ("INFO", "a log can be read again", str(log)),
+    ]
+
+
 def test_a_log_with_lines_that_are_known_is_followed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     log = tmp_path / "mail.log"
     log.write_text(EXIM * 5 + POSTFIX)

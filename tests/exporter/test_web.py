@@ -389,6 +389,11 @@ def test_the_page_says_why_a_log_is_not_followed(page):
     assert "Permission denied" in page(source(is_up=False, error="Permission denied")).words
 
 
+def test_the_name_of_a_log_stands_there_once(page):
+    shown = page(source("/b", is_up=False, error="/b: Permission denied"))
+    assert shown.words.count("Permission denied") == 1
+
+
 HOSTILE = "/var/log/<script>alert(1)</script>\"'&amp;\n\x1b[2J\u202egnp.exe\udcff"
 
 
