@@ -62,7 +62,7 @@ td{white-space:nowrap}
 .empty{padding:.9rem;margin:0}
 ul{display:flex;flex-wrap:wrap;align-items:baseline;gap:.35rem 1.5rem;margin:0;padding:0;list-style:none}
 footer{margin:1.75rem 0 2rem}
-@media (max-width:46rem){
+@media (max-width:54rem){
 dl{grid-template-columns:repeat(2,1fr)}
 thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 table,tbody,tr,tbody th,td{display:block}
