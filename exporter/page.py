@@ -62,7 +62,7 @@ td{white-space:nowrap}
 .empty{padding:.9rem;margin:0}
 ul{display:flex;flex-wrap:wrap;align-items:baseline;gap:.35rem 1.5rem;margin:0;padding:0;list-style:none}
 footer{margin:1.75rem 0 2rem}
-@media (max-width:46rem){
+@media (max-width:54rem){
 dl{grid-template-columns:repeat(2,1fr)}
 thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 table,tbody,tr,tbody th,td{display:block}
@@ -128,6 +128,9 @@ def _verdict(sources: Sequence[SourceView], *, is_ready: bool) -> tuple[str, str
         return "No log is followed", "bad"
     if down:
         return f"{down} of {_count(len(sources), 'log')} cannot be followed", "bad"
+    strange = sum(source.error is not None for source in sources)
+    if strange:
+        return f"{strange} of {_count(len(sources), 'log')} cannot be understood", "bad"
     if not is_ready:
         return "Reading the existing logs", "busy"
     lag = _lag(sources)
@@ -164,7 +167,8 @@ def _table(sources: Iterable[SourceView], now: float) -> str:
 
 
 def _row(source: SourceView, now: float) -> str:
-    error = f'<span class="error">{text(source.error)}</span>' if source.error else ""
+    reason = (source.error or "").removeprefix(f"{source.name}: ")
+    error = f'<span class="error">{text(reason)}</span>' if reason else ""
     cells = (
         text(", ".join(source.mtas)) or "&ndash;",
         f'<span class="state {_mark(source)} mark">{text(source.state)}</span>',
@@ -178,7 +182,7 @@ def _row(source: SourceView, now: float) -> str:
 
 
 def _mark(source: SourceView) -> str:
-    if not source.is_up:
+    if not source.is_up or source.error:
         return "bad"
     return "busy" if _lag([source]) >= _LATE else "good"
 

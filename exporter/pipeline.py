@@ -26,6 +26,7 @@ from exporter.view import SourceView
 from exporter.zone import host_zone
 from parsers import __version__
 from parsers.clock import Clock
+from parsers.detect import READ, Detector
 from parsers.events import Event
 from parsers.reader import OTHER, LogReader, Tally
 from parsers.tracker import Tracker
@@ -50,6 +51,8 @@ class Source:
         self._now = now
         self._tail = FileTail(config.file, _offset_file(state_dir, config.file), block_bytes=BLOCK_BYTES)
         self._reader = LogReader(Clock(config.timezone or zone, now))
+        self._detector = Detector()
+        self._told: str | None = None
         self._blocks: Iterator[bytes] | None = None
 
     def read(self) -> list[Event] | None:
@@ -59,8 +62,11 @@ class Source:
         block = next(self._blocks, None)
         if block is None:
             self._blocks = None
+            self._tell()
             return None
-        return self._reader.read(block.decode("utf-8", "surrogateescape"))
+        text = block.decode("utf-8", "surrogateescape")
+        self._detector.feed(text)
+        return self._reader.read(text)
 
     def save(self) -> None:
         """Remember where reading stopped; that it cannot be remembered is logged."""
@@ -110,20 +116,45 @@ class Source:
     def last_time(self) -> float:
         return self._reader.last_time
 
+    @property
+    def unread(self) -> str | None:
+        """What log this is, where nothing of it can be understood."""
+        return None if READ & self.tallies.keys() else self._detector.unread
+
+    @property
+    def error(self) -> str | None:
+        """Why nothing of it is read."""
+        return self._tail.error or self.unread
+
+    def _tell(self) -> None:
+        """Log what is wrong when that changes."""
+        if self.error and self.error != self._told:
+            logger.warning("a log cannot be read", extra={"source": self.name, "error": self.error})
+        elif self._told and not self.error:
+            logger.info("a log can be read again", extra={"source": self.name})
+        self._told = self.error
+
     def view(self) -> SourceView:
         """What people see of it."""
         lines = sum(tally.lines for tally in self.tallies.values())
         return SourceView(
             name=self.name,
             mtas=tuple(sorted(mta for mta, tally in self.tallies.items() if mta != OTHER and tally.parsed)),
-            state="reading" if self.lag_bytes else "following" if self.is_up else "waiting",
+            state=self._state(),
             is_up=self.is_up,
             lines=lines,
-            lag_bytes=self.lag_bytes,
-            lag_seconds=self.lag_seconds,
+            lag_bytes=self.lag_bytes if self.is_up else None,
+            lag_seconds=self.lag_seconds if self.is_up else None,
             last_event=self.last_time or None,
-            error=self._tail.error,
+            error=self.error,
         )
+
+    def _state(self) -> str:
+        if not self.is_up:
+            return "waiting"
+        if self.unread:
+            return "not understood"
+        return "reading" if self.lag_bytes else "following"
 
 
 def _offset_file(state_dir: Path | None, file: Path) -> Path | None:

@@ -16,7 +16,8 @@ class SourceView:
     """One log that is followed. `name` is the value of its label `source`, `state` a word or two for people.
 
     `lag_seconds` is the age of the oldest line that waits, `last_event` the time of the newest event in
-    seconds since the epoch; both are None where they are not known. `error` says why a source is not up.
+    seconds since the epoch; both are None where they are not known. `error` says why a source is not up,
+    or why nothing of it is understood.
     """
 
     name: str

@@ -74,8 +74,8 @@ def answer(name: str, options: Namespace) -> int:
             bar.stop()
         limited = made if options.limit is None else made.limited(options.limit)
         render.render(options.format, limited, out, zone=options.zone)
-    for error in log.errors:
-        say(error)
+    for text in (*log.notes, *log.errors):
+        say(text)
     return FAILED if log.errors else DONE
 
 

@@ -14,6 +14,7 @@ from typing import cast
 from exporter.sources.compression import CORRUPT, decompressed
 from exporter.sources.lines import LINE_BYTES, Lines
 from parsers.clock import Clock
+from parsers.detect import READ, Detector
 from parsers.events import Event
 from parsers.prefix.wrapper import read_prefix
 from parsers.reader import LogReader, Tally
@@ -51,8 +52,9 @@ class Selection:
 class Log:
     """The files of one question. `zone` and `year` are for logs that do not write theirs.
 
-    `errors` are the files that could not be read, in words; `on_read` is told bytes as they are stored, and
-    `on_strange` the outcome and the message of lines that were not understood.
+    `errors` are the files of which nothing could be read, in words, and `notes` those that are to a good part of a
+    server that is not known. `on_read` is told bytes as they are stored, and `on_strange` the outcome and the message
+    of lines that were not understood.
     """
 
     def __init__(self, paths: Sequence[Path], selection: Selection, *, zone: tzinfo, year: int | None = None) -> None:
@@ -62,6 +64,7 @@ class Log:
         self.year = year
         self.tracker = Tracker()
         self.errors: list[str] = []
+        self.notes: list[str] = []
         self.tallies: dict[str, Tally] = {}
         self.on_strange: Callable[[str, str], None] | None = None
         self.on_read: Callable[[int], None] | None = None
@@ -71,20 +74,24 @@ class Log:
         for path in self._in_order():
             try:
                 with _open(path) as file:
-                    yield from self._events(file, self._clock(path))
+                    yield from self._events(path, file)
             except (OSError, *CORRUPT) as error:
                 self.errors.append(f"{path}: {getattr(error, 'strerror', None) or error}")
 
-    def _events(self, file: BufferedReader, clock: Clock) -> Iterator[list[Event]]:
-        reader = LogReader(clock, self.on_strange)
+    def _events(self, path: Path, file: BufferedReader) -> Iterator[list[Event]]:
+        reader, detector = LogReader(self._clock(path), self.on_strange), Detector()
         try:
             for block in self._blocks(file):
-                events = reader.read(block.decode("utf-8", "surrogateescape"))
+                text = block.decode("utf-8", "surrogateescape")
+                detector.feed(text)
+                events = reader.read(text)
                 self.tracker.follow(events)
                 yield self.selection.of(events)
         finally:
             for mta, tally in reader.tallies.items():
                 self.tallies.setdefault(mta, Tally()).add(tally)
+            if detector.unread:
+                (self.notes if READ & reader.tallies.keys() else self.errors).append(f"{path}: {detector.unread}")
 
     def _blocks(self, file: BufferedReader) -> Iterator[bytes]:
         stream, lines, told = decompressed(file), Lines(LINE_BYTES), 0

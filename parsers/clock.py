@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 
-DAY = 86400.0
+HOUR, DAY = 3600.0, 86400.0
 # The short month names that syslog writes (English, always) and journalctl writes (the reader's locale): English,
 # German, French, Spanish, Italian, Dutch.
 MONTHS = {
@@ -45,6 +45,9 @@ class Clock:
     A stamp without a year is of the latest year that does not put it more than a day after `now()`: the time of
     reading for a log that grows, the time of the last change for a file that does not. Where the first line's `year`
     is given, later ones count on from it, a year for each step from the last months to the first.
+
+    The hour that comes twice as summer time ends is the first of the two until the log goes back within it by more
+    than half of it.
     """
 
     def __init__(self, zone: tzinfo, now: Callable[[], float], year: int | None = None) -> None:
@@ -54,6 +57,8 @@ class Clock:
         self._month = 0
         self._hour = ""
         self._base = 0.0
+        self._twice = 0.0  # the latest stamp in an hour that comes twice, taken for the first
+        self._is_again = False
 
     def rfc3164(self, text: str) -> float:
         """`Nov  1 00:00:00`, with or without a fraction. Raises ValueError."""
@@ -66,17 +71,23 @@ class Clock:
         number = MONTHS.get(month.lower())
         if number is None or int(minute) > 59 or int(second) > 60:
             raise ValueError("impossible time stamp")
-        base = self._local(number, int(day), int(hour))
+        moment = self._local(number, int(day), int(hour))
+        past = 60 * int(minute) + int(second) + float(fraction or 0)
+        base, again = moment.timestamp(), moment.replace(fold=1).timestamp()
+        if again > base:
+            return self._first_or_again(base + past, again + past)
         if len(text) == 16:
             self._hour, self._base = text[:9], base
-        return base + 60 * int(minute) + int(second) + float(fraction or 0)
+        return base + past
 
     def iso8601(self, text: str) -> float:
         """ISO 8601 and RFC 3339, with `T` or a blank, with or without fraction and zone. Raises ValueError."""
-        moment = datetime.fromisoformat(text.rstrip().replace(",", "."))
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=self.zone)
-        return moment.timestamp()
+        moment = datetime.fromisoformat(text.rstrip())
+        if moment.tzinfo is not None:
+            return moment.timestamp()
+        time = moment.replace(tzinfo=self.zone).timestamp()
+        again = moment.replace(tzinfo=self.zone, fold=1).timestamp()
+        return time if again <= time else self._first_or_again(time, again)
 
     def zoned(self, text: str) -> float:
         """`2026-11-01 00:00:00 CET`. Raises ValueError.
@@ -89,19 +100,27 @@ class Clock:
             zone = "+00:00"
         return self.iso8601(moment + zone if zone[0] in "+-" else moment)
 
-    def _local(self, month: int, day: int, hour: int) -> float:
+    def _first_or_again(self, time: float, again: float) -> float:
+        """The time of a stamp in an hour that comes twice."""
+        if abs(time - self._twice) > HOUR:  # an hour of another year
+            self._twice, self._is_again = time, False
+        self._is_again |= time < self._twice - HOUR / 2
+        self._twice = max(time, self._twice)
+        return again if self._is_again else time
+
+    def _local(self, month: int, day: int, hour: int) -> datetime:
         if self.year is not None:
             self.year += (month < self._month - 6) - (month > self._month + 6 > 6)
             self._month = month
-            return datetime(self.year, month, day, hour, tzinfo=self.zone).timestamp()
+            return datetime(self.year, month, day, hour, tzinfo=self.zone)
         now = self.now()
         year = datetime.fromtimestamp(now + DAY, self.zone).year
         for guess in range(year, year - 9, -1):  # 29 February may be eight years back
             if month == 2 and day == 29 and not is_leap(guess):
                 continue
-            time = datetime(guess, month, day, hour, tzinfo=self.zone).timestamp()
-            if time <= now + DAY:
-                return time
+            moment = datetime(guess, month, day, hour, tzinfo=self.zone)
+            if moment.timestamp() <= now + DAY:
+                return moment
         raise ValueError("a day that no year has")
 
 

@@ -79,6 +79,7 @@ class LogReader:
         self._prototypes: dict[str, Any] = {}  # events without time, origin and id, by their words
         self._read_stamp: Callable[[str], float] = clock.rfc3164
         self._width = 0  # of the stamp, in logs whose lines can be cut there
+        self._is_precise = False  # stamps have a fraction, so that none comes twice
         self._stamp = ""
         self._before = ""  # the last line of the block before
         self._place = 0  # where in a block the last line was that says that the one before it came again
@@ -187,6 +188,9 @@ class LogReader:
         if speaker is None:
             return self._begin(line)
         stamp = head[: self._width]
+        if self._is_precise:
+            self.last_time = self._read_stamp(stamp)
+            return (self.last_time, speaker), message
         if stamp != self._stamp:
             self.last_time = self._read_stamp(stamp)
             self._stamp = stamp
@@ -205,6 +209,7 @@ class LogReader:
         self._stamp = ""
         if prefix.width:
             self._width = prefix.width
+            self._is_precise = "." in line[: prefix.width]
             self._read_stamp = self.clock.iso8601 if line[0].isdecimal() else self.clock.rfc3164
             if len(self._speakers) >= SPEAKERS:
                 self._speakers.clear()

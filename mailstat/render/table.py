@@ -92,18 +92,19 @@ def _on_terminal(report: Report, out: TextIO, zone: tzinfo) -> None:
 
 
 def _whole(section: Section, page: list[Cells]) -> Table:
-    """All of every cell, on as many lines as it takes."""
+    """All of every cell, on as many lines as it takes; a number that has no room for all its digits shows that."""
     from rich.text import Text
 
     title = Text(visible(section.title), "bold") if section.title else None
     table = _empty(title=title, title_justify="left")
     for column in section.columns:
         is_number = column.kind in RIGHT
+        is_whole = is_number or column.kind == "time"
         table.add_column(
             Text(visible(column.name)),
             justify="right" if is_number else "left",
-            no_wrap=is_number or column.kind == "time",
-            overflow="fold",
+            no_wrap=is_whole,
+            overflow="ellipsis" if is_whole else "fold",
         )
     for cells in page:
         table.add_row(*map(Text, cells))
@@ -136,4 +137,4 @@ def _empty(**options: Any) -> Table:
     from rich import box
     from rich.table import Table
 
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, **options)
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), **options)

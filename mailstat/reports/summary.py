@@ -20,6 +20,7 @@ DESCRIPTION = (
     "message to three recipients that is deferred twice for one of them makes five."
 )
 STATUSES = ("sent", "deferred", "bounced", "expired")
+EXAMPLE = 100  # characters of an example that people see; a document for machines has all of it
 OUTCOMES = ("parsed", "ignored", "unknown", "malformed")
 
 
@@ -88,7 +89,7 @@ def _sections(document: dict[str, Any]) -> list[Section]:
         _table("Deliveries by provider", document["providers"], providers, kinds),
         _table(
             "Failures by reason",
-            document["reasons"],
+            [row | {"example": _short(row["example"])} for row in document["reasons"]],
             ("status", "reason", "count", "example"),
             ("text", "text", "number", "text"),
         ),
@@ -105,6 +106,10 @@ def _table(
 ) -> Section:
     columns = [Column(name, kind) for name, kind in zip(names, kinds, strict=True)]
     return Section(title, columns, [[record[name] for name in names] for record in records])
+
+
+def _short(example: str) -> str:
+    return example if len(example) <= EXAMPLE else f"{example[: EXAMPLE - 1]}…"
 
 
 def _counted(counts: Mapping[str, int], names: tuple[str, ...]) -> str:

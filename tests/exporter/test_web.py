@@ -344,6 +344,7 @@ def test_the_page_says_what_is_followed(page):
         ([source(), source("/b")], True, "Following 2 logs"),
         ([source(), source("/b")], False, "Reading the existing logs"),
         ([source(), source("/b", is_up=False)], False, "1 of 2 logs cannot be followed"),
+        ([source(), source("/b", error="an Exim log")], False, "1 of 2 logs cannot be understood"),
         ([source(lag_seconds=59.9)], True, "Following 1 log"),
         ([source(), source("/b", lag_seconds=7265.0)], True, "Following 2 logs, 2 h 1 min behind"),
     ],
@@ -386,6 +387,11 @@ def test_when_the_last_event_was(page, time, cell):
 
 def test_the_page_says_why_a_log_is_not_followed(page):
     assert "Permission denied" in page(source(is_up=False, error="Permission denied")).words
+
+
+def test_the_name_of_a_log_stands_there_once(page):
+    shown = page(source("/b", is_up=False, error="/b: Permission denied"))
+    assert shown.words.count("Permission denied") == 1
 
 
 HOSTILE = "/var/log/<script>alert(1)</script>\"'&amp;\n\x1b[2J\u202egnp.exe\udcff"

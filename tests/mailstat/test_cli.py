@@ -187,6 +187,32 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_reported(log: Pa
     assert len(recipients(done.stdout)) == 5
 
 
+EXIM = "2026-01-05 10:00:00 1tXk2b-000aBc-0D Completed\n"
+
+
+def test_a_log_of_a_server_that_is_not_known_is_named_and_the_others_are_reported(log: Path, tmp_path: Path) -> None:
+    exim = tmp_path / "mainlog"
+    exim.write_text(EXIM)
+    done = run("events", "--format", "json", exim, log)
+    assert done.returncode == 1
+    assert done.stderr == f"mailstat: {exim}: an Exim log: this release reads Postfix\n"
+    assert len(recipients(done.stdout)) == 5
+
+
+def test_lines_that_are_known_among_those_of_another_server_are_reported(log: Path) -> None:
+    log.write_text(EXIM * 6 + log.read_text())
+    done = run("events", "--format", "json", log)
+    assert done.returncode == 0
+    assert done.stderr == f"mailstat: {log}: an Exim log: this release reads Postfix\n"
+    assert len(recipients(done.stdout)) == 5
+
+
+def test_dovecot_beside_a_server_is_not_spoken_of(log: Path) -> None:
+    dovecot = "2026-01-05T10:00:00+00:00 mail dovecot: imap(a): Logged out in=1 out=2\n"
+    log.write_text(log.read_text() + dovecot * 9)
+    assert run(log).stderr == ""
+
+
 def test_a_hostile_file_name_is_shown_without_being_obeyed(tmp_path: Path) -> None:
     assert "none\\x1b[31m: No such file" in run("events", tmp_path / "none\x1b[31m").stderr
 

@@ -107,6 +107,69 @@ def test_summer_time(stamp: str, time: str) -> None:
     assert summer.zoned(f"{time[:10]} {time[11:19]} CEST ") == at(time)
 
 
+def read_in_autumn(clock: Clock, hours: list[str], *, iso: bool) -> list[str]:
+    """Times of day on the day when summer time ends, as read, with their offset."""
+    read = (
+        (lambda hour: clock.iso8601(f"2026-10-25 {hour} "))
+        if iso
+        else (lambda hour: clock.rfc3164(f"Oct 25 {hour} "))
+    )
+    return [rfc3339(read(hour), BERLIN)[11:] for hour in hours]
+
+
+@pytest.mark.parametrize("iso", [True, False])
+def test_the_hour_that_comes_twice_is_read_twice(iso: bool) -> None:
+    autumn = Clock(BERLIN, lambda: at("2026-12-01T00:00:00Z"))
+    hours = [
+        "01:59:59",
+        "02:00:00",
+        "02:59:58",
+        "02:00:01",
+        "02:00:00",
+        "02:31:00",
+        "02:59:59",
+        "03:00:00",
+        "02:59:59",
+    ]
+    assert read_in_autumn(autumn, hours, iso=iso) == [
+        "01:59:59+02:00",
+        "02:00:00+02:00",
+        "02:59:58+02:00",
+        "02:00:01+01:00",
+        "02:00:00+01:00",
+        "02:31:00+01:00",
+        "02:59:59+01:00",
+        "03:00:00+01:00",
+        "02:59:59+01:00",
+    ]
+
+
+@pytest.mark.parametrize("iso", [True, False])
+def test_lines_that_are_not_in_order_make_no_second_hour(iso: bool) -> None:
+    autumn = Clock(BERLIN, lambda: at("2026-12-01T00:00:00Z"))
+    hours = ["02:40:00", "02:15:00", "02:41:00", "02:12:00"]
+    assert read_in_autumn(autumn, hours, iso=iso) == [f"{hour}+02:00" for hour in hours]
+
+
+def test_the_hour_of_another_year_comes_twice_too() -> None:
+    years = Clock(BERLIN, lambda: at("2028-12-01T00:00:00Z"), year=2026)
+    days = [("Oct", 25, 50), ("Oct", 25, 10), ("Mar", 1, 0), ("Jul", 1, 0), ("Oct", 31, 50), ("Oct", 31, 10)]
+    stamps = [f"{month} {day:2} 02:{minute:02}:00 " for month, day, minute in days]
+    assert [rfc3339(years.rfc3164(stamp), BERLIN) for stamp in stamps] == [
+        "2026-10-25T02:50:00+02:00",
+        "2026-10-25T02:10:00+01:00",
+        "2027-03-01T02:00:00+01:00",
+        "2027-07-01T02:00:00+02:00",
+        "2027-10-31T02:50:00+02:00",
+        "2027-10-31T02:10:00+01:00",
+    ]
+
+
+def test_the_hour_that_spring_leaves_out_is_a_time() -> None:
+    spring = Clock(BERLIN, lambda: at("2026-12-01T00:00:00Z"))
+    assert spring.rfc3164("Mar 29 02:30:00 ") == at("2026-03-29T02:30:00+01:00")
+
+
 @pytest.mark.parametrize(
     ("text", "time"),
     [
@@ -114,6 +177,7 @@ def test_summer_time(stamp: str, time: str) -> None:
         ("2026-11-01T00:00:00+0530", "2026-11-01T00:00:00+05:30"),
         ("2026-11-01T00:00:00.5-03:00 ", "2026-11-01T00:00:00.5-03:00"),
         ("2026-11-01 00:00:00,5", "2026-11-01T00:00:00.5Z"),
+        ("2026-11-01T00:00:00,123456789+01:00", "2026-11-01T00:00:00.123456+01:00"),
         ("2026-11-01T00:00:00.123456789Z", "2026-11-01T00:00:00.123456Z"),
     ],
 )

@@ -309,6 +309,13 @@ def test_a_table_fits_the_terminal() -> None:
 
 
 @pytest.mark.usefixtures("_terminal")
+def test_a_number_that_does_not_fit_the_terminal_is_seen_to_be_cut() -> None:
+    wide = Section("", [Column(f"number_{at}", "number") for at in range(9)], [(1_234_567_890,) * 9])
+    cells = [line for line in on_terminal(Report("r", "R", [wide])).split("\n") if "1,2" in line]
+    assert [cell.endswith("…") or cell == "1,234,567,890" for cell in cells[0].split()] == [True] * 9
+
+
+@pytest.mark.usefixtures("_terminal")
 def test_a_long_table_on_a_terminal_has_a_line_a_row_and_no_empty_columns() -> None:
     report = Report("r", "R", [Section("", COLUMNS[1:])], records=iter([{"name": "a", "share": 0.5}] * 3))
     lines = STYLE.sub("", on_terminal(report)).split()
