@@ -41,9 +41,17 @@ STATUSES = ("sent", "deferred", "bounced", "expired")
 RAW = 50_000  # events whose counts and delays are kept as they come before they are folded into labels and buckets
 
 # What deliveries are told apart by; the delays of those alike feed five metrics.
-DeliveryKey = tuple[Origin, str, str | None, str, str | None, int | None, str | None, int | None]
+DeliveryKey = tuple[str, str, str, str | None, str, str | None, int | None, str | None, int | None]
 _DELIVERY: Callable[[Delivery], DeliveryKey] = attrgetter(
-    "origin", "direction", "provider", "status", "reason", "reply_code", "dsn", "attempts"
+    "origin.mta",
+    "origin.service",
+    "direction",
+    "provider",
+    "status",
+    "reason",
+    "reply_code",
+    "dsn",
+    "attempts",
 )
 _STAGES: Callable[[Delivery], tuple[float, ...]] = attrgetter(*(f"delay_{stage}" for stage in STAGES))
 
@@ -212,7 +220,8 @@ class MailMetrics:
 
     def _fold_deliveries(
         self,
-        origin: Origin,
+        mta: str,
+        raw_service: str,
         direction: str,
         provider: str | None,
         status: str,
@@ -223,7 +232,7 @@ class MailMetrics:
         *,
         delays: list[float | None],
     ) -> None:
-        mta, service, count = origin.mta, self._services[origin.service], len(delays)
+        service, count = self._services[raw_service], len(delays)
         label = self._provider(direction, provider)
         self._count("mail_deliveries_total", mta, service, direction, label, status, times=count)
         if attempts:
