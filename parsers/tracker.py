@@ -128,7 +128,8 @@ class Tracker:
 
     def _end(self, origin: Origin, queue_id: str) -> Message | None:
         """Let go of a message that is no more."""
-        message = self._queue(origin).pop(queue_id, None)
+        queue = self._queues.get(origin.instance)
+        message = queue.pop(queue_id, None) if queue else None
         if message is None:
             elsewhere = self._elsewhere(origin, queue_id)
             if elsewhere is None:
@@ -195,7 +196,12 @@ class Tracker:
             self._end(event.origin, old.queue_id)
 
     def _queued(self, event: Queued) -> None:
-        message = self._find(event)
+        queue = self._queues.get(event.origin.instance)
+        message = queue.get(event.queue_id) if queue else None
+        if message is None:
+            message = self._find(event)
+        else:
+            event.message = message
         if event.message_id is not None:
             message.message_id = event.message_id
             # Postfix itself began it: cleanup(8) makes a Message-ID out of the queue id. (A message that begins

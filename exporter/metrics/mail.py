@@ -100,25 +100,29 @@ class MailMetrics:
             Auth: self._auth,
             ConnectionFailure: self._connection_failure,
             Delivery: self._delivery,
-            Disconnect: self._disconnect,
             Notification: self._notification,
             Problem: self._problem,
-            Queued: self._queued,
             QueueAction: self._queue_action,
-            Received: self._received,
             Reject: self._reject,
-            Tls: self._tls,
         }
 
-    def observe(self, events: Sequence[Event]) -> None:
+    def observe(self, events: Sequence[Any]) -> None:
         """Count events."""
-        steps, connects, removals = self._steps, self._connects, self._removals
+        steps, connects, removals, sessions = self._steps, self._connects, self._removals, self._sessions
         for event in events:
             kind = type(event)
-            if kind is Removed:
-                removals[event.origin] += 1
+            if kind is Tls:
+                sessions[event.origin, event.relay_host is None, event.tls_protocol, event.tls_trust] += 1
             elif kind is Connect:
                 connects[event.origin] += 1
+            elif kind is Removed:
+                removals[event.origin] += 1
+            elif kind is Queued:
+                if event.is_arrival:
+                    self._queued(event)
+            elif kind is Received or kind is Disconnect:
+                if event.logins:
+                    self._session(event)
             else:
                 steps[kind](event)
         self._events += len(events)
@@ -133,9 +137,9 @@ class MailMetrics:
 
     # --- a step for each kind of event ---
 
-    def _disconnect(self, event: Disconnect) -> None:
-        if event.logins:
-            self._login(event.origin, "unknown", "success", event.logins)
+    def _session(self, event: Received | Disconnect) -> None:
+        method = event.sasl_method if isinstance(event, Received) else None
+        self._login(event.origin, method or "unknown", "success", event.logins)
 
     def _auth(self, event: Auth) -> None:
         self._login(event.origin, event.sasl_method or "unknown", event.result, event.attempts)
@@ -144,15 +148,10 @@ class MailMetrics:
         labels = (origin.mta, self._services[origin.service], self._methods[method.upper()], result)
         self._count("mail_auth_attempts_total", *labels, times=times)
 
-    def _received(self, event: Received) -> None:
-        if event.logins:
-            self._login(event.origin, event.sasl_method or "unknown", "success", event.logins)
-
     def _queued(self, event: Queued) -> None:
-        if event.is_arrival:
-            self._arrival(event)
-            self._raw_sizes[event.origin].append(event.size or 0)
-            self._raw_recipients[event.origin].append(event.recipients or 0)
+        self._arrival(event)
+        self._raw_sizes[event.origin].append(event.size or 0)
+        self._raw_recipients[event.origin].append(event.recipients or 0)
 
     def _arrival(self, event: Queued | QueueAction) -> None:
         self._arrivals[event.origin, event.message.via if event.message else ""] += 1
@@ -160,9 +159,6 @@ class MailMetrics:
     def _queue_action(self, event: QueueAction) -> None:
         if event.is_arrival:
             self._arrival(event)
-
-    def _tls(self, event: Tls) -> None:
-        self._sessions[event.origin, event.relay_host is None, event.tls_protocol, event.tls_trust] += 1
 
     def _delivery(self, event: Delivery) -> None:
         self._deliveries[_DELIVERY(event)].append(event.delay)

@@ -9,8 +9,8 @@ import pytest
 
 from parsers.clock import Clock
 from parsers.events import Delivery, Disconnect, Event, Notification, QueueAction, Queued, Received
-from parsers.reader import LogReader
 from parsers.message import Message
+from parsers.reader import LogReader
 from parsers.tracker import INSTANCES, RECIPIENTS, Tracker
 
 START = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
