@@ -16,6 +16,8 @@ from pathlib import Path
 from random import Random
 from time import time
 
+from aiohttp.web import AppRunner
+
 from exporter.config import Config, ConfigError, FileSource, load_config
 from exporter.finder import find_logs, read_error
 from exporter.log import LEVELS, configure
@@ -147,7 +149,7 @@ async def _serve(options: argparse.Namespace, config: Config, demo: Path | None)
         return _reload(pipeline, options.config_file)
 
     runner = await serve(application(pipeline, options.path, reload), options.addresses or [ADDRESS])
-    logger.info("listening", extra={"address": ", ".join(options.addresses or [ADDRESS]), "version": __version__})
+    logger.info("listening", extra={"address": ", ".join(addresses(runner)), "version": __version__})
     tasks = [loop.create_task(pipeline.run())]
     if demo:
         tasks.append(loop.create_task(_write_demo(demo)))
@@ -161,6 +163,11 @@ async def _serve(options: argparse.Namespace, config: Config, demo: Path | None)
     finally:
         _stop(tasks)
         await runner.cleanup()
+
+
+def addresses(runner: AppRunner) -> list[str]:
+    """Where it listens in the end: of `:9587` one for each family, of port 0 the one that was given."""
+    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port, *_ in runner.addresses]
 
 
 def _stop(tasks: Sequence[asyncio.Task[None]]) -> None:
