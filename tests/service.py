@@ -19,15 +19,17 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from prometheus_client.samples import Sample
 
 ROOT = Path(__file__).parents[1]
-COMMAND = (sys.executable, "-c", "import sys; from exporter.cli import main; sys.exit(main())")
+# The command, but that it looks for new lines more often than twice a second.
+MAIN = "import sys; from exporter import cli, pipeline; pipeline.POLL_SECONDS = 0.05; sys.exit(cli.main())"
+COMMAND = (sys.executable, "-c", MAIN)
 PATIENCE = 30.0  # seconds until a test gives up: what is waited for is there far sooner
-TICK = 0.02
+TICK = 0.03
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-PORT = re.compile(r'msg="listening" address=127\.0\.0\.1:(\d+)')
+PORT = re.compile(r'msg="listening" address="?127\.0\.0\.1:(\d+)')
 
 
 def environment(**more: str) -> dict[str, str]:
-    return os.environ | {"TZ": "UTC", "PYTHONDONTWRITEBYTECODE": "1"} | more
+    return os.environ | {"TZ": "UTC"} | more
 
 
 def ran(*arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
@@ -116,8 +118,9 @@ class Exporter:
         finally:
             connection.close()
 
-    def scrape(self) -> Scrape:
-        status, text = self.ask("/metrics")
+    def scrape(self, *names: str) -> Scrape:
+        """All metrics, or those of these names."""
+        status, text = self.ask("/metrics?" + "&".join(f"name[]={name}" for name in names))
         assert status == 200, text
         return Scrape(text)
 
@@ -126,12 +129,12 @@ class Exporter:
         assert status == 200, text
         return Scrape(text, is_openmetrics=True)
 
-    def until(self, is_so: Callable[[Scrape], object]) -> Scrape:
-        """The first scrape of which that is so."""
+    def until(self, is_so: Callable[[Scrape], object], *names: str) -> Scrape:
+        """The first scrape, of all metrics or of these, of which that is so."""
         seen: list[Scrape] = []
 
         def look() -> object:
-            seen[:] = [self.scrape()]
+            seen[:] = [self.scrape(*names)]
             return is_so(seen[0])
 
         wait_for(look, lambda: seen[0].text + self.log)
