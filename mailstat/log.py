@@ -105,7 +105,7 @@ class Log:
         return sorted(self.paths, key=lambda path: (begins[path] is None, begins[path] or 0.0))
 
     def _begin(self, path: Path) -> float | None:
-        if path == STANDARD_INPUT:
+        if path == STANDARD_INPUT or not path.is_file():  # what is read from a pipe is gone
             return None
         try:
             clock = self._clock(path)
