@@ -106,7 +106,12 @@ def test_failures_have_a_reason_and_valid_codes_only() -> None:
 
 
 def test_delays_are_of_what_was_sent_and_of_stages_that_the_line_has() -> None:
-    stages: dict[str, Any] = {"delay_before_queue": 1.0, "delay_in_queue": 2.0, "delay_connect": 3.0, "delay_transmit": 4.0}
+    stages: dict[str, Any] = {
+        "delay_before_queue": 1.0,
+        "delay_in_queue": 2.0,
+        "delay_connect": 3.0,
+        "delay_transmit": 4.0,
+    }
     metrics = observed(
         delivery(delay=10.0, **stages),
         delivery("deferred", delay=100.0, **stages),
