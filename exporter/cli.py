@@ -16,6 +16,8 @@ from pathlib import Path
 from random import Random
 from time import time
 
+from aiohttp.web import AppRunner
+
 from exporter.config import Config, ConfigError, FileSource, load_config
 from exporter.finder import find_logs, read_error
 from exporter.log import LEVELS, configure
@@ -144,16 +146,16 @@ async def _serve(options: argparse.Namespace, config: Config, demo: Path | None)
     loop = asyncio.get_running_loop()
 
     async def reload() -> list[str]:
-        return _reload(pipeline, options.config_file)
+        return _reload(pipeline, options.config_file, demo)
 
     runner = await serve(application(pipeline, options.path, reload), options.addresses or [ADDRESS])
-    logger.info("listening", extra={"address": ", ".join(options.addresses or [ADDRESS]), "version": __version__})
+    logger.info("listening", extra={"address": ", ".join(addresses(runner)), "version": __version__})
     tasks = [loop.create_task(pipeline.run())]
     if demo:
         tasks.append(loop.create_task(_write_demo(demo)))
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, _stop, tasks)
-    loop.add_signal_handler(signal.SIGHUP, _reload, pipeline, options.config_file)
+    loop.add_signal_handler(signal.SIGHUP, _reload, pipeline, options.config_file, demo)
     try:
         await asyncio.gather(*tasks)
     except asyncio.CancelledError:
@@ -161,6 +163,11 @@ async def _serve(options: argparse.Namespace, config: Config, demo: Path | None)
     finally:
         _stop(tasks)
         await runner.cleanup()
+
+
+def addresses(runner: AppRunner) -> list[str]:
+    """Where it listens in the end: of `:9587` one for each family, of port 0 the one that was given."""
+    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port, *_ in runner.addresses]
 
 
 def _stop(tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -174,12 +181,12 @@ async def _write_demo(path: Path) -> None:
     await write_demo(path, rate=DEMO_RATE, rng=Random(), clock=time, rotate_every=DEMO_ROTATION)  # noqa: S311 - a demo
 
 
-def _reload(pipeline: Pipeline, path: Path | None) -> list[str]:
+def _reload(pipeline: Pipeline, path: Path | None, demo: Path | None) -> list[str]:
     """Put the configuration file into force as it is now; a bad one leaves everything as it is."""
     if path is None:
         return []
     try:
-        pipeline.configure(_with_sources(load_config(path), None))
+        pipeline.configure(_with_sources(load_config(path), demo))
         errors = []
     except ConfigError as error:
         errors = error.errors

@@ -22,6 +22,7 @@ from exporter.metrics import log
 from exporter.metrics.mail import MailMetrics
 from exporter.metrics.series import family
 from exporter.sources.file import FileTail
+from exporter.sources.position import Position
 from exporter.view import SourceView
 from exporter.zone import host_zone
 from parsers import __version__
@@ -49,11 +50,14 @@ class Source:
         self.config = config
         self.name = str(config.file).encode("utf-8", "backslashreplace").decode()
         self._now = now
+        self._zone = config.timezone or zone
         self._tail = FileTail(config.file, _offset_file(state_dir, config.file), block_bytes=BLOCK_BYTES)
-        self._reader = LogReader(Clock(config.timezone or zone, now))
+        self._reader = LogReader(Clock(self._zone, now))
         self._detector = Detector()
         self._told: str | None = None
         self._blocks: Iterator[bytes] | None = None
+        self._saved: Position | None = None
+        self._is_saved = True  # as far as the disk allows
 
     def read(self) -> list[Event] | None:
         """The events of the next block; None where there is no more for now."""
@@ -68,12 +72,31 @@ class Source:
         self._detector.feed(text)
         return self._reader.read(text)
 
+    def turn_to(self, config: FileSource, zone: tzinfo) -> None:
+        """Go on with other settings of the same file."""
+        self.config = config
+        if self._zone == (config.timezone or zone):
+            return
+        self._zone = config.timezone or zone
+        old, self._reader = self._reader, LogReader(Clock(self._zone, self._now))
+        self._reader.last_time = old.last_time
+        for mta, tally in old.tallies.items():
+            self._reader.tallies.setdefault(mta, Tally()).add(tally)
+
     def save(self) -> None:
-        """Remember where reading stopped; that it cannot be remembered is logged."""
+        """Remember where reading stopped; that it cannot be remembered is logged, once."""
+        position = self._tail.position
+        if position == self._saved:
+            return
         try:
             self._tail.save()
         except OSError as error:
-            logger.warning("the position in a log cannot be saved", extra={"source": self.name, "error": str(error)})
+            if self._is_saved:
+                details = {"source": self.name, "error": str(error)}
+                logger.warning("the position in a log cannot be saved", extra=details)
+            self._is_saved = False
+        else:
+            self._saved, self._is_saved = position, True
 
     def close(self) -> None:
         """Stop following, and remember where."""
@@ -188,12 +211,17 @@ class Pipeline(Collector):
     def configure(self, config: Config) -> None:
         """Follow the sources of a configuration; those that were followed already go on where they are."""
         zone = config.timezone or host_zone()
-        known = {source.config: source for source in self._sources}
-        for gone in set(known) - set(config.sources):
+        self._mail.limit(providers=config.labels.providers)
+        known = {source.config.file: source for source in self._sources}
+        for gone in known.keys() - {source.file for source in config.sources}:
             known[gone].close()
-        self._sources = [
-            known.get(source) or Source(source, self._state_dir, zone, self._now) for source in config.sources
-        ]
+        self._sources = [self._source(source, zone, known.get(source.file)) for source in config.sources]
+
+    def _source(self, config: FileSource, zone: tzinfo, known: Source | None) -> Source:
+        if known is None:
+            return Source(config, self._state_dir, zone, self._now)
+        known.turn_to(config, zone)
+        return known
 
     def step(self) -> bool:
         """Read a slice of each source. Returns whether there was anything to read."""

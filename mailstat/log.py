@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
+from errno import EBADF
 from io import BufferedReader
 from pathlib import Path
+from stat import S_ISREG
 from time import time
-from typing import cast
 
 from exporter.sources.compression import CORRUPT, decompressed
 from exporter.sources.lines import LINE_BYTES, Lines
@@ -115,6 +117,8 @@ class Log:
         if path == STANDARD_INPUT:
             return None
         try:
+            if not S_ISREG(path.stat().st_mode):  # what is read from a pipe is gone
+                return None
             clock = self._clock(path)
             with _open(path) as file:
                 head = decompressed(file).read1(BLOCK_BYTES)
@@ -138,4 +142,8 @@ class Log:
 
 
 def _open(path: Path) -> BufferedReader:
-    return cast(BufferedReader, sys.stdin.buffer) if path == STANDARD_INPUT else path.open("rb")
+    if path != STANDARD_INPUT:
+        return path.open("rb")
+    if sys.stdin is None:
+        raise OSError(EBADF, os.strerror(EBADF))
+    return open(sys.stdin.fileno(), "rb", closefd=False)

@@ -129,6 +129,10 @@ class MailMetrics:
         if self._events > RAW:
             self._fold()
 
+    def limit(self, *, providers: int) -> None:
+        """Let so many providers have a label of their own; those that have one keep it."""
+        self._providers.most = providers
+
     def _budget(self, metric: str, most: int) -> Budget[str]:
         return Budget(metric, most, self.dropped, OTHER)
 

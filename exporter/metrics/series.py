@@ -26,13 +26,14 @@ class Budget(dict[Value, Value]):
 
     def __init__(self, metric: str, most: int, dropped: Counter[str], other: Value) -> None:
         super().__init__({other: other})
+        self.most = most
         self._metric = metric
-        self._most = most
         self._dropped = dropped
         self._other = other
+        dropped[metric] += 0
 
     def __missing__(self, value: Value) -> Value:
-        if len(self) > self._most:
+        if len(self) > self.most:
             self._dropped[self._metric] += 1
             return self._other
         self[value] = value

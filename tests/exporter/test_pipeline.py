@@ -1,64 +1,158 @@
-"""From logs to numbers."""
+"""From files to families, in one process, step by step."""
 
 from __future__ import annotations
 
-import logging
+from datetime import UTC
+from itertools import islice
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from exporter.config import Config, FileSource
-from exporter.pipeline import Pipeline
+from exporter.config import Config, FileSource, Labels
+from exporter.demo import PostfixTraffic
+from exporter.metrics.catalogue import METRICS
+from exporter.pipeline import Pipeline, Source
 
-NOW = 1_795_284_304.0
-EXIM = "2026-11-21 10:00:00 1tXk2b-000aBc-0D Completed\n"
-POSTFIX = "2026-11-21T10:00:00+00:00 mail postfix/smtpd[7]: connect from client.example.net[203.0.113.7]\n"
-
-
-def pipeline(log: Path) -> Pipeline:
-    return Pipeline(Config(sources=(FileSource(file=log),)), None, lambda: NOW)
+NOW = 1_790_000_600.0
+START = 1_790_000_000.0
+LINES = 20_000
 
 
-def test_a_log_of_a_server_that_is_not_known_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    log = tmp_path / "mainlog"
-    log.write_text(EXIM)
-    exporter = pipeline(log)
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "mail.log"
+    traffic = PostfixTraffic(Random(5), rate=20.0, start=START, rfc3339=True)
+    path.write_text("".join(f"{line}\n" for _, line in islice(traffic, LINES)))
+    return path
+
+
+def pipeline(*logs: Path, state: Path | None = None, providers: int = 32) -> Pipeline:
+    sources = tuple(FileSource(file=log) for log in logs)
+    return Pipeline(Config(sources=sources, labels=Labels(providers=providers)), state, lambda: NOW)
+
+
+def lines(made: Pipeline) -> list[int]:
+    return [source.lines for source in made.sources()]
+
+
+def finish(made: Pipeline) -> None:
+    while made.step():
+        pass
+
+
+def test_a_slice_of_each_log_is_read_at_a_time(log: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small.log"
+    small.write_text(log.read_text()[:5000].rpartition("\n")[0] + "\n")
+    made = pipeline(log, small)
+    assert made.step()
+    first, second = lines(made)
+    assert 0 < first < LINES
+    assert second == small.read_text().count("\n")
+    lag = made.sources()[0].lag_bytes
+    assert lag is not None
+    assert 0 < lag < log.stat().st_size
+    finish(made)
+    assert lines(made) == [LINES, second]
+    assert made.sources()[0].lag_bytes == 0
+    made.close()
+
+
+def test_nothing_to_read_is_said(tmp_path: Path) -> None:
+    made = pipeline(tmp_path / "mail.log")
+    assert not made.step()
+    (view,) = made.sources()
+    assert (view.is_up, view.state, view.lines, view.last_event) == (False, "waiting", 0, None)
+    assert "No such file" in (view.error or "")
+
+
+def test_the_lag_in_seconds_is_the_age_of_the_last_line_while_there_is_more(log: Path) -> None:
+    made = pipeline(log)
+    made.step()
+    (view,) = made.sources()
+    assert view.last_event is not None
+    assert view.lag_seconds == max(NOW - view.last_event, 0.0) > 0
+    finish(made)
+    assert made.sources()[0].lag_seconds == 0
+    made.close()
+
+
+def test_every_family_is_of_the_catalogue_and_comes_once(log: Path) -> None:
+    made = pipeline(log)
+    finish(made)
+    names = [it.name + ("_total" if it.type == "counter" else "") for it in made.collect()]
+    assert len(names) == len(set(names))
+    assert set(names) <= set(METRICS)
+    made.close()
+
+
+def test_a_source_without_state_is_read_from_its_start_again(log: Path) -> None:
     for _ in range(2):
-        exporter.step()
-        exporter.step()
-        log.write_text(log.read_text() + EXIM)
-    told = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert [vars(record)["error"] for record in told] == ["an Exim log: this release reads Postfix"]
-    (source,) = exporter.sources()
-    assert (source.state, source.error) == ("not understood", "an Exim log: this release reads Postfix")
-    assert (source.is_up, source.lines) == (True, 2)
+        made = pipeline(log)
+        finish(made)
+        assert lines(made) == [LINES]
+        made.close()
 
 
-def test_a_log_that_is_missing_is_told_and_that_it_has_come(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    log = tmp_path / "mail.log"
-    exporter = pipeline(log)
-    exporter.step()
-    exporter.step()
-    (source,) = exporter.sources()
-    assert (source.state, source.is_up, source.lag_bytes) == ("waiting", False, None)
-    log.write_text(POSTFIX)
-    for _ in range(3):
-        exporter.step()
-    assert exporter.sources()[0].error is None
-    told = [(record.levelname, record.msg, vars(record)["source"]) for record in caplog.records]
-    assert told == [
-        ("WARNING", "a log cannot be read", str(log)),
-        ("INFO", "a log can be read again", str(log)),
-    ]
+def test_logs_of_the_same_name_have_places_of_their_own(log: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "mail.log"
+    other.parent.mkdir()
+    other.write_text(log.read_text()[:5000].rpartition("\n")[0] + "\n")
+    state = tmp_path / "state"
+    state.mkdir()
+    for _ in range(2):
+        made = pipeline(log, other, state=state)
+        finish(made)
+        made.close()
+    assert lines(made) == [0, 0]
+    assert len(list(state.glob("mail.log-*.offset"))) == 2
 
 
-def test_a_log_with_lines_that_are_known_is_followed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    log = tmp_path / "mail.log"
-    log.write_text(EXIM * 5 + POSTFIX)
-    exporter = pipeline(log)
-    exporter.step()
-    exporter.step()
-    (source,) = exporter.sources()
-    assert (source.state, source.error) == ("following", None)
-    assert not [record for record in caplog.records if record.levelno == logging.WARNING]
+def test_the_place_is_written_when_it_has_changed(log: Path, tmp_path: Path) -> None:
+    source = Source(FileSource(file=log), tmp_path, UTC, lambda: NOW)
+    source.read()
+    source.save()
+    (offset,) = tmp_path.glob("*.offset")
+    written = offset.stat().st_mtime_ns, offset.stat().st_ino
+    source.save()
+    assert (offset.stat().st_mtime_ns, offset.stat().st_ino) == written
+    source.read()
+    source.save()
+    assert offset.stat().st_ino != written[1] or offset.stat().st_mtime_ns != written[0]
+    source.close()
+
+
+def test_a_configuration_keeps_what_it_still_follows(log: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.log"
+    other.write_text("")
+    made = pipeline(log, other)
+    finish(made)
+    made.configure(Config(sources=(FileSource(file=log),), timezone=None))
+    assert not made.step()
+    assert lines(made) == [LINES]
+    made.close()
+
+
+def series(made: Pipeline, family: str, label: str) -> set[str]:
+    return {sample.labels[label] for it in made.collect() if it.name == family for sample in it.samples}
+
+
+@pytest.mark.parametrize("providers", [1, 3])
+def test_so_many_providers_have_a_label(log: Path, providers: int) -> None:
+    made = pipeline(log, providers=providers)
+    finish(made)
+    assert len(series(made, "mail_delivery_seconds", "provider") - {"", "other"}) == providers
+    made.close()
+
+
+def budgets(made: Pipeline) -> dict[str, float]:
+    finish(made)
+    made.close()
+    found = (it for it in made.collect() if it.name == "mailstat_series_dropped")
+    return {sample.labels["metric"]: sample.value for it in found for sample in it.samples}
+
+
+def test_budgets_that_hold_are_zero_and_not_absent(log: Path) -> None:
+    holds, breaks = (budgets(pipeline(log, providers=providers)) for providers in (1000, 1))
+    assert holds.keys() == breaks.keys()
+    assert holds["mail_deliveries_total"] == 0 < breaks["mail_deliveries_total"]
