@@ -48,7 +48,7 @@ def mask(text: str) -> str:
     is_value = False
     for quoted, angled, blank, mark, word in _PARTS.findall(text[:LONGEST]):
         if quoted:
-            parts.append('"<text>"' if len(quoted) > 2 else quoted)
+            parts.append(quoted if quoted.strip('"') == "" else '"<text>"')
         elif angled:
             parts.append(_angled(angled))
         elif blank:

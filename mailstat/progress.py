@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from stat import S_ISREG
 from time import monotonic
 from typing import TYPE_CHECKING, TextIO
 
@@ -57,8 +58,13 @@ def total_size(paths: Iterable[Path]) -> int | None:
     """Bytes of the files together; None where one has no size, as standard input."""
     total = 0
     for path in paths:
-        if path.is_file():
-            total += path.stat().st_size
-        elif path.name == "-" or path.exists():
+        try:
+            status = path.stat()
+        except OSError:  # it will be named when it is to be read
+            if path.name == "-":
+                return None
+            continue
+        if not S_ISREG(status.st_mode):
             return None
+        total += status.st_size
     return total

@@ -200,7 +200,8 @@ class LogReader:
 
     def _begin(self, line: str) -> tuple[Entry, str]:
         """Read a prefix that is new. Raises ValueError where the line has none, or an impossible one."""
-        prefix = read_prefix(line.strip("\0\r"), self.clock)
+        bare = line.strip("\0\r")
+        prefix = read_prefix(bare, self.clock)
         if prefix is None:
             raise ValueError("no prefix")
         speaker = self._speaker(prefix)
@@ -209,8 +210,8 @@ class LogReader:
         self._stamp = ""
         if prefix.width:
             self._width = prefix.width
-            self._is_precise = "." in line[: prefix.width]
-            self._read_stamp = self.clock.iso8601 if line[0].isdecimal() else self.clock.rfc3164
+            self._is_precise = "." in bare[: prefix.width]
+            self._read_stamp = self.clock.iso8601 if bare[0].isdecimal() else self.clock.rfc3164
             if len(self._speakers) >= SPEAKERS:
                 self._speakers.clear()
             self._speakers[prefix.tag] = speaker

@@ -45,7 +45,9 @@ class Tracker:
         self.dropped = 0
         self._queues: dict[str, Queue] = {}
         self._count = 0
-        self._sessions: set[Origin] = set()  # the daemons whose client's login was counted
+        self._sessions: set[tuple[str, int | None]] = (
+            set()
+        )  # host and pid of daemons whose client's login was counted
         self._steps: dict[type[Event], Callable[[Any], None]] = {
             Received: self._received,
             Queued: self._queued,
@@ -64,7 +66,7 @@ class Tracker:
         for event in events:
             kind = type(event)
             if kind is Connect:
-                sessions.discard(event.origin)
+                sessions.discard((event.origin.host, event.origin.pid))
             else:
                 step = steps.get(kind)
                 if step:
@@ -152,17 +154,19 @@ class Tracker:
     # --- sessions: which authenticated, for a login has no line of its own ---
 
     def _disconnect(self, event: Disconnect) -> None:
-        counted = event.origin in self._sessions
-        self._sessions.discard(event.origin)
+        session = (event.origin.host, event.origin.pid)
+        counted = session in self._sessions
+        self._sessions.discard(session)
         if event.commands and "auth=" in event.commands:
             found = _LOGINS(event.commands)
             event.logins = max(int(found[1]) - counted, 0) if found else 0
 
     def _login(self, event: Received) -> None:
-        if event.origin not in self._sessions:
+        session = (event.origin.host, event.origin.pid)
+        if session not in self._sessions:
             if len(self._sessions) >= SESSIONS:
                 self._sessions.clear()
-            self._sessions.add(event.origin)
+            self._sessions.add(session)
             event.logins = 1
 
     # --- messages: how they begin ---

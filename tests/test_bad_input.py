@@ -24,8 +24,6 @@ GOOD = (
 )
 HEAD = b"2026-01-05T10:05:00+00:00 mail postfix/smtp[7]: "
 MEGABYTE = 1 << 20
-# The reader takes the form of a log's stamps from the NUL byte in front of a line, and reads no stamp any more.
-AFTER_NUL = ("NUL bytes before a line", "UTF-16")
 PATHS = ("missing", "directory", "below a file", "loop", "long name")
 
 # What stands between good lines, and how many deliveries it is to tell of.
@@ -61,8 +59,7 @@ STUFF: dict[str, tuple[bytes, int]] = {
 
 def kinds(*more: str) -> list[Any]:
     """Parameters: each kind of stuff, and more names."""
-    mark = pytest.mark.xfail(strict=True, reason="lines after NUL bytes are lost")
-    return [pytest.param(name, marks=[mark] if name in AFTER_NUL else []) for name in (*STUFF, *more)]
+    return [*STUFF, *more]
 
 
 @pytest.fixture(scope="module")
@@ -140,10 +137,7 @@ def test_an_empty_file_is_a_summary_of_nothing(folder: Path, capsys: pytest.Capt
         assert report(capsys, "summary", "--format", form, folder / "empty")[::2] == (0, "")
 
 
-TOO_LONG = pytest.mark.xfail(strict=True, reason="the size that the progress bar is made for raises an error")
-
-
-@pytest.mark.parametrize("name", [pytest.param(it, marks=[TOO_LONG] if it == "long name" else []) for it in PATHS])
+@pytest.mark.parametrize("name", PATHS)
 @pytest.mark.parametrize("is_first", [True, False])
 def test_what_cannot_be_read_is_named_and_the_rest_is_reported(
     folder: Path, name: str, is_first: bool, capsys: pytest.CaptureFixture[str]
@@ -234,7 +228,6 @@ def test_the_service_counts_every_line(folder: Path, scrape: Scrape, name: str) 
     assert skipped == sum(max(len(line) - MEGABYTE, 0) for line in content.split(b"\n"))
 
 
-@pytest.mark.xfail(strict=True, reason="lines after NUL bytes are lost")
 def test_the_service_counts_every_delivery(scrape: Scrape) -> None:
     sent = sum(4 + more for _, more in STUFF.values()) + 1
     assert scrape.total("mail_deliveries_total", status="sent") == sent

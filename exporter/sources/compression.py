@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 BUFFER_BYTES = 256 * 1024
+ZSTD_BYTES = 1024  # unpacked at once: at the format's limit (128 kB out of 4 bytes) they become 32 MB
 
 # What reading a compressed stream that is cut short or damaged raises; gzip and bz2 also raise plain OSError.
 CORRUPT = (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
@@ -56,8 +57,39 @@ def _reader(stream: io.BufferedReader) -> _Reader | None:
         return lzma.LZMAFile(stream)
     # pzstd puts a skippable frame (RFC 8878, 3.1.2) before the first one.
     if magic.startswith((b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18")):
-        return zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
+        return _Zstandard(stream)
     return None
+
+
+class _Zstandard:
+    """Frame after frame; zstandard's own reader takes a file that is cut for a whole one."""
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        self._stream = stream
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._plain = io.BytesIO()
+        self._packed = b""
+        self._is_inside = False
+
+    def read1(self, size: int, /) -> bytes:
+        while not (piece := self._plain.read(size)):
+            packed = self._packed or self._stream.read1(ZSTD_BYTES)
+            if not packed and self._is_inside:
+                raise EOFError("Compressed file ended before the end of a frame was reached")
+            if not packed:
+                return b""
+            self._unpack(packed)
+        return piece
+
+    def _unpack(self, packed: bytes) -> None:
+        self._plain = io.BytesIO(self._frame.decompress(packed))
+        self._is_inside, self._packed = not self._frame.eof, b""
+        if self._frame.eof:
+            self._packed = self._frame.unused_data
+            self._frame = zstandard.ZstdDecompressor().decompressobj()
+
+    def close(self) -> None:
+        self._plain.close()
 
 
 class _Decompressed(io.RawIOBase):

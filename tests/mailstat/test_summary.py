@@ -129,10 +129,7 @@ def test_the_parts_of_a_log_are_the_same_in_any_order(parts: list[Path], capsys:
         "connections",
         "providers",
         "reasons",
-        pytest.param(
-            "auth",
-            marks=pytest.mark.xfail(strict=True, reason="a login is counted in each file that its session is in"),
-        ),
+        "auth",
     ],
 )
 def test_the_parts_of_a_log_are_the_whole(

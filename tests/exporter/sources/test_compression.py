@@ -91,6 +91,15 @@ def test_a_cut_file_gives_what_is_whole_of_it(tmp_path: Path, compress: Callable
     assert len(got) >= 900_000  # bzip2 packs in blocks of 900 kB
 
 
+@pytest.mark.parametrize("missing", [1, 4, 1000])
+def test_a_file_without_its_end_raises_one_of_the_named_errors(
+    tmp_path: Path, compress: Callable[[bytes], bytes], missing: int
+) -> None:
+    packed = compress(LINES)
+    with open_log(written(tmp_path / "mail.log", packed[:-missing])) as file, pytest.raises(CORRUPT):
+        list(iter(lambda: file.read1(65536), b""))
+
+
 def test_a_damaged_file_raises_one_of_the_named_errors(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
     packed = bytearray(compress(LINES))
     packed[20:60] = bytes(40)
