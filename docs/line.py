@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from docs.markdown import block, code, codes, page, summary
 from parsers.events import Origin, as_record
-from parsers.mta import postfix
+from parsers.mta import SERVERS
 from parsers.reader import understand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
+    from parsers.server import Server
     from parsers.shape import Shape
 
 INTRODUCTION = """\
-All that is known of Postfix' log, made from the tables in `parsers/mta/postfix`. A line is read in two steps: its
+All that is known of the mail servers' logs, made from the tables in `parsers/mta`. A line is read in two steps: its
 prefix (time, host, program), which may have any form that `parsers/prefix` knows, and its message. The message has
 one of the shapes below, or is counted as `unknown`; `mailstat unparsed` shows those, so that a shape can be added.
 
@@ -26,29 +28,39 @@ pairs that a later release may add; `[[` and `{{` are a bracket and a brace of t
 
 *Ignored* lines are known and of no use to anybody; *malformed* ones have a known beginning and are cut off."""
 
-# What the sample of a shape is read as: delivery agents differ from each other in their events, others do not.
-ORIGIN = Origin("postfix", "mail.example.com", "postfix", "smtp", 1234)
 COMMON = frozenset({"time", "mta", "host", "service", "program", "pid", "kind"})
 
 
 def text() -> str:
     """The page."""
-    families = [part for family in postfix.FAMILIES for part in _family(family)]
-    known = len(postfix.GRAMMAR.shapes)
-    return page("Line shapes", INTRODUCTION, f"Postfix: {known} shapes.", *families)
+    servers = [part for server in SERVERS.values() if server.grammar for part in _server(server)]
+    return page("Line shapes", INTRODUCTION, *servers)
 
 
-def _family(family: ModuleType) -> Iterator[str]:
-    yield f"## {family.__name__.rpartition('.')[2]}"
-    yield summary(family.__doc__)
+def _server(server: Server) -> Iterator[str]:
+    module = import_module(f"parsers.mta.{server.mta}")
+    yield f"## {server.name}"
+    if server.grammar:
+        yield f"{len(server.grammar.shapes)} shapes. {summary(module.__doc__)}"
+    for family in getattr(module, "FAMILIES", (module,)):
+        yield from _family(server, family)
+
+
+def _family(server: Server, family: ModuleType) -> Iterator[str]:
+    name = family.__name__.rpartition(".")[2]
+    if name != server.mta:
+        yield f"### {server.name}: {name}"
+        yield summary(family.__doc__)
     for row in family.SHAPES:
-        yield _outcome(row)
+        yield _outcome(server, row)
         yield block(row.template, row.sample)
 
 
-def _outcome(row: Shape) -> str:
-    outcome, event = understand(row.sample, 0.0, ORIGIN)
-    if event is None:
+def _outcome(server: Server, row: Shape) -> str:
+    # Delivery agents of Postfix differ from each other in their events, other programs do not.
+    outcome, events = understand(row.sample, 0.0, Origin(server.mta, "mail.example.com", server.mta, "smtp", 1234))
+    if not events:
         return f"*{outcome}*"
+    event = events[0]
     fields = [name for name in as_record(event) if name not in COMMON]
     return f"{code(event.kind)}: {codes(fields)}" if fields else code(event.kind)

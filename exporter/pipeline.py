@@ -30,6 +30,7 @@ from parsers.clock import Clock
 from parsers.detect import READ, Detector
 from parsers.events import Event
 from parsers.reader import OTHER, LogReader, Tally
+from parsers.server import Join
 from parsers.tracker import Tracker
 
 logger = logging.getLogger(__name__)
@@ -46,13 +47,21 @@ class Source:
     `name` is the value of its label `source`. Without `state_dir`, where reading stopped is not remembered.
     """
 
-    def __init__(self, config: FileSource, state_dir: Path | None, zone: tzinfo, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        config: FileSource,
+        state_dir: Path | None,
+        zone: tzinfo,
+        now: Callable[[], float],
+        joins: dict[str, Join] | None = None,
+    ) -> None:
         self.config = config
         self.name = str(config.file).encode("utf-8", "backslashreplace").decode()
         self._now = now
         self._zone = config.timezone or zone
         self._tail = FileTail(config.file, _offset_file(state_dir, config.file), block_bytes=BLOCK_BYTES)
-        self._reader = LogReader(Clock(self._zone, now))
+        self._joins = joins
+        self._reader = self._new_reader()
         self._detector = Detector()
         self._told: str | None = None
         self._blocks: Iterator[bytes] | None = None
@@ -72,13 +81,16 @@ class Source:
         self._detector.feed(text)
         return self._reader.read(text)
 
+    def _new_reader(self) -> LogReader:
+        return LogReader(Clock(self._zone, self._now), mta=self.config.mta, joins=self._joins)
+
     def turn_to(self, config: FileSource, zone: tzinfo) -> None:
         """Go on with other settings of the same file."""
-        self.config = config
-        if self._zone == (config.timezone or zone):
+        old_config, self.config = self.config, config
+        if self._zone == (config.timezone or zone) and old_config.mta == config.mta:
             return
         self._zone = config.timezone or zone
-        old, self._reader = self._reader, LogReader(Clock(self._zone, self._now))
+        old, self._reader = self._reader, self._new_reader()
         self._reader.last_time = old.last_time
         for mta, tally in old.tallies.items():
             self._reader.tallies.setdefault(mta, Tally()).add(tally)
@@ -200,6 +212,7 @@ class Pipeline(Collector):
         self._tracker = Tracker()
         self._mail = MailMetrics(providers=config.labels.providers)
         self._sources: list[Source] = []
+        self._joins: dict[str, Join] = {}
         self._is_ready = False
         self._saved = 0.0
         self.configure(config)
@@ -219,7 +232,7 @@ class Pipeline(Collector):
 
     def _source(self, config: FileSource, zone: tzinfo, known: Source | None) -> Source:
         if known is None:
-            return Source(config, self._state_dir, zone, self._now)
+            return Source(config, self._state_dir, zone, self._now, self._joins)
         known.turn_to(config, zone)
         return known
 

@@ -8,7 +8,6 @@ None.
 from __future__ import annotations
 
 import json
-import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -20,7 +19,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from cattrs import ClassValidationError, Converter, ForbiddenExtraKeysError, IterableValidationError
 from cattrs.gen import make_dict_structure_fn, override
 
-import parsers.mta
+from parsers.mta import SERVERS
 
 _SHOWN = 60  # characters of a refused value, or of an unknown key, that a message repeats
 _NOT_IN_PATH = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -176,7 +175,7 @@ def _mta(text: str) -> Mta:
 
 
 def _mtas() -> list[str]:
-    return sorted(module.name for module in pkgutil.iter_modules(parsers.mta.__path__))
+    return list(SERVERS)
 
 
 def _problems(error: Exception, path: str) -> Iterator[str]:

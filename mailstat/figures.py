@@ -62,9 +62,10 @@ class Summary:
             Auth: self._auth,
             Delivery: self._delivery,
             Disconnect: self._login,
+            Notification: self._notification,
             Queued: self._arrival,
             QueueAction: self._arrival,
-            Received: self._login,
+            Received: self._received,
             Reject: self._reject,
         }
 
@@ -79,8 +80,6 @@ class Summary:
                 self.removed += 1
             elif kind is Connect:
                 self.connections += 1
-            elif kind is Notification:
-                self.notifications += 1
             else:
                 step = steps.get(kind)
                 if step:
@@ -108,7 +107,16 @@ class Summary:
     def _login(self, event: Received | Disconnect) -> None:
         self.logins["success"] += event.logins
 
-    def _arrival(self, event: Queued | QueueAction) -> None:
+    def _received(self, event: Received) -> None:
+        self._login(event)
+        self._arrival(event)
+        self.notifications += event.notification is not None
+
+    def _notification(self, event: Notification) -> None:
+        self.notifications += 1
+        self._arrival(event)
+
+    def _arrival(self, event: Queued | QueueAction | Received | Notification) -> None:
         if event.is_arrival:
             self.received += 1
             self.size += (event.message.size or 0) if event.message else 0
@@ -116,6 +124,7 @@ class Summary:
     def _delivery(self, event: Delivery) -> None:
         kind = _KIND(event)
         self._raw[kind].append(event.delay)
+        self.removed += event.is_removal
         if event.status != "sent" and (event.status, event.reason or "") not in self.examples:
             self.examples[event.status, event.reason or ""] = event.reply or ""
 

@@ -18,8 +18,8 @@ from exporter.sources.lines import LINE_BYTES, Lines
 from parsers.clock import Clock
 from parsers.detect import READ, Detector
 from parsers.events import Event
-from parsers.prefix.wrapper import read_prefix
 from parsers.reader import LogReader, Tally
+from parsers.server import Join
 from parsers.tracker import Tracker
 
 BLOCK_BYTES = 1 << 16  # small enough that a block's lines and events stay in the processor's cache
@@ -65,6 +65,7 @@ class Log:
         self.zone = zone
         self.year = year
         self.tracker = Tracker()
+        self.joins: dict[str, Join] = {}
         self.errors: list[str] = []
         self.notes: list[str] = []
         self.tallies: dict[str, Tally] = {}
@@ -81,7 +82,8 @@ class Log:
                 self.errors.append(f"{path}: {getattr(error, 'strerror', None) or error}")
 
     def _events(self, path: Path, file: BufferedReader) -> Iterator[list[Event]]:
-        reader, detector = LogReader(self._clock(path), self.on_strange), Detector()
+        reader = LogReader(self._clock(path), self.on_strange, mta=self.selection.mta, joins=self.joins)
+        detector = Detector()
         try:
             for block in self._blocks(file):
                 text = block.decode("utf-8", "surrogateescape")
@@ -119,18 +121,15 @@ class Log:
         try:
             if not S_ISREG(path.stat().st_mode):  # what is read from a pipe is gone
                 return None
-            clock = self._clock(path)
+            reader = LogReader(self._clock(path))
             with _open(path) as file:
                 head = decompressed(file).read1(BLOCK_BYTES)
         except (OSError, *CORRUPT):
             return None
         for line in head.decode("utf-8", "surrogateescape").split("\n")[:HEAD_LINES]:
-            try:
-                prefix = read_prefix(line, clock)
-            except ValueError:
-                continue
-            if prefix:
-                return prefix.time
+            reader.read(line + "\n")
+            if reader.last_time:
+                return reader.last_time
         return None
 
     def _clock(self, path: Path) -> Clock:

@@ -93,9 +93,13 @@ class Auth(Event, gc=False):
 
 
 class Received(Event, gc=False):
-    """A message begins: a client or a local user gives it to us. Whether it enters the queue is not known yet.
+    """A message begins: a client or a local user gives it to us, or we write a notification.
 
-    `logins` (set by the tracker) is 1 where this line is the first to tell that the client authenticated.
+    Where the `size` is told with it, it is in the queue; else that is not known yet. `via` is one of `smtp`,
+    `submission`, `local` and `notification` where the line tells; else the tracker finds out. A notification is about
+    the message `original_queue_id`, and `notification` (set by the tracker if the line does not tell) is its type:
+    bounce, delay or success. `logins` (set by the tracker) is 1 where this line is the first to tell that the client
+    authenticated, `is_arrival` (the same) where it tells of a message in the queue.
     """
 
     kind = "received"
@@ -108,8 +112,14 @@ class Received(Event, gc=False):
     helo: str | None = None
     protocol: str | None = None
     original_queue_id: str | None = None
+    message_id: str | None = None
+    size: int | None = None
+    recipients: int | None = None
+    via: str | None = None
+    notification: str | None = None
     message: Message | None = None
     logins: int = 0
+    is_arrival: bool = False
 
 
 class Queued(Event, gc=False):
@@ -131,7 +141,8 @@ class Queued(Event, gc=False):
 class Delivery(Event, gc=False):
     """One attempt to deliver to one recipient; none is named where the queue gave the whole message up (`expired`).
 
-    `attempts` (set by the tracker, on a final status) is how many it took, this one included.
+    `attempts` (set by the tracker, on a final status) is how many it took, this one included. `is_removal` (the same)
+    marks the last of a message, in the log of a server that does not say that a message left the queue.
     """
 
     kind = "delivery"
@@ -159,6 +170,7 @@ class Delivery(Event, gc=False):
     sender: str | None = None
     message: Message | None = None
     attempts: int | None = None
+    is_removal: bool = False
 
 
 class Reject(Event, gc=False):
@@ -182,13 +194,17 @@ class Reject(Event, gc=False):
 
 
 class Notification(Event, gc=False):
-    """We made a notification (RFC 3464) about a message; `type` is bounce, delay or success."""
+    """We made a notification (RFC 3464) about a message; `type` is bounce, delay or success.
+
+    `is_arrival` where this line is all that the log has of the arrival of the notification itself.
+    """
 
     kind = "notification"
     queue_id: str
     type: str
     new_queue_id: str | None = None
     message: Message | None = None
+    is_arrival: bool = False
 
 
 class Removed(Event, gc=False):
@@ -259,7 +275,8 @@ KINDS: tuple[type[Event], ...] = (
 )
 
 
-CONTEXT = frozenset({"message", "logins", "is_arrival"})  # what the tracker adds for those that count
+# What stands in an event for those that count.
+CONTEXT = frozenset({"message", "logins", "is_arrival", "is_removal", "via", "notification"})
 
 
 def as_record(event: Event) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Blocks of lines in, events out: the loop that everything else's speed depends on.
 
 A line is a prefix and a message. Prefixes repeat: the time is mostly that of the line before, "host program[pid]" one
-of a few thousand, so both are looked up and only what is new is parsed. Messages without numbers of their own repeat
-too, as clients and relays come back: their event is copied. For the rest, the program tells the grammar, the first
-characters of the message tell the few shapes it can have. Every line read has one outcome.
+of a few thousand, so both are looked up and only what is new is parsed. In the log that a server keeps by itself the
+prefix is a stamp. Messages without numbers of their own repeat too, as clients and relays come back: their event is
+copied. For the rest, the program tells the grammar, the first characters of the message tell the few shapes it can
+have. Every line read has one outcome.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from copy import copy
+from functools import partial
 from typing import Any
 
 from parsers.clock import Clock
 from parsers.events import Event, Origin
-from parsers.mta import postfix
+from parsers.mta import SERVERS, origin, own_server
+from parsers.prefix.stamp import find_stamp
 from parsers.prefix.syslog import Prefix
 from parsers.prefix.wrapper import read_prefix
-from parsers.shape import KEY, NO_CANDIDATES, Candidates
+from parsers.server import Join, Server, Table
+from parsers.shape import KEY, NO_CANDIDATES, SEVERAL, Candidates
 
 OTHER = "other"  # the `mta` of programs that are none
 SPEAKERS = 20_000  # "host program[pid]" that are kept; a busy host has some hundred at a time
@@ -55,21 +59,34 @@ class Tally:
         return self.parsed + self.ignored + self.unknown + self.malformed
 
 
-# Who writes a line: origin, the shapes of its lines by start and after an id (None for programs that are not a mail
-# server's), and where they are counted.
-Speaker = tuple[Origin, dict[str, Candidates] | None, dict[str, Candidates], Tally]
-# What a head ("stamp host program[pid]") stands for.
+# Who writes a line: origin, the shapes of its lines by start and after an id, what ends an id, and where they are
+# counted. Without shapes by start, the server (where there is one) has to take off something before them.
+Speaker = tuple[Origin, dict[str, Candidates] | None, dict[str, Candidates], str, Tally, Server | None]
+# What a head ("stamp host program[pid]", or a stamp alone) stands for.
 Entry = tuple[float, Speaker]
+
+
+class Rows(Exception):  # noqa: N818 - nothing is wrong
+    """From here on the log is a table."""
 
 
 class LogReader:
     """Reads one log. Blocks come in order; a line must not be cut between them.
 
-    `on_strange(outcome, message)` is told what was unknown or malformed.
+    `on_strange(outcome, message)` is told what was unknown or malformed. `joins` are shared by the readers of logs
+    that belong together. With `mta`, only this server's lines are read.
     """
 
-    def __init__(self, clock: Clock, on_strange: Callable[[str, str], None] | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        on_strange: Callable[[str, str], None] | None = None,
+        *,
+        mta: str | None = None,
+        joins: dict[str, Join] | None = None,
+    ) -> None:
         self.clock = clock
+        self.mta = mta
         self.tallies: dict[str, Tally] = {}
         self.last_time = 0.0
         self._on_strange = on_strange
@@ -83,21 +100,33 @@ class LogReader:
         self._stamp = ""
         self._before = ""  # the last line of the block before
         self._place = 0  # where in a block the last line was that says that the one before it came again
-        self._nobody: Speaker = (Origin(OTHER, "", "", ""), None, {}, self._tally(OTHER))
+        self._nobody: Speaker = (Origin(OTHER, "", "", ""), None, {}, "", self._tally(OTHER), None)
+        self._own: Speaker | None = None  # whose own log this is
+        self._own_width = 0  # of the stamps in it
+        self._is_more: Callable[[str], object] | None = None  # a line that goes on with the one before
+        self._table: Table | None = None
+        self._joins = {} if joins is None else joins
+        self._joined: list[Join] = []  # of the servers that were met here
 
     def read(self, block: str) -> list[Event]:  # noqa: C901, PLR0912, PLR0915 - calls cost more than all the rest
         """The events of a block's lines, in their order."""
-        events: list[Event] = []
-        append = events.append
-        heads, prototypes = self._heads, self._prototypes
-        self._place = 0
         lines = block.split("\n")
         if not lines[-1]:
             lines.pop()
         if " \n" in block or "\r\n" in block or block.endswith((" ", "\r")):
             lines = [line.rstrip(" \r") for line in lines]
+        if self._table:
+            return self._joined_up(self._rows(lines))
+        events: list[Event] = []
+        rows: list[str] = []
+        append = events.append
+        heads, prototypes, width = self._heads, self._prototypes, self._own_width
+        self._place = 0
         for line in lines:
-            head, _, message = line.partition(": ")
+            if width:
+                head, message = line[:width], line[width:]
+            else:
+                head, _, message = line.partition(": ")
             entry = heads.get(head)
             if entry is None:
                 try:
@@ -105,10 +134,21 @@ class LogReader:
                 except ValueError:
                     self._unreadable(line, lines, events)
                     continue
-            time, (origin, by_start, by_lead, tally) = entry
+                except Rows:
+                    rows = lines[self._find(line, lines) :]
+                    break
+                finally:
+                    width = self._own_width
+            time, (origin, by_start, by_lead, lead, tally, server) = entry
             if by_start is None:
-                tally.ignored += 1
-                continue
+                if server is None:
+                    tally.ignored += 1
+                    continue
+                try:
+                    time, origin, by_start, message = self._unwrap(time, origin, server, message)
+                except ValueError:
+                    self._strange("malformed", tally, message)
+                    continue
             words = message
             queue_id = found = None
             candidates = by_start.get(message[:KEY])
@@ -122,12 +162,12 @@ class LogReader:
                         event.origin = origin
                         append(event)
                         continue
-                for match, build, repeats, _ in shapes:
+                for match, build, result, _ in shapes:
                     found = match(words)
                     if found:
                         break
             if not found:
-                queue_id, _, words = message.partition(": ")
+                queue_id, _, words = message.partition(lead)
                 repeats, shapes = by_lead.get(words[:KEY], NO_CANDIDATES)
                 if repeats:
                     prototype = prototypes.get(words)
@@ -138,12 +178,12 @@ class LogReader:
                         event.queue_id = queue_id
                         append(event)
                         continue
-                for match, build, repeats, _ in shapes:
+                for match, build, result, _ in shapes:
                     found = match(words)
                     if found and " " not in queue_id:
                         break
                 else:
-                    self._odd(message, entry, events)
+                    self._odd(message, time, origin, tally, events)
                     continue
             if build is None:
                 tally.ignored += 1
@@ -157,21 +197,36 @@ class LogReader:
             if event is None:
                 tally.ignored += 1
                 continue
-            if repeats:
+            if result:
+                if result == SEVERAL:
+                    self._add(event, tally, events)
+                    continue
                 self._keep(words, event)
             append(event)
         self._before = lines[-1] if lines else self._before
         self._count(events)
+        if rows:
+            events += self._rows(rows)
+        return self._joined_up(events)
+
+    def _joined_up(self, events: list[Event]) -> list[Event]:
+        for join in self._joined:
+            events = join.join(events)
         return events
 
     def _count(self, events: list[Event]) -> None:
-        """Every event is of a line that was parsed, but for repetitions, which `_again` has taken off."""
+        """Every event is of a line that was parsed, but for lines of several, which `_add` has taken off."""
         if len(self.tallies) == 2:  # one server, and the programs that are none: the usual log
             mta = next(mta for mta in self.tallies if mta != OTHER)
             self.tallies[mta].parsed += len(events)
         else:
             for mta, count in Counter(event.origin.mta for event in events).items():
                 self.tallies[mta].parsed += count
+
+    def _add(self, several: list[Event], tally: Tally, events: list[Event]) -> None:
+        """One line stands for several events."""
+        events += several
+        tally.parsed -= len(several) - 1
 
     def _keep(self, words: str, event: Event) -> None:
         if len(self._prototypes) >= PROTOTYPES:
@@ -182,32 +237,40 @@ class LogReader:
     def _tally(self, mta: str) -> Tally:
         return self.tallies.setdefault(mta, Tally())
 
+    # --- what stands before a message ---
+
     def _enter(self, line: str, head: str, message: str) -> tuple[Entry, str]:
-        """What a head that was not met at this time stands for, and the line's message. Raises ValueError."""
-        speaker = self._speakers.get(head[self._width :])
+        """What a head that was not met at this time stands for, and the line's message. Raises ValueError, Rows."""
+        speaker = self._own or self._speakers.get(head[self._width :])
         if speaker is None:
             return self._begin(line)
         stamp = head[: self._width]
+        if self._is_precise or stamp != self._stamp:
+            try:
+                self.last_time = self._read_stamp(stamp)
+            except ValueError:
+                if not self._own:
+                    raise
+                return self._begin(line)
         if self._is_precise:
-            self.last_time = self._read_stamp(stamp)
             return (self.last_time, speaker), message
         if stamp != self._stamp:
-            self.last_time = self._read_stamp(stamp)
             self._stamp = stamp
             self._heads.clear()
         entry = self._heads[head] = (self.last_time, speaker)
         return entry, message
 
     def _begin(self, line: str) -> tuple[Entry, str]:
-        """Read a prefix that is new. Raises ValueError where the line has none, or an impossible one."""
-        bare = line.strip("\0\r")
+        """Read a prefix that is new. Raises ValueError where the line has none, or an impossible one; Rows."""
+        bare = line.strip("\0\r\ufeff")
+        server = own_server(bare)
+        if server and server.is_read and self.mta in (None, server.mta):
+            return self._begin_own(server, bare)
         prefix = read_prefix(bare, self.clock)
         if prefix is None:
             raise ValueError("no prefix")
         speaker = self._speaker(prefix)
-        self.last_time = prefix.time
-        self._heads.clear()
-        self._stamp = ""
+        self._turn(prefix.time)
         if prefix.width:
             self._width = prefix.width
             self._is_precise = "." in bare[: prefix.width]
@@ -217,6 +280,33 @@ class LogReader:
             self._speakers[prefix.tag] = speaker
         return (prefix.time, speaker), prefix.message
 
+    def _begin_own(self, server: Server, line: str) -> tuple[Entry, str]:
+        """The first line of a server's own log, or of another form of it. Raises ValueError, Rows."""
+        log = server.own_log
+        if log and log.table:
+            self._table = log.table()
+            raise Rows
+        stamp = find_stamp(line)
+        if not log or not stamp:
+            raise ValueError("no time")
+        time, message = stamp.read(self.clock, line[: stamp.width]), line[stamp.width :]
+        self._turn(time)
+        is_wrapped = server.unwrap is not None and server.unwrap(message, self.clock).message != message
+        self._own = self._meet(server.origin("", log.program, None), is_wrapped=is_wrapped)
+        self._own_width = self._width = stamp.width
+        self._is_precise = stamp.is_precise
+        self._read_stamp = partial(stamp.read, self.clock)
+        self._is_more = log.is_more
+        return (time, self._own), message
+
+    def _turn(self, time: float) -> None:
+        """Begin with lines of another form than those before."""
+        self.last_time = time
+        self._heads.clear()
+        self._stamp = ""
+        self._own = self._is_more = None
+        self._own_width = 0
+
     def _speaker(self, prefix: Prefix) -> Speaker:
         """One for each process, however its lines are wrapped: a session is followed by its origin."""
         writer = (prefix.host, prefix.program, prefix.pid)
@@ -224,56 +314,122 @@ class LogReader:
         if speaker is None:
             if len(self._writers) >= SPEAKERS:
                 self._writers.clear()
-            speaker = self._writers[writer] = self._meet(postfix.origin(*writer))
+            speaker = self._writers[writer] = self._meet(origin(*writer))
         return speaker
 
-    def _meet(self, origin: Origin | None) -> Speaker:
-        if origin is None:
+    def _meet(self, origin: Origin | None, *, is_wrapped: bool = True) -> Speaker:
+        server = SERVERS[origin.mta] if origin else None
+        if origin is None or server is None or server.grammar is None or self.mta not in (None, server.mta):
             return self._nobody
-        return origin, postfix.GRAMMAR.by_start, postfix.GRAMMAR.by_lead, self._tally(origin.mta)
+        self._remember(server)
+        by_start = None if server.unwrap and is_wrapped else server.grammar.by_start
+        return origin, by_start, server.grammar.by_lead, server.grammar.lead, self._tally(origin.mta), server
 
-    def _odd(self, message: str, entry: Entry, events: list[Event]) -> None:
+    def _remember(self, server: Server) -> None:
+        """Use the memory of a server whose lines need one."""
+        if server.join:
+            join = self._joins.setdefault(server.mta, server.join())
+            if join not in self._joined:
+                self._joined.append(join)
+
+    def _unwrap(
+        self, time: float, origin: Origin, server: Server, message: str
+    ) -> tuple[float, Origin, dict[str, Candidates], str]:
+        """Time, origin, shapes by start and message, without what the server put before it. Raises ValueError."""
+        if not server.unwrap or not server.grammar:
+            raise ValueError("nothing to unwrap")
+        unwrapped = server.unwrap(message, self.clock)
+        if unwrapped.time is not None:
+            time = self.last_time = unwrapped.time
+        if unwrapped.pid is not None:
+            origin = self._process(origin, unwrapped.pid)
+        return time, origin, server.grammar.by_start, unwrapped.message
+
+    def _process(self, origin: Origin, pid: int) -> Origin:
+        """The same writer with its pid."""
+        writer = (origin.host, f"{origin.service} {origin.program}", pid)
+        speaker = self._writers.get(writer)
+        if speaker is None:
+            if len(self._writers) >= SPEAKERS:
+                self._writers.clear()
+            named = Origin(origin.mta, origin.host, origin.service, origin.program, pid, origin.entry)
+            speaker = self._writers[writer] = (named, *self._nobody[1:])
+        return speaker[0]
+
+    # --- tables ---
+
+    def _rows(self, lines: list[str]) -> list[Event]:
+        """The events of a table's lines. Each row has one outcome, however many events it gives."""
+        if not self._table:
+            return []
+        tally = self._tally(self._table.mta)
+        strange = 0
+
+        def on_strange(outcome: str, text: str) -> None:
+            nonlocal strange
+            strange += 1
+            self._strange(outcome, tally, text)
+
+        events, ignored = self._table.read(lines, on_strange)
+        tally.ignored += ignored
+        tally.parsed += len(lines) - ignored - strange
+        if events:
+            self.last_time = events[-1].time
+        return events
+
+    # --- lines that are out of the ordinary ---
+
+    def _odd(self, message: str, time: float, origin: Origin, tally: Tally, events: list[Event]) -> None:
         """What no shape fits: a message in a wrapping of its own, or one that is not known."""
-        time, (origin, _, _, tally) = entry
         repeated = _REPEATED(message)
         plain = repeated[2] if repeated else message.strip("\0\r\t ")
         times = min(int(repeated[1]), REPEATS) if repeated else 1
-        outcome, event = understand(plain, time, origin) if plain != message or " " in message else ("unknown", None)
+        outcome, found = understand(plain, time, origin) if plain != message or " " in message else ("unknown", [])
         if outcome in ("unknown", "malformed"):
             self._strange(outcome, tally, plain)
-        elif event is None:
+        elif not found:
             tally.ignored += 1
         else:
-            self._repeat(event, times, tally, events)
+            self._repeat(found, times, tally, events)
 
-    def _repeat(self, event: Event, times: int, tally: Tally, events: list[Event]) -> None:
-        """One line stands for several events: copies, for each is put in a context of its own."""
-        events += [copy(event) for _ in range(times)]
-        tally.parsed -= times - 1
+    def _repeat(self, found: list[Event], times: int, tally: Tally, events: list[Event]) -> None:
+        """One line stands for several: copies, for each is put in a context of its own."""
+        self._add([copy(event) for _ in range(times) for event in found], tally, events)
 
     def _unreadable(self, line: str, lines: list[str], events: list[Event]) -> None:
-        """A line without a prefix: nothing but blanks, syslogd's `last message repeated`, or broken."""
+        """A line without a prefix: nothing but blanks, syslogd's `last message repeated`, more of the line before,
+        or broken."""
         repeated = _LAST_REPEATED(line)
         if repeated:
-            while lines[self._place] is not line:
-                self._place += 1
+            self._place = self._find(line, lines)
             before = lines[self._place - 1] if self._place else self._before
             self._again(before, min(int(repeated[1]), REPEATS), events)
+        elif self._own and self._is_more and self._is_more(line):
+            self._own[4].ignored += 1
         elif line.strip("\0\r\t "):
-            self._strange("malformed", self._nobody[3], line)
+            self._strange("malformed", self._own[4] if self._own else self._nobody[4], line)
         else:
-            self._nobody[3].ignored += 1
+            self._nobody[4].ignored += 1
+
+    def _find(self, line: str, lines: list[str]) -> int:
+        """Where in a block a line stands: this one, not one that is like it."""
+        place = self._place
+        while lines[place] is not line:
+            place += 1
+        return place
 
     def _again(self, line: str, times: int, events: list[Event]) -> None:
         """The line before came again, syslogd says."""
         try:
-            (time, (origin, _, _, tally)), message = self._begin(line)
-        except ValueError:
-            self._nobody[3].ignored += 1
+            (time, (origin, by_start, _, _, tally, server)), message = self._begin(line)
+            if by_start is None and server:
+                time, origin, _, message = self._unwrap(time, origin, server, message)
+        except (ValueError, Rows):
+            self._nobody[4].ignored += 1
             return
-        event = understand(message, time, origin)[1]
-        if event:
-            self._repeat(event, times, tally, events)
+        found = understand(message, time, origin)[1]
+        if found:
+            self._repeat(found, times, tally, events)
         else:
             tally.ignored += 1
 
@@ -283,14 +439,16 @@ class LogReader:
             self._on_strange(outcome, message)
 
 
-def understand(message: str, time: float, origin: Origin) -> tuple[str, Event | None]:
-    """One message's outcome, and its event where there is one: what the loop does, for the odd line."""
-    if origin.mta == OTHER:
-        return "ignored", None
-    for _, build, fields in postfix.GRAMMAR.matches(message):
+def understand(message: str, time: float, origin: Origin) -> tuple[str, list[Event]]:
+    """One message's outcome, and its events where there are any: what the loop does, for the odd line."""
+    server = SERVERS.get(origin.mta)
+    if server is None or server.grammar is None:
+        return "ignored", []
+    for _, build, fields in server.grammar.matches(message):
         try:
-            event = build(time, origin, *fields) if build else None
+            found = build(time, origin, *fields) if build else None
         except ValueError:
-            return "malformed", None
-        return ("parsed" if event else "ignored"), event
-    return "unknown", None
+            return "malformed", []
+        events = found if isinstance(found, list) else [found] if found else []
+        return ("parsed" if events else "ignored"), events
+    return "unknown", []

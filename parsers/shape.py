@@ -26,9 +26,9 @@ from typing import Any, NamedTuple
 
 from parsers.events import Event, Origin
 
-Meaning = Callable[..., Event | None]
+Meaning = Callable[..., Event | list[Event] | None]
 Match = Callable[..., "re.Match[str] | None"]  # of a text, and where to begin in it
-Build = Callable[..., Event | None]
+Build = Callable[..., Any]  # what a meaning gives
 
 END = "\n"  # no line holds it
 KEY = 3  # characters of a template's first literal that find the candidates of a line
@@ -44,7 +44,8 @@ class Shape(NamedTuple):
     field holds what it cannot; or None, where no line of this shape is of use to anybody. `constants` are fields of
     the event that the shape itself tells. A `general` shape also fits lines of more special ones, and is tried
     after them. Where lines of a shape `repeat` to the letter (but for their queue id), as those that name a client or
-    a relay do, an event is a copy of the one that the same words gave before.
+    a relay do, an event is a copy of the one that the same words gave before. Where one line tells of `several`
+    things (the recipients of one delivery), the meaning returns a list.
     """
 
     template: str
@@ -53,6 +54,7 @@ class Shape(NamedTuple):
     constants: dict[str, Any]
     general: bool
     repeats: bool
+    several: bool
 
 
 def shape(
@@ -62,10 +64,11 @@ def shape(
     *,
     general: bool = False,
     repeats: bool = False,
+    several: bool = False,
     **constants: Any,
 ) -> Shape:
     """A row of a grammar's table; without a meaning its lines are known and of no use to anybody."""
-    return Shape(template, sample, meaning, constants, general, repeats)
+    return Shape(template, sample, meaning, constants, general, repeats, several)
 
 
 # --- the template's parts ---
@@ -211,10 +214,12 @@ def _none_of(literals: list[str]) -> str:
 # --- from a shape to code ---
 
 
-# A shape ready for use: match, build, whether it repeats, the shape. `build(time, origin, *match(text).groups())`
-# gives the event; without a build the line is of no use. A shape that begins with an id matches what follows the id
+# What is to be done with what a shape builds: nothing more, keep a copy, or take it for a list.
+PLAIN, REPEATS, SEVERAL = range(3)
+# A shape ready for use: match, build, one of these, the shape. `build(time, origin, *match(text).groups())` gives the
+# event; without a build the line is of no use. A shape that begins with an id matches what follows the id
 # and its lead, and takes the id as its first field. (Tuples without names: the hot loop takes them apart.)
-Compiled = tuple[Match, Build | None, bool, Shape]
+Compiled = tuple[Match, Build | None, int, Shape]
 # Whether one of the shapes repeats, and the shapes that a message with certain first characters can have.
 Candidates = tuple[bool, tuple[Compiled, ...]]
 NO_CANDIDATES: Candidates = (False, ())
@@ -244,7 +249,8 @@ def compile_shape(row: Shape, lead: str) -> Compiled:
         parts = (Literal(text), *rest) if text else tuple(rest)
         if build and first == Field("_", ()):
             build = _without_id(build)
-    return re.compile(pattern(parts)).fullmatch, build, row.repeats, row
+    result = SEVERAL if row.several else REPEATS if row.repeats else PLAIN
+    return re.compile(pattern(parts)).fullmatch, build, result, row
 
 
 def _without_id(build: Build) -> Build:
@@ -260,7 +266,7 @@ def _checked(meaning: Meaning, names: list[str], constants: dict[str, Any]) -> B
     if not constants:
         return meaning
 
-    def build(time: float, origin: Origin, *fields: str | None) -> Event | None:
+    def build(time: float, origin: Origin, *fields: str | None) -> Event | list[Event] | None:
         return meaning(time, origin, *fields, **constants)
 
     return build

@@ -24,7 +24,9 @@ from parsers.events import (
     Removed,
 )
 from parsers.message import Message
+from parsers.mta import SERVERS
 
+SILENT = frozenset(mta for mta, server in SERVERS.items() if not server.says_removed)
 SUBMISSION_ENTRIES = frozenset({"submission", "submissions", "smtps", "msa"})
 SESSIONS = 20_000  # daemons whose client is remembered; Postfix runs some hundred at a time
 RECIPIENTS = 1_000  # of one message, whose attempts are counted
@@ -179,15 +181,26 @@ class Tracker:
         message.client_ip = event.client_ip
         message.sasl_user = event.sasl_user
         message.sender = event.sender
+        message.message_id = event.message_id
         if event.sasl_method or event.sasl_user:
             self._login(event)
-            message.via = "submission"
-        elif event.client_name is None and event.client_ip is None:
-            message.via = "local"
-        else:
-            message.via = "submission" if origin.entry in SUBMISSION_ENTRIES else "smtp"
-        if event.original_queue_id:
+        message.via = event.via or via_of(event)
+        if message.via == "notification":
+            self._notified(event, queue)
+        elif event.original_queue_id:
             self._came_before(event, message, queue)
+        if event.size is not None:
+            message.size = event.size
+            message.recipients = event.recipients
+            event.is_arrival = arrives(message)
+        if origin.mta in SILENT:
+            message.unfinished = event.recipients
+
+    def _notified(self, event: Received, queue: Queue) -> None:
+        """Why a notification was written is told by what became of the message that it is about."""
+        about = queue.get(event.original_queue_id or "")
+        if event.notification is None:
+            event.notification = "delay" if about and not about.has_failed else "bounce"
 
     def _came_before(self, event: Received, message: Message, queue: Queue) -> None:
         """The same message under a new id: requeued, or back from a content filter that tells its id (XFORWARD)."""
@@ -241,13 +254,22 @@ class Tracker:
         else:
             event.message = message
         if event.recipient is None:
+            message.has_failed = True
             self._gave_up(event, message)
             return
         event.sender = message.sender
         if event.status == "deferred":
             self._deferred(event, message)
-        elif message.via:
+            return
+        if message.via:
             event.attempts = message.attempts.pop(event.recipient, 0) + 1 if message.attempts else 1
+        if event.status != "sent":
+            message.has_failed = True
+        if message.unfinished is not None:
+            message.unfinished -= 1
+            if message.unfinished <= 0:
+                self._end(event.origin, event.queue_id)
+                event.is_removal = True
         if event.new_queue_id is not None and event.relay_host == "local":
             self._forwarded(event, message)
 
@@ -298,6 +320,15 @@ class Tracker:
 
     def _removed(self, event: Removed) -> None:
         event.message = self._end(event.origin, event.queue_id)
+
+
+def via_of(event: Received) -> str:
+    """How a message came, where its line does not say so itself."""
+    if event.sasl_method or event.sasl_user:
+        return "submission"
+    if event.client_name is None and event.client_ip is None:
+        return "local"
+    return "submission" if event.origin.entry in SUBMISSION_ENTRIES else "smtp"
 
 
 def is_queued(message: Message) -> bool:

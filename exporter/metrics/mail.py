@@ -100,9 +100,11 @@ class MailMetrics:
             Auth: self._auth,
             ConnectionFailure: self._connection_failure,
             Delivery: self._delivery,
+            Disconnect: self._session,
             Notification: self._notification,
             Problem: self._problem,
             QueueAction: self._queue_action,
+            Received: self._received,
             Reject: self._reject,
         }
 
@@ -120,10 +122,7 @@ class MailMetrics:
             elif kind is Queued:
                 if event.is_arrival:
                     self._queued(event)
-            elif kind is Received or kind is Disconnect:
-                if event.logins:
-                    self._session(event)
-            else:
+            elif kind is not Disconnect or event.logins:
                 steps[kind](event)
         self._events += len(events)
         if self._events > RAW:
@@ -141,6 +140,14 @@ class MailMetrics:
 
     # --- a step for each kind of event ---
 
+    def _received(self, event: Received) -> None:
+        if event.logins:
+            self._session(event)
+        if event.is_arrival:
+            self._queued(event)
+        if event.notification:
+            self._count("mail_notifications_total", event.origin.mta, event.notification)
+
     def _session(self, event: Received | Disconnect) -> None:
         method = event.sasl_method if isinstance(event, Received) else None
         self._login(event.origin, method or "unknown", "success", event.logins)
@@ -152,12 +159,14 @@ class MailMetrics:
         labels = (origin.mta, self._services[origin.service], self._methods[method.upper()], result)
         self._count("mail_auth_attempts_total", *labels, times=times)
 
-    def _queued(self, event: Queued) -> None:
+    def _queued(self, event: Queued | Received) -> None:
         self._arrival(event)
-        self._raw_sizes[event.origin].append(event.size or 0)
-        self._raw_recipients[event.origin].append(event.recipients or 0)
+        if event.size is not None:
+            self._raw_sizes[event.origin].append(event.size)
+        if event.recipients is not None:
+            self._raw_recipients[event.origin].append(event.recipients)
 
-    def _arrival(self, event: Queued | QueueAction) -> None:
+    def _arrival(self, event: Queued | Received | QueueAction | Notification) -> None:
         self._arrivals[event.origin, event.message.via if event.message else ""] += 1
 
     def _queue_action(self, event: QueueAction) -> None:
@@ -168,6 +177,8 @@ class MailMetrics:
         self._deliveries[_DELIVERY(event)].append(event.delay)
         if event.status == "sent" and event.delay_transmit is not None:
             self._raw_stages[event.origin.mta].append(_STAGES(event))
+        if event.is_removal:
+            self._removals[event.origin] += 1
 
     def _provider(self, direction: str, provider: str | None) -> str:
         return self._providers[provider or OTHER] if direction == "outbound" else ""
@@ -178,6 +189,8 @@ class MailMetrics:
         self._count("mail_rejects_total", *labels)
 
     def _notification(self, event: Notification) -> None:
+        if event.is_arrival:
+            self._arrival(event)
         self._count("mail_notifications_total", event.origin.mta, event.type)
 
     def _connection_failure(self, event: ConnectionFailure) -> None:

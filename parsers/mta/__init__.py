@@ -1,5 +1,30 @@
-"""One mail server, one file or folder: its shapes, and which programs speak them.
+"""The mail servers: one file or folder for each, found by listing this folder.
 
-Each offers `GRAMMAR` (a `parsers.shape.Grammar`) and `origin(host, program, pid)`, which tells who wrote a line, or
-None where the program is not of this server.
+Each offers `SERVER` (a `parsers.server.Server`), and does not know the others.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from parsers.events import Origin
+from parsers.server import Server
+
+SERVERS: dict[str, Server] = {
+    server.mta: server
+    for server in (import_module(f"{__name__}.{module.name}").SERVER for module in iter_modules(__path__))
+}
+
+
+def origin(host: str, program: str, pid: int | None) -> Origin | None:
+    """Who wrote a line that came through syslog; None where that is no mail server."""
+    return next((found for server in SERVERS.values() if (found := server.origin(host, program, pid))), None)
+
+
+def own_server(line: str) -> Server | None:
+    """The server in whose own log such a line stands; None where it is of no such log."""
+    for server in SERVERS.values():
+        if server.own_log and server.own_log.is_line(line):
+            return server
+    return None

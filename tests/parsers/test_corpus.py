@@ -75,8 +75,7 @@ def read_log(path: Path) -> tuple[list[Line], list[Event]]:
         tagged = _TAGGED(text)
         if tagged or path.name in BARE:
             program, message = (tagged[1], tagged[3]) if tagged else ("postfix/smtpd", text)
-            outcome, event = understand(message, NOW, origin(program))
-            some = [event] if event else []
+            outcome, some = understand(message, NOW, origin(program))
         else:
             before = outcomes(reader)
             some = reader.read(text + "\n")
@@ -222,9 +221,9 @@ def same(ours: object, theirs: object) -> bool:
 
 @pytest.mark.parametrize(("row", "program"), list(grok_rows()))
 def test_the_fields_that_grok_patterns_find(row: dict[str, Any], program: str) -> None:
-    outcome, event = understand(row["line"], NOW, origin(program))
+    outcome, events = understand(row["line"], NOW, origin(program))
     assert outcome in ("parsed", "ignored")
-    if event:
+    for event in events:
         record = as_record(event)
         differing = {
             name: (record.get(name), value) for name, value in expectations(row) if not same(record.get(name), value)
@@ -387,8 +386,8 @@ KINDS: dict[str, tuple[type[Event] | None, ...]] = {
 def test_the_category_of_a_report_is_the_kind_of_the_event(row: dict[str, Any]) -> None:
     if FRAGMENTS["postfix-logwatch.log"](row["line"]):
         return
-    _, event = understand(row["line"], NOW, origin("postfix/smtpd"))
-    kind = type(event) if event else None
+    _, events = understand(row["line"], NOW, origin("postfix/smtpd"))
+    kind = type(events[0]) if events else None
     assert kind in KINDS.get(row["expect"]["category"], (Problem,))
 
 
@@ -402,8 +401,7 @@ STATUSES = {"MsgsDeferred": {"deferred"}, "BounceLocal": {"bounced", "deferred"}
 )
 def test_the_category_of_a_report_is_the_status_of_the_delivery(row: dict[str, Any]) -> None:
     """A soft bounce stays in the queue: we call it deferred."""
-    _, event = understand(row["line"], NOW, origin("postfix/smtp"))
-    if event:
+    for event in understand(row["line"], NOW, origin("postfix/smtp"))[1]:
         assert isinstance(event, Delivery)
         assert event.status in STATUSES[row["expect"]["category"]]
         assert (event.status == "deferred") == ("SOFTBOUNCE" in row["line"] or "status=deferred" in row["line"])

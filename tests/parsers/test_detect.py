@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstat.cli import MTAS
-from parsers.detect import LINES, SIGNS, SIGNS_ENOUGH, Detector
-from parsers.mta import postfix
+from parsers.detect import LINES, SIGNS_ENOUGH, Detector
+from parsers.mta import SERVERS, postfix
 from tests.effort import is_linear
 
 SHARED = Path(__file__).parents[2] / "../shared"
@@ -39,22 +39,26 @@ def detect(text: str) -> str | None:
 
 
 def sample(mta: str) -> str:
-    return next(sign.samples[0] for sign in SIGNS if sign.mta == mta) + "\n"
+    return SERVERS[mta].samples[0] + "\n"
 
 
 POSTFIX, EXIM, DOVECOT = sample("postfix"), sample("exim"), sample("dovecot")
 CRON = "Nov 21 10:00:00 mail CRON[4711]: (root) CMD (true)\n"
 
 
-def test_every_server_has_a_sign() -> None:
-    assert tuple(sign.mta for sign in SIGNS) == MTAS
+SAMPLES = [(mta, line) for mta, server in SERVERS.items() for line in server.samples]
 
 
-@pytest.mark.parametrize(("mta", "line"), [(sign.mta, line) for sign in SIGNS for line in sign.samples])
+def test_every_server_of_the_contract_is_known() -> None:
+    assert sorted(SERVERS) == sorted(MTAS)
+
+
+@pytest.mark.parametrize(("mta", "line"), SAMPLES)
 def test_a_sample_is_told_by_its_own_sign_alone(mta: str, line: str) -> None:
     assert detect(line) == mta
     assert detect(f"\ufeff{line}\r\n") == mta
-    assert [sign.mta for sign in SIGNS if sign.line and sign.line(line.removeprefix("\ufeff"))] in ([mta], [])
+    logs = [(server.mta, server.own_log) for server in SERVERS.values() if server.own_log]
+    assert [found for found, log in logs if log.is_line(line.removeprefix("\ufeff"))] in ([mta], [])
 
 
 @pytest.mark.parametrize("shape", [row.sample for row in postfix.GRAMMAR.shapes])
@@ -123,7 +127,7 @@ def test_collected_logs_and_those_of_real_servers(path: Path) -> None:
     assert detect(raw.decode("utf-8", "surrogateescape")) == EXCEPTIONS.get(f"{path.parent.name}/{path.name}", mta)
 
 
-@given(st.text(), st.sampled_from([line for sign in SIGNS for line in sign.samples]), st.integers(0, 120))
+@given(st.text(), st.sampled_from([line for _, line in SAMPLES]), st.integers(0, 120))
 def test_no_text_is_an_exception(text: str, line: str, at: int) -> None:
     assert detect(text) in (*MTAS, None)
     assert detect(line[:at] + text) in (*MTAS, None)

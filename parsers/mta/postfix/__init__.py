@@ -6,6 +6,7 @@ import re
 
 from parsers.events import Origin
 from parsers.mta.postfix import bounce, cleanup, delivery, local, maintenance, postscreen, qmgr, smtp, smtpd
+from parsers.server import Server
 from parsers.shape import Grammar
 
 # The programs of Postfix (its libexec directory and commands), by which a syslog name such as
@@ -35,3 +36,16 @@ def origin(host: str, program: str, pid: int | None) -> Origin | None:
     if daemon not in DAEMONS and (daemon or not _INSTANCE(service)):
         return None
     return Origin("postfix", host, service, daemon, pid, "/".join(entry))
+
+
+SERVER = Server(
+    mta="postfix",
+    name="Postfix",
+    samples=(
+        "Nov 21 10:00:00 mail postfix/smtpd[4711]: connect from client.example.net[203.0.113.7]",
+        "2026-11-21T10:00:00.123456+00:00 mail postfix-out/smtp[4711]: 4jX0VD2r72z: to=<a@example.org>",
+    ),
+    origin=origin,
+    is_said_by=lambda program, _: origin("", program, None),
+    grammar=GRAMMAR,
+)

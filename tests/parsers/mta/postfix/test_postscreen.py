@@ -14,7 +14,8 @@ ALWAYS = {"time", "mta", "host", "service", "program", "pid", "reason"}
 
 def outcome(message: str, program: str = "postscreen") -> tuple[str, Event | None]:
     origin = Origin("postfix", "mail", "postfix", program, 7)
-    return understand(message, 1.0, origin)
+    result, events = understand(message, 1.0, origin)
+    return result, events[0] if events else None
 
 
 def record(message: str, program: str = "postscreen") -> dict[str, Any]:

@@ -1,0 +1,39 @@
+"""Dovecot 2.2 to 2.4: logins."""
+
+from __future__ import annotations
+
+import re
+
+from parsers.events import Origin
+from parsers.server import OwnLog, Server
+
+# Its own tag, or that of a service by itself.
+_PROGRAM = re.compile(r"dovecot(?:-\w{1,20})?|(?:imap|pop3|managesieve|submission)-login").fullmatch
+# With `log_path` a log of its own, whose stamp is `log_timestamp`.
+_LINE = re.compile(
+    r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})? (?:[+-]\d{4} )?|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d "
+    r"|@[0-9a-f]{24} |\d{9,10}\.\d{6} )?"
+    r"(?:dovecot: )?(?:(?:imap|pop3|managesieve|submission)(?:-login)?|lmtp|lda|auth|auth-worker"
+    r"|master|config|anvil|stats|ssl-params)(?:\([^()]{1,300}\))?(?:<[^<>]{1,100}>){0,2}: "
+    r"(?:Info|Warning|Error|Fatal|Panic|Debug): |@[0-9a-f]{24} dovecot-auth: "
+).match
+
+
+def origin(host: str, program: str, pid: int | None) -> Origin | None:
+    """The service tells about itself in its words; None for another's program."""
+    return Origin("dovecot", host, "dovecot", program, pid) if _PROGRAM(program) else None
+
+
+SERVER = Server(
+    mta="dovecot",
+    name="Dovecot",
+    samples=(
+        "Nov 21 10:00:00 mail dovecot: imap-login: Login: user=<a>, method=PLAIN, rip=203.0.113.7, lip=192.0.2.1",
+        "Nov 21 10:00:00 auth: Info: passwd-file(a,203.0.113.7): unknown user",
+        "2026-11-21 10:00:00 lmtp(a@example.com)<4711><abcdefgh>: Info: msgid=<1@example.com>: saved",
+        "@400000006b0a1b2c3d4e5f60 imap-login: Info: Aborted login (auth failed, 1 attempts): user=<a>",
+    ),
+    origin=origin,
+    is_said_by=lambda program, _: _PROGRAM(program),
+    own_log=OwnLog(is_line=_LINE, program="dovecot"),
+)

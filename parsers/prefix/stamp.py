@@ -1,0 +1,64 @@
+"""Time stamps that begin the lines of a server's own log, with nothing else before the message.
+
+Exim's (`log_timezone`, `millisec`: src/log.c), Dovecot's `log_timestamp`, multilog's TAI64N (see
+cr.yp.to/libtai/tai64.html) and what tai64nlocal makes of it, and seconds since the epoch, as splogger writes them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from parsers.clock import Clock
+
+TAI64_EPOCH = 1 << 62  # the label of 1970-01-01 00:00:00 TAI
+TAI_OFFSET = 10  # what libtai's clock adds to Unix time: it counts no leap seconds
+
+
+class Stamp(NamedTuple):
+    """How the stamps of a log are read: the first `width` characters (with the blank) of each line, by `read`.
+
+    Stamps that are `precise` do not come twice.
+    """
+
+    width: int
+    read: Callable[[Clock, str], float]
+    is_precise: bool
+
+
+def tai64n(_: Clock, text: str) -> float:
+    """`@400000006b0a1b2c3d4e5f60`. Raises ValueError."""
+    if text[0] != "@" or len(text) != 26 or text[25] != " ":
+        raise ValueError("no TAI64N label")
+    seconds = int(text[1:17], 16) - TAI64_EPOCH - TAI_OFFSET
+    nanoseconds = int(text[17:25], 16)
+    if not 0 <= seconds < 1 << 36 or nanoseconds >= 10**9:
+        raise ValueError("impossible TAI64N label")
+    return seconds + nanoseconds / 1e9
+
+
+def epoch(_: Clock, text: str) -> float:
+    """`1795284304.123456`. Raises ValueError."""
+    if not _EPOCH(text):
+        raise ValueError("no seconds since the epoch")
+    return float(text)
+
+
+_EPOCH = re.compile(r"\d{9,10}\.\d{1,9} ").fullmatch
+_FORMS: tuple[tuple[re.Pattern[str], Callable[[Clock, str], float]], ...] = (
+    (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?P<fraction>\.\d{1,9})? [+-]\d{4} "), Clock.zoned),
+    (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?P<fraction>\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)? "), Clock.iso8601),
+    (re.compile(r"@[0-9a-f]{17}(?P<fraction>[0-9a-f]{7}) "), tai64n),
+    (re.compile(r"\d{9,10}(?P<fraction>\.\d{1,9}) "), epoch),
+    (re.compile(r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?P<fraction>\.\d{1,9})? "), Clock.rfc3164),
+)
+
+
+def find_stamp(line: str) -> Stamp | None:
+    """The form of the stamp that begins a line, None where none does."""
+    for pattern, read in _FORMS:
+        found = pattern.match(line)
+        if found:
+            return Stamp(found.end(), read, found["fraction"] is not None)
+    return None
