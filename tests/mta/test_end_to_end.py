@@ -1,0 +1,286 @@
+"""Real servers between clients and destinations that count: the report and the metrics have the same numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from parsers.mta import SERVERS
+from tests.mta import exim, postfix
+from tests.mta.client import PASSWORD, STRANGER, Seen, Visit, visit_all
+from tests.mta.destination import Destination, Reply, listening
+from tests.mta.ground import Addresses, Server, folder_of
+from tests.service import ROOT, Scrape, environment, following
+
+pytestmark = pytest.mark.mta
+
+LIFETIME = 8  # seconds that a server tries to deliver
+PATIENCE = 120  # seconds until the queue must be empty
+PAUSE = 0.3  # seconds between two tries
+ROUNDS = 4
+
+STATUSES = ("sent", "deferred", "bounced", "expired")
+REASONS = {
+    None: "connection_failed",
+    421: "system_error",
+    450: "system_error",
+    451: "greylisted",
+    452: "mailbox_full",
+    550: "user_unknown",
+    554: "spam_content",
+}
+# What each round sends: the recipients of one message in a line, told by their local parts what is to become of them.
+# Only what gives a message up as a whole may come to no end for two recipients of the same message.
+LETTERS = """
+user@example.com
+user@example.com user@example.com user@example.com
+user@example.com user@example.net
+user@example.com unknown@example.com
+unknown@example.com later@example.com user@example.com
+later@example.com
+spam@example.com spam@example.com
+busy@example.com user@example.com
+cut@example.com cut@example.com
+unknown@example.com
+never@example.com
+user@example.com never@example.com
+user@example.org
+"""
+
+
+class Kind(NamedTuple):
+    """A server under test; `tells` names what it logs beyond what all do."""
+
+    mta: str
+    missing: Callable[[], list[str]]
+    serving: Callable[[Path, Addresses, int], AbstractContextManager[Server]]
+    tells: frozenset[str] = frozenset()
+
+
+KINDS = {
+    "postfix": Kind("postfix", postfix.missing, postfix.serving, frozenset({"connections", "recipients", "tls"})),
+    "exim": Kind("exim", exim.missing, partial(exim.serving, selector="")),
+    "exim-all": Kind(
+        "exim",
+        exim.missing,
+        partial(exim.serving, selector="+all -arguments"),
+        frozenset({"connections", "recipients"}),
+    ),
+}
+
+
+class Run(NamedTuple):
+    """What clients and destinations counted, and what was made of the log."""
+
+    tells: frozenset[str]
+    clients: Seen
+    hosts: list[Destination]
+    log: str
+    summary: dict[str, Any]
+    metrics: Scrape
+    strange: str  # the lines that nobody understood
+
+    @property
+    def replies(self) -> list[Reply]:
+        return [reply for host in self.hosts for reply in host.replies]
+
+    @property
+    def turned_away(self) -> int:
+        """Attempts that met a host which was too busy; each was for one recipient."""
+        return sum(host.turned_away for host in self.hosts)
+
+    @property
+    def recipients(self) -> set[str]:
+        """Those that the server took from its clients."""
+        return {key[1] for key in self.clients if key[0] == "recipient"}
+
+    @property
+    def notifications(self) -> int:
+        return sum(1 for reply in self.replies if reply.status == "sent" and reply.is_notification)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+    kind = KINDS[request.param]
+    if os.geteuid():
+        pytest.skip("a mail server starts as root")
+    if missing := kind.missing():
+        pytest.skip(f"not here: {', '.join(missing)} (tools/mail_servers.sh fetches them)")
+    if not SERVERS[kind.mta].is_read:
+        pytest.skip(f"the log of {SERVERS[kind.mta].name} is not read yet")
+    with folder_of(request.param) as folder:
+        yield run_through(kind, folder)
+
+
+def run_through(kind: Kind, folder: Path) -> Run:
+    hosts = {"example.com": Destination(), "example.net": Destination(), "example.org": Destination(shy=3)}
+    with ExitStack() as stack:
+        addresses = stack.enter_context(listening(hosts))
+        server = stack.enter_context(kind.serving(folder, addresses, LIFETIME))
+        exporter = stack.enter_context(following(folder, server.log))
+        clients = visit_all(visits(), server.smtp, server.submission)
+        drain(server)
+        server.stop()
+        metrics = exporter.until(lambda it: it.lines() == server.log.read_text().count("\n"))
+    summary = report("summary", "--format", "json", server.log)
+    strange = report("unparsed", server.log)
+    return Run(
+        kind.tells, clients, list(hosts.values()), server.log.read_text(), json.loads(summary), metrics, strange
+    )
+
+
+def visits() -> list[Visit]:
+    """The sessions of all clients; every recipient is one of a kind, and the same number is in the same message."""
+    letters = [
+        tuple(f"{local}{place}-{number}@{domain}" for place, (local, domain) in enumerate(recipients))
+        for number, line in enumerate(LETTERS.split("\n")[1:-1] * ROUNDS)
+        for recipients in [[address.split("@") for address in line.split()]]
+    ]
+    third = len(letters) // 3
+    relayed = [Visit((letter,)) for letter in letters[:third]]
+    submitted = [Visit((letter,), password=PASSWORD) for letter in letters[third : 2 * third]]
+    crowded = [Visit(tuple(letters[start : start + 4])) for start in range(2 * third, len(letters), 4)]
+    refused = [
+        Visit((("user@example.com",),), source=STRANGER),
+        Visit((("nobody@here.example",),)),
+        Visit((("nobody@here.example", "user1-1000@example.com"),)),
+        Visit((("user@example.com",),), size=10_000_000),
+        Visit(password="wrong"),
+        Visit(password="wrong"),
+        Visit(),
+    ]
+    return relayed + submitted + crowded + refused
+
+
+def drain(server: Server) -> None:
+    end = time.monotonic() + PATIENCE
+    while waiting := server.queue():
+        assert time.monotonic() < end, f"{waiting}\n{server.log.read_text()[-20_000:]}"
+        time.sleep(PAUSE)
+        server.retry()
+
+
+def report(*arguments: str | Path) -> str:
+    command = [sys.executable, "-m", "mailstat", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, cwd=ROOT, env=environment(), check=True, text=True).stdout
+
+
+def final(replies: list[Reply]) -> set[str]:
+    """The recipients whose fate is known."""
+    return {reply.recipient for reply in replies if reply.status != "deferred"}
+
+
+def numbers(recipients: set[str]) -> set[str]:
+    """The messages to these."""
+    return {recipient.partition("@")[0].rpartition("-")[2] for recipient in recipients}
+
+
+def test_every_line_is_known(run: Run) -> None:
+    assert run.summary["lines"]["total"] == run.log.count("\n")
+    assert run.summary["lines"]["unknown"] == run.summary["lines"]["malformed"] == 0, run.strange
+
+
+def test_messages_received_are_those_of_the_clients_and_the_notifications(run: Run) -> None:
+    assert run.metrics.by("mail_messages_received_total", "via") == {
+        ("smtp",): run.clients["message", "smtp"],
+        ("submission",): run.clients["message", "submission"],
+        ("notification",): run.notifications,
+    }
+    assert run.summary["messages"]["received"] == run.metrics.total("mail_messages_received_total")
+
+
+def test_notifications_are_those_that_the_destinations_took(run: Run) -> None:
+    assert run.summary["messages"]["notifications"] == run.notifications > 0
+    assert run.metrics.by("mail_notifications_total", "type") == {("bounce",): run.notifications}
+
+
+def test_all_messages_left_the_queue(run: Run) -> None:
+    assert run.summary["messages"]["removed"] == run.summary["messages"]["received"]
+    assert run.metrics.total("mail_messages_removed_total") == run.summary["messages"]["removed"]
+    assert run.metrics.total("mail_messages_in_flight") == 0
+
+
+def test_deliveries_are_the_attempts_that_the_destinations_saw(run: Run) -> None:
+    counted = Counter(reply.status for reply in run.replies)
+    counted["deferred"] += run.turned_away
+    counted["expired"] = len(numbers(run.recipients - final(run.replies)))
+    assert run.summary["deliveries"] == counted
+    assert all(counted[status] for status in STATUSES)
+    assert run.metrics.by("mail_deliveries_total", "status") == {(status,): n for status, n in counted.items()}
+
+
+def test_replies_are_those_of_the_destinations(run: Run) -> None:
+    counted = Counter((it.status, str(it.code), it.dsn) for it in run.replies if it.code)
+    counted["deferred", "421", "4.3.2"] += run.turned_away
+    told = run.metrics.by("mail_delivery_replies_total", "status", "reply_code", "dsn")
+    assert {key: n for key, n in told.items() if key[1]} == counted
+
+
+def test_reasons_are_what_the_destinations_meant(run: Run) -> None:
+    counted = Counter((it.status, REASONS[it.code]) for it in run.replies if it.status != "sent")
+    counted["deferred", REASONS[421]] += run.turned_away
+    counted["expired", REASONS[452]] = run.summary["deliveries"]["expired"]
+    assert {(it["status"], it["reason"]): it["count"] for it in run.summary["reasons"]} == counted
+    assert run.metrics.by("mail_delivery_failures_total", "status", "reason") == counted
+
+
+def test_attempts_are_as_many_as_the_recipient_took(run: Run) -> None:
+    for status in ("sent", "bounced"):
+        ended = {reply.recipient for reply in run.replies if reply.status == status}
+        tries = sum(1 for reply in run.replies if reply.recipient in ended)
+        tries += run.turned_away if status == "sent" else 0
+        assert run.metrics.total("mail_delivery_attempts_sum", status=status) == tries
+        assert run.metrics.total("mail_delivery_attempts_count", status=status) == run.summary["deliveries"][status]
+
+
+def test_what_the_server_refused(run: Run) -> None:
+    refused: Counter[tuple[str, ...]] = Counter()
+    for key, count in run.clients.items():
+        if key[0] == "refused":
+            refused[key[1:2]] += count
+    assert len(refused) == 2
+    assert run.metrics.by("mail_rejects_total", "phase") == refused
+    assert run.summary["rejects"]["total"] == refused.total()
+
+
+def test_logins(run: Run) -> None:
+    logins = {result: run.clients["login", result] for result in ("success", "failure")}
+    assert run.summary["auth"] == logins
+    assert run.metrics.by("mail_auth_attempts_total", "method", "result") == {
+        ("PLAIN", result): n for result, n in logins.items()
+    }
+
+
+def test_messages_have_their_recipients(run: Run) -> None:
+    needs(run, "recipients")
+    assert run.metrics.total("mail_message_recipients_sum") == len(run.recipients) + run.notifications
+    assert run.metrics.total("mail_message_recipients_count") == run.summary["messages"]["received"]
+
+
+def test_connections(run: Run) -> None:
+    needs(run, "connections")
+    assert run.summary["connections"] == run.clients["connection",]
+    assert run.metrics.total("mail_connections_total") == run.clients["connection",]
+
+
+def test_tls_sessions(run: Run) -> None:
+    needs(run, "tls")
+    assert run.metrics.by("mail_tls_connections_total", "direction", "protocol") == {
+        ("inbound", "TLSv1.3"): run.clients["tls",]
+    }
+
+
+def needs(run: Run, what: str) -> None:
+    if what not in run.tells:
+        pytest.skip(f"this log does not tell of {what}")
