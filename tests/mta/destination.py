@@ -86,7 +86,7 @@ class Destination:
     async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         asked = next((wish(to) for to in envelope.rcpt_tos if wish(to) in AT_END and self._insists(to)), "")
         if asked == "cut":
-            assert server.transport
+            assert isinstance(server.transport, asyncio.WriteTransport)
             server.transport.abort()
             self.replies += [Reply(to, envelope.mail_from or "", None) for to in envelope.rcpt_tos]
             return ""
