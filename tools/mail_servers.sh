@@ -55,6 +55,20 @@ exim() {
         useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin Debian-exim
 }
 
+# Those two log to syslog alone.
+opensmtpd() {
+    unpack opensmtpd
+    unpack rsyslog
+    install openssl
+}
+
+sendmail() {
+    unpack sendmail-bin
+    unpack sendmail-cf
+    unpack rsyslog
+    install m4 sasl2-bin libsasl2-modules openssl
+}
+
 for server; do
     "$server"
 done

@@ -35,24 +35,32 @@ class Visit(NamedTuple):
     size: int | None = None  # bytes, as the client says, whatever they are
 
 
-def visit_all(visits: list[Visit], smtp: Entry, submission: Entry) -> Seen:
-    """Let all clients come, some at once; what they saw, summed up."""
+def visit_all(visits: list[Visit], smtp: Entry, submission: Entry | None) -> Seen:
+    """Let all clients come, some at once; what they saw, summed up. Without submission, nobody logs in."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        sessions = pool.map(lambda it: visit(it, smtp if it.password is None else submission), visits)
+        sessions = pool.map(lambda it: visit(it, smtp, submission), visits)
         return sum(sessions, Seen())
 
 
-def visit(visit: Visit, entry: Entry) -> Seen:
-    seen = Seen({("connection",): 1})
-    with SMTP(*entry, local_hostname="client.example.com", timeout=TIMEOUT, source_address=(visit.source, 0)) as smtp:
-        smtp.ehlo()
-        if visit.password is not None:
-            smtp.starttls(context=trusting())
-            seen["tls",] += 1
-            seen["login", log_in(smtp, visit.password)] += 1
-        for recipients in visit.letters:
-            seen += give(smtp, recipients, visit.size, "submission" if visit.password else "smtp")
-    return seen
+def visit(visit: Visit, smtp: Entry, submission: Entry | None) -> Seen:
+    """One session."""
+    if visit.password is not None and submission is not None:
+        with _session(submission, visit) as session:
+            session.starttls(context=trusting())
+            seen = Seen({("connection",): 1, ("tls",): 1, ("login", log_in(session, visit.password)): 1})
+            return seen + _give_all(session, visit, "submission")
+    with _session(smtp, visit) as session:
+        return Seen({("connection",): 1}) + _give_all(session, visit, "smtp")
+
+
+def _session(entry: Entry, visit: Visit) -> SMTP:
+    session = SMTP(*entry, local_hostname="client.example.com", timeout=TIMEOUT, source_address=(visit.source, 0))
+    session.ehlo()
+    return session
+
+
+def _give_all(session: SMTP, visit: Visit, via: str) -> Seen:
+    return sum((give(session, recipients, visit.size, via) for recipients in visit.letters), Seen())
 
 
 def trusting() -> ssl.SSLContext:

@@ -136,11 +136,12 @@ def _running_loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 async def _listen(hosts: dict[str, Destination]) -> dict[str, asyncio.Server]:
-    loop = asyncio.get_running_loop()
-    return {
-        name: await loop.create_server(host.connection, f"127.0.0.{number}", 0)
-        for number, (name, host) in enumerate(hosts.items(), start=20)
-    }
+    """All on the same port, for Sendmail has one for all."""
+    loop, servers, port = asyncio.get_running_loop(), {}, 0
+    for number, (name, host) in enumerate(hosts.items(), start=20):
+        servers[name] = await loop.create_server(host.connection, f"127.0.0.{number}", port)
+        port = servers[name].sockets[0].getsockname()[1]
+    return servers
 
 
 async def _close(servers: dict[str, asyncio.Server]) -> None:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.mta.client import MOST, PASSWORD, TRUSTED, USER, Entry
-from tests.mta.ground import HOST, PACKAGES, Addresses, Server, absent, certificate, free_ports, run
+from tests.mta.ground import HOST, PACKAGES, Addresses, Server, absent, certificate, free_ports, is_listening, run
 from tests.service import environment, wait_for
 
 EXIM = PACKAGES / "exim4-daemon-light/usr/sbin/exim4"
@@ -118,7 +118,7 @@ def serving(folder: Path, outside: Addresses, lifetime: int, selector: str) -> I
     with ExitStack() as stack:
         daemon = stack.enter_context(subprocess.Popen([*command, "-bdf"], env=environment()))
         stack.callback(daemon.terminate)
-        wait_for(lambda: log.exists() and " listening for SMTP " in log.read_text())
+        wait_for(lambda: is_listening(smtp) and is_listening(submission))
         yield Server(
             log,
             smtp,

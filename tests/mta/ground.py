@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,11 +23,11 @@ Addresses = dict[str, tuple[str, int]]  # of the hosts outside, by domain
 
 
 class Server(NamedTuple):
-    """A mail server that runs. `retry` has it try all that waits, once; `queue` tells what waits."""
+    """A mail server that runs, with its log. `retry` has it try all that waits, once; `queue` tells what waits."""
 
     log: Path
     smtp: Entry
-    submission: Entry
+    submission: Entry | None  # over TLS, with a login
     retry: Callable[[], object]
     queue: Callable[[], str]
     stop: Callable[[], object]
@@ -47,6 +48,13 @@ def free_ports(number: int) -> list[int]:
         for it in sockets:
             it.bind((HOST, 0))
         return [it.getsockname()[1] for it in sockets]
+
+
+def is_listening(entry: Entry) -> bool:
+    """Whether somebody listens, without a connection that would be counted: as proc(5) tells in /proc/net/tcp."""
+    address = f"{int.from_bytes(socket.inet_aton(entry.host), sys.byteorder):08X}:{entry.port:04X}"
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines())
+    return any(row[1] == address and row[3] == "0A" for row in rows)
 
 
 def run(*command: str | Path, stdin: str = "") -> str:

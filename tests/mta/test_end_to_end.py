@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from parsers.mta import SERVERS
-from tests.mta import exim, postfix
+from tests.mta import exim, opensmtpd, postfix, sendmail
 from tests.mta.client import PASSWORD, STRANGER, Seen, Visit, visit_all
 from tests.mta.destination import Destination, Reply, listening
 from tests.mta.ground import Addresses, Server, folder_of
@@ -28,7 +28,6 @@ pytestmark = pytest.mark.mta
 LIFETIME = 8  # seconds that a server tries to deliver
 PATIENCE = 120  # seconds until the queue must be empty
 PAUSE = 0.3  # seconds between two tries
-ROUNDS = 4
 
 STATUSES = ("sent", "deferred", "bounced", "expired")
 REASONS = {
@@ -66,6 +65,8 @@ class Kind(NamedTuple):
     missing: Callable[[], list[str]]
     serving: Callable[[Path, Addresses, int], AbstractContextManager[Server]]
     tells: frozenset[str] = frozenset()
+    rounds: int = 4  # how often all letters are sent
+    shy: int = 3  # clients that the shy host turns away
 
 
 KINDS = {
@@ -77,6 +78,8 @@ KINDS = {
         partial(exim.serving, selector="+all -arguments"),
         frozenset({"connections", "recipients"}),
     ),
+    "sendmail": Kind("sendmail", sendmail.missing, sendmail.serving, frozenset({"recipients"})),
+    "opensmtpd": Kind("opensmtpd", opensmtpd.missing, opensmtpd.serving, frozenset({"connections"}), rounds=1, shy=0),
 }
 
 
@@ -124,12 +127,13 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
 
 
 def run_through(kind: Kind, folder: Path) -> Run:
-    hosts = {"example.com": Destination(), "example.net": Destination(), "example.org": Destination(shy=3)}
+    shy = Destination(shy=kind.shy)
+    hosts = {"example.com": Destination(), "example.net": Destination(), "example.org": shy}
     with ExitStack() as stack:
         addresses = stack.enter_context(listening(hosts))
         server = stack.enter_context(kind.serving(folder, addresses, LIFETIME))
         exporter = stack.enter_context(following(folder, server.log))
-        clients = visit_all(visits(), server.smtp, server.submission)
+        clients = visit_all(visits(kind.rounds), server.smtp, server.submission)
         drain(server)
         server.stop()
         metrics = exporter.until(lambda it: it.lines() == server.log.read_text().count("\n"))
@@ -140,11 +144,11 @@ def run_through(kind: Kind, folder: Path) -> Run:
     )
 
 
-def visits() -> list[Visit]:
+def visits(rounds: int) -> list[Visit]:
     """The sessions of all clients; every recipient is one of a kind, and the same number is in the same message."""
     letters = [
         tuple(f"{local}{place}-{number}@{domain}" for place, (local, domain) in enumerate(recipients))
-        for number, line in enumerate(LETTERS.split("\n")[1:-1] * ROUNDS)
+        for number, line in enumerate(LETTERS.split("\n")[1:-1] * rounds)
         for recipients in [[address.split("@") for address in line.split()]]
     ]
     third = len(letters) // 3
@@ -153,8 +157,8 @@ def visits() -> list[Visit]:
     crowded = [Visit(tuple(letters[start : start + 4])) for start in range(2 * third, len(letters), 4)]
     refused = [
         Visit((("user@example.com",),), source=STRANGER),
-        Visit((("nobody@here.example",),)),
-        Visit((("nobody@here.example", "user1-1000@example.com"),)),
+        Visit((("no-such-user@here.example",),)),
+        Visit((("no-such-user@here.example", "user1-1000@example.com"),)),
         Visit((("user@example.com",),), size=10_000_000),
         Visit(password="wrong"),
         Visit(password="wrong"),
