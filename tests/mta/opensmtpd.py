@@ -57,7 +57,7 @@ def serving(folder: Path, outside: Addresses, lifetime: int) -> Iterator[Server]
             matches="\n".join(
                 f'match from {source} for domain "{name}" action "{name}"'
                 for name in outside
-                for source in ("socket", f"src {TRUSTED}")
+                for source in ("socket", f"src {TRUSTED}")  # its own notifications come through the socket
             ),
         )
         config.write_text(settings)
