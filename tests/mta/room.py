@@ -70,7 +70,7 @@ def room_in(folder: Path, packages: list[str], users: list[str], writable: tuple
     _write_users(folder / "etc", users)
     (folder / "etc/hosts").write_text(HOSTS.format(host=HOST, stranger=STRANGER, name=gethostname()))
     (folder / "etc/resolv.conf").write_text("nameserver 127.0.0.1\n")  # says no, and says it at once
-    mounts = [
+    mounts: list[tuple[str | Path, ...]] = [
         _overlay("/usr", [folder / "usr", *(layer / "usr" for layer in layers)]),
         _overlay("/etc", [folder / "etc", *(layer / "etc" for layer in layers)]),
         _overlay("/dev", [folder / "dev"]),

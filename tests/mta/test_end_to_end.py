@@ -77,15 +77,17 @@ KINDS = {
         frozenset({"connections", "recipients", "tls"}),
         expires="messages",
     ),
-    "exim": Kind("exim", exim.missing, partial(exim.serving, selector="")),
+    "exim": Kind("exim", exim.missing, partial(exim.serving, selector=""), frozenset({"dsn"})),
     "exim-all": Kind(
         "exim",
         exim.missing,
         partial(exim.serving, selector="+all -arguments"),
-        frozenset({"connections", "recipients"}),
+        frozenset({"connections", "recipients", "dsn"}),
     ),
     "sendmail": Kind("sendmail", sendmail.missing, sendmail.serving, frozenset({"recipients"})),
-    "opensmtpd": Kind("opensmtpd", opensmtpd.missing, opensmtpd.serving, frozenset({"connections"}), rounds=1, shy=0),
+    "opensmtpd": Kind(
+        "opensmtpd", opensmtpd.missing, opensmtpd.serving, frozenset({"connections", "dsn"}), rounds=1, shy=0
+    ),
 }
 
 
@@ -155,9 +157,7 @@ def run_through(kind: Kind, folder: Path) -> Run:
         metrics = exporter.until(lambda it: it.lines() == server.log.read_text().count("\n"))
     summary = report("summary", "--format", "json", server.log)
     strange = report("unparsed", server.log)
-    return Run(
-        kind.tells, clients, list(hosts.values()), server.log.read_text(), json.loads(summary), metrics, strange
-    )
+    return Run(kind, clients, list(hosts.values()), server.log.read_text(), json.loads(summary), metrics, strange)
 
 
 def visits(rounds: int) -> list[Visit]:
@@ -207,11 +207,9 @@ def test_every_line_is_known(run: Run) -> None:
 
 
 def test_messages_received_are_those_of_the_clients_and_the_notifications(run: Run) -> None:
-    assert run.metrics.by("mail_messages_received_total", "via") == {
-        ("smtp",): run.clients["message", "smtp"],
-        ("submission",): run.clients["message", "submission"],
-        ("notification",): run.notifications,
-    }
+    counted = Counter({(via,): run.clients["message", via] for via in ("smtp", "submission")})
+    counted["notification",] = run.notifications
+    assert run.metrics.by("mail_messages_received_total", "via") == +counted
     assert run.summary["messages"]["received"] == run.metrics.total("mail_messages_received_total")
 
 
@@ -239,7 +237,16 @@ def test_replies_are_those_of_the_destinations(run: Run) -> None:
     counted = Counter((it.status, str(it.code), it.dsn) for it in run.replies if it.code)
     counted["deferred", "421", "4.3.2"] += run.turned_away
     told = run.metrics.by("mail_delivery_replies_total", "status", "reply_code", "dsn")
-    assert {key: n for key, n in told.items() if key[1]} == counted
+    if "dsn" not in run.kind.tells:
+        counted, told = without_dsn(counted), without_dsn(told)
+    assert {key: n for key, n in told.items() if key[1]} == +counted
+
+
+def without_dsn(replies: Counter[tuple[str, ...]]) -> Counter[tuple[str, ...]]:
+    counted: Counter[tuple[str, ...]] = Counter()
+    for (status, code, _), number in replies.items():
+        counted[status, code] += number
+    return counted
 
 
 def test_reasons_are_what_the_destinations_meant(run: Run) -> None:
@@ -264,7 +271,7 @@ def test_what_the_server_refused(run: Run) -> None:
     for key, count in run.clients.items():
         if key[0] == "refused":
             refused[key[1:2]] += count
-    assert len(refused) == 2
+    assert refused
     assert run.metrics.by("mail_rejects_total", "phase") == refused
     assert run.summary["rejects"]["total"] == refused.total()
 
@@ -273,7 +280,7 @@ def test_logins(run: Run) -> None:
     logins = {result: run.clients["login", result] for result in ("success", "failure")}
     assert run.summary["auth"] == logins
     assert run.metrics.by("mail_auth_attempts_total", "method", "result") == {
-        ("PLAIN", result): n for result, n in logins.items()
+        ("PLAIN", result): n for result, n in logins.items() if n
     }
 
 
