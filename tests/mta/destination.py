@@ -29,7 +29,10 @@ TAKEN = "250 2.0.0 Taken"
 
 
 class Reply(NamedTuple):
-    """What one recipient's attempt came to; `code` is None where the connection was cut."""
+    """What one recipient's attempt came to: `code` is None where the connection was cut.
+
+    Where a client was turned away, nobody knows for which recipient it came.
+    """
 
     recipient: str
     sender: str
@@ -68,7 +71,6 @@ class Destination:
 
     def __init__(self, *, shy: int = 0) -> None:
         self.replies: list[Reply] = []
-        self.turned_away = 0  # connections
         self._shy = shy
         self._asked: Counter[str] = Counter()
 
@@ -105,8 +107,9 @@ class Destination:
 
     def connection(self) -> asyncio.Protocol:
         """What meets a client that connects."""
-        if self.turned_away < self._shy:
-            self.turned_away += 1
+        if self._shy:
+            self._shy -= 1
+            self.replies.append(Reply("", "", 421, "4.3.2"))
             return Shy()
         return SMTP(self, hostname="mx.example.com", enable_SMTPUTF8=True, loop=asyncio.get_running_loop())
 
