@@ -14,8 +14,8 @@ from tests.service import environment, wait_for
 
 PACKAGES = ["sendmail-bin", "sendmail-cf"]
 BINARY = "/usr/libexec/sendmail/sendmail"
-# The jobs of a queue run do not tell each other of hosts that failed: what Sendmail defers without asking anybody, no
-# destination counts.
+# Neither hosts that failed nor connections are remembered from one job of a queue run to the next: what Sendmail defers
+# without asking anybody, no destination counts.
 CONFIG = """\
 include(`/usr/share/sendmail/cf/m4/cf.m4')dnl
 OSTYPE(`linux')dnl
@@ -28,6 +28,7 @@ define(`confCONTROL_SOCKET_NAME', `')dnl
 define(`confDOMAIN_NAME', `mx.here.example')dnl
 define(`confDONT_BLAME_SENDMAIL', `TrustStickyBit')dnl
 define(`confSEPARATE_PROC', `True')dnl
+define(`confMCI_CACHE_SIZE', `0')dnl
 define(`confMIN_QUEUE_AGE', `0')dnl
 define(`confMAX_MESSAGE_SIZE', `{most}')dnl
 define(`confTO_QUEUERETURN', `{lifetime}s')dnl

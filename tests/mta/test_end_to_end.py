@@ -236,7 +236,7 @@ def test_deliveries_are_the_attempts_that_the_destinations_saw(run: Run) -> None
 
 
 def test_replies_are_those_of_the_destinations(run: Run) -> None:
-    labels = ("status", "reply_code", "dsn")
+    labels: tuple[str, ...] = ("status", "reply_code", "dsn")
     if "enhanced codes" in run.kind.hides:
         labels = labels[:2]
     statuses = STATUSES[1:] if "replies of sent" in run.kind.hides else STATUSES
