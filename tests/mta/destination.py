@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
@@ -11,8 +10,6 @@ from typing import NamedTuple
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-# How often a recipient that is to be deferred for a while is deferred.
-TIMES = 2
 LATER = "451 4.7.1 Greylisted, please try again later"
 REPLIES = {
     "unknown": "550 5.1.1 User unknown",
@@ -23,7 +20,7 @@ REPLIES = {
 }
 AT_RCPT = ("unknown", "later", "never")
 AT_END = ("spam", "busy", "cut")
-PASSING = ("later", "busy", "cut")  # over after some TIMES
+PASSING = ("later", "busy", "cut")  # only at the first time
 SHY = "421 4.3.2 Too busy, closing"
 TAKEN = "250 2.0.0 Taken"
 
@@ -72,7 +69,7 @@ class Destination:
     def __init__(self, *, shy: int = 0) -> None:
         self.replies: list[Reply] = []
         self._shy = shy
-        self._asked: Counter[str] = Counter()
+        self._asked: set[str] = set()
 
     # --- what aiosmtpd calls ---
 
@@ -95,8 +92,9 @@ class Destination:
         return self._answer(REPLIES.get(asked, TAKEN), *envelope.rcpt_tos, envelope=envelope)
 
     def _insists(self, address: str) -> bool:
-        self._asked[address] += 1
-        return wish(address) not in PASSING or self._asked[address] <= TIMES
+        is_first = address not in self._asked
+        self._asked.add(address)
+        return is_first or wish(address) not in PASSING
 
     def _answer(self, reply: str, *recipients: str, envelope: Envelope) -> str:
         code, dsn, _ = reply.split(" ", 2)

@@ -14,8 +14,9 @@ from tests.service import environment, wait_for
 
 PACKAGES = ["sendmail-bin", "sendmail-cf"]
 BINARY = "/usr/libexec/sendmail/sendmail"
-# Neither hosts that failed nor connections are remembered from one job of a queue run to the next: what Sendmail defers
-# without asking anybody, no destination counts.
+# A job of a queue run remembers no host that failed and no connection of the one before: what Sendmail defers without
+# asking anybody, no destination counts. (But the notification of a message that expires as its connection is cut is
+# tried over that connection, so what is cut has to get through in time.)
 CONFIG = """\
 include(`/usr/share/sendmail/cf/m4/cf.m4')dnl
 OSTYPE(`linux')dnl

@@ -25,7 +25,7 @@ from tests.service import ROOT, Scrape, environment, following
 
 pytestmark = pytest.mark.mta
 
-LIFETIME = 6  # seconds that a server tries to deliver
+LIFETIME = 8  # seconds that a server tries to deliver
 PATIENCE = 120  # seconds until the queue must be empty
 PAUSE = 0.3  # seconds between two tries
 
