@@ -43,10 +43,10 @@ class Shape(NamedTuple):
     (time, origin, *fields) that returns an event, None for a line that is of no use, or raises ValueError where a
     field holds what it cannot; or None, where no line of this shape is of use to anybody. `constants` are fields of
     the event that the shape itself tells. A `general` shape also fits lines of more special ones, and is tried
-    after them. An `unkeyed` one has, after its id, no characters of its own to be found by: it is tried for lines that
-    no other fits, at more cost. Where lines of a shape `repeat` to the letter (but for their queue id), as those that
-    name a client or a relay do, an event is a copy of the one that the same words gave before. Where one line tells
-    of `several` things (the recipients of one delivery), the meaning returns a list.
+    after them. An `unkeyed` one has, after its id, no characters of its own to be found by: it is tried for lines
+    that no other fits, at more cost. Where lines of a shape `repeat` to the letter (but for their queue id), as those
+    that name a client or a relay do, an event is a copy of the one that the same words gave before. Where one line
+    tells of `several` things (the recipients of one delivery), the meaning returns a list.
     """
 
     template: str
