@@ -114,9 +114,9 @@ class Summary:
 
     def _notification(self, event: Notification) -> None:
         self.notifications += 1
-        self._arrival(event)
+        self.received += event.is_arrival
 
-    def _arrival(self, event: Queued | QueueAction | Received | Notification) -> None:
+    def _arrival(self, event: Queued | QueueAction | Received | Delivery) -> None:
         if event.is_arrival:
             self.received += 1
             self.size += (event.message.size or 0) if event.message else 0
@@ -125,6 +125,7 @@ class Summary:
         kind = _KIND(event)
         self._raw[kind].append(event.delay)
         self.removed += event.is_removal
+        self._arrival(event)
         if event.status != "sent" and (event.status, event.reason or "") not in self.examples:
             self.examples[event.status, event.reason or ""] = event.reply or ""
 

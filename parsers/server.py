@@ -66,7 +66,8 @@ class Server(NamedTuple):
     without a table is known and not read.
 
     `unwrap(message, clock)` takes off what stands before the message itself, behind any prefix; it raises ValueError
-    where that is broken. Without `says_removed`, a message leaves the queue with its last recipient, silently.
+    where that is broken. Without `says_removed`, a message leaves the queue with its last recipient, silently. Where
+    it `says_login`, each successful login has a line of its own, and no other line tells of one.
     """
 
     mta: str
@@ -79,6 +80,7 @@ class Server(NamedTuple):
     unwrap: Callable[[str, Clock], Unwrapped] | None = None
     join: Callable[[], Join] | None = None
     says_removed: bool = True
+    says_login: bool = False
 
     @property
     def is_read(self) -> bool:

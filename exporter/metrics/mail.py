@@ -166,12 +166,12 @@ class MailMetrics:
         if event.recipients is not None:
             self._raw_recipients[event.origin].append(event.recipients)
 
-    def _arrival(self, event: Queued | Received | QueueAction | Notification) -> None:
+    def _arrival(self, event: Queued | Received | QueueAction | Delivery) -> None:
         self._arrivals[event.origin, event.message.via if event.message else ""] += 1
 
     def _queue_action(self, event: QueueAction) -> None:
         if event.is_arrival:
-            self._arrival(event)
+            self._began(event)
 
     def _delivery(self, event: Delivery) -> None:
         self._deliveries[_DELIVERY(event)].append(event.delay)
@@ -179,6 +179,17 @@ class MailMetrics:
             self._raw_stages[event.origin.mta].append(_STAGES(event))
         if event.is_removal:
             self._removals[event.origin] += 1
+        if event.is_arrival:
+            self._began(event)
+
+    def _began(self, event: Delivery | QueueAction) -> None:
+        """The first that is done with a message tells that it was taken."""
+        self._arrival(event)
+        message = event.message
+        if message and message.size is not None:
+            self._raw_sizes[event.origin].append(message.size)
+        if message and message.recipients is not None:
+            self._raw_recipients[event.origin].append(message.recipients)
 
     def _provider(self, direction: str, provider: str | None) -> str:
         return self._providers[provider or OTHER] if direction == "outbound" else ""
@@ -190,7 +201,7 @@ class MailMetrics:
 
     def _notification(self, event: Notification) -> None:
         if event.is_arrival:
-            self._arrival(event)
+            self._arrivals[event.origin, "notification"] += 1
         self._count("mail_notifications_total", event.origin.mta, event.type)
 
     def _connection_failure(self, event: ConnectionFailure) -> None:
