@@ -216,7 +216,10 @@ class Removed(Event, gc=False):
 
 
 class QueueAction(Event, gc=False):
-    """An operator, a rule or a content filter did something to a message: hold, release, delete, requeue, …"""
+    """An operator, a rule or a content filter did something to a message: hold, release, delete, requeue, …
+
+    `is_removal` (set by the tracker) marks the deletion of the last recipient of a message, as a delivery's does.
+    """
 
     kind = "queue_action"
     queue_id: str
@@ -229,6 +232,7 @@ class QueueAction(Event, gc=False):
     reply: str | None = None
     message: Message | None = None
     is_arrival: bool = False
+    is_removal: bool = False
 
 
 class ConnectionFailure(Event, gc=False):

@@ -67,6 +67,7 @@ class Server(NamedTuple):
 
     `unwrap(message, clock)` takes off what stands before the message itself, behind any prefix; it raises ValueError
     where that is broken. Without `says_removed`, a message leaves the queue with its last recipient, silently.
+    With `says_login`, who authenticates has a line of its own, so that a message's client is no sign of one.
     """
 
     mta: str
@@ -79,6 +80,7 @@ class Server(NamedTuple):
     unwrap: Callable[[str, Clock], Unwrapped] | None = None
     join: Callable[[], Join] | None = None
     says_removed: bool = True
+    says_login: bool = False
 
     @property
     def is_read(self) -> bool:

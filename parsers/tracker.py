@@ -27,6 +27,7 @@ from parsers.message import Message
 from parsers.mta import SERVERS
 
 SILENT = frozenset(mta for mta, server in SERVERS.items() if not server.says_removed)
+TELLS_LOGINS = frozenset(mta for mta, server in SERVERS.items() if server.says_login)
 SUBMISSION_ENTRIES = frozenset({"submission", "submissions", "smtps", "msa"})
 SESSIONS = 20_000  # daemons whose client is remembered; Postfix runs some hundred at a time
 RECIPIENTS = 1_000  # of one message, whose attempts are counted
@@ -182,7 +183,7 @@ class Tracker:
         message.sasl_user = event.sasl_user
         message.sender = event.sender
         message.message_id = event.message_id
-        if event.sasl_method or event.sasl_user:
+        if (event.sasl_method or event.sasl_user) and origin.mta not in TELLS_LOGINS:
             self._login(event)
         message.via = event.via or via_of(event)
         if message.via == "notification":
@@ -257,21 +258,32 @@ class Tracker:
             message.has_failed = True
             self._gave_up(event, message)
             return
-        event.sender = message.sender
+        if event.sender is None:
+            event.sender = message.sender
         if event.status == "deferred":
             self._deferred(event, message)
             return
+        attempts = message.attempts.pop(event.recipient, 0) if message.attempts else 0
         if message.via:
-            event.attempts = message.attempts.pop(event.recipient, 0) + 1 if message.attempts else 1
+            event.attempts = attempts + (event.status != "expired")  # to give up is no attempt
         if event.status != "sent":
             message.has_failed = True
-        if message.unfinished is not None:
-            message.unfinished -= 1
-            if message.unfinished <= 0:
-                self._end(event.origin, event.queue_id)
-                event.is_removal = True
+        if event.origin.mta in SILENT:
+            self._finish(event, message)
         if event.new_queue_id is not None and event.relay_host == "local":
             self._forwarded(event, message)
+
+    def _finish(self, event: Delivery | QueueAction, message: Message) -> None:
+        """One recipient less, of a message that leaves the queue silently.
+
+        It may have more than the log has told: an alias stands for several, and the log may begin in the midst. So
+        it stays as long as one is known to wait.
+        """
+        if message.unfinished is not None:
+            message.unfinished -= 1
+        if (message.unfinished or 0) <= 0 and not message.attempts:
+            self._end(event.origin, event.queue_id)
+            event.is_removal = message.unfinished is not None
 
     def _forwarded(self, event: Delivery, message: Message) -> None:
         """local(8) gives a message back to the queue under a new id, to send it to whom an alias names."""
@@ -312,6 +324,10 @@ class Tracker:
         message = self._find(event)
         if event.action == "hold":
             event.is_arrival = arrives(message)
+        elif event.action == "delete" and event.recipient is not None:
+            if message.attempts:
+                message.attempts.pop(event.recipient, None)
+            self._finish(event, message)
 
     def _reject(self, event: Reject) -> None:
         """After its last line a message is refused as a whole; before that, a command is."""
