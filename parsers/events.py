@@ -228,6 +228,7 @@ class QueueAction(Event, gc=False):
 
     `handover`: the submission agent gave it, for one recipient, to the server of its own host, where it goes on under
     another id: that is no delivery. `split`: some of its recipients go on under another id.
+    `is_removal` (set by the tracker) marks the deletion of the last recipient of a message, as a delivery's does.
     """
 
     kind = "queue_action"
@@ -241,6 +242,7 @@ class QueueAction(Event, gc=False):
     reply: str | None = None
     message: Message | None = None
     is_arrival: bool = False
+    is_removal: bool = False
 
 
 class ConnectionFailure(Event, gc=False):

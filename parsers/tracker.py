@@ -266,7 +266,8 @@ class Tracker:
         if event.recipient is None:
             self._gave_up(event, message)
             return
-        event.sender = message.sender
+        if event.sender is None:
+            event.sender = message.sender
         if event.delay is None and message.via:
             event.delay = max(round(event.time - message.since, 3), 0.0)
         if event.status == "deferred":
@@ -350,6 +351,10 @@ class Tracker:
             self._is_over(event, message)
         elif event.action == "split":
             self._split(event, message)
+        elif event.action == "delete" and event.recipient is not None:
+            if message.attempts:
+                message.attempts.pop(event.recipient, None)
+            event.is_removal = self._is_over(event, message)
 
     def _split(self, event: QueueAction, message: Message) -> None:
         """Some recipients go on under another id, nobody says how many."""
