@@ -67,6 +67,9 @@ class Server(NamedTuple):
 
     `unwrap(message, clock)` takes off what stands before the message itself, behind any prefix; it raises ValueError
     where that is broken. Without `says_removed`, a message leaves the queue with its last recipient, silently.
+    With `says_login`, who authenticates has a line of its own, so that a message's client is no sign of one.
+    Where other programs have its name, `is_own` tells its messages from theirs: what is not, and has no shape, is
+    of no use.
     """
 
     mta: str
@@ -79,6 +82,8 @@ class Server(NamedTuple):
     unwrap: Callable[[str, Clock], Unwrapped] | None = None
     join: Callable[[], Join] | None = None
     says_removed: bool = True
+    says_login: bool = False
+    is_own: Callable[[str], object] | None = None
 
     @property
     def is_read(self) -> bool:
