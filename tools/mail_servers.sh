@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fetch mail servers for `make test-mta`, as root on Debian or Ubuntu: tools/mail_servers.sh DIRECTORY postfix exim
+# Fetch mail servers for `make test-mta`, as root on Debian or Ubuntu: tools/mail_servers.sh DIRECTORY postfix exim …
 #
 # Debian's mail servers exclude each other. Postfix is installed, but not set up, so that it does not start; what else
 # there is comes unpacked into DIRECTORY, and only its libraries and its users into the system. Nothing is removed.
