@@ -55,7 +55,7 @@ exim() {
         useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin Debian-exim
 }
 
-# Those two log to syslog alone.
+# These two log to syslog alone.
 opensmtpd() {
     unpack opensmtpd
     unpack rsyslog
@@ -67,6 +67,14 @@ sendmail() {
     unpack sendmail-cf
     unpack rsyslog
     install m4 sasl2-bin libsasl2-modules openssl
+}
+
+dovecot() {
+    unpack dovecot-core
+    unpack dovecot-imapd
+    unpack dovecot-pop3d
+    unpack rsyslog
+    install openssl
 }
 
 for server; do

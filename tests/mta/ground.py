@@ -88,3 +88,9 @@ def absent(*programs: str) -> list[str]:
     """Those of the programs that are not installed."""
     path = "/usr/sbin:/usr/bin:/sbin:/bin"
     return [program for program in programs if not shutil.which(program, path=path)]
+
+
+def mailstat(*arguments: str | Path) -> str:
+    """What the report prints."""
+    command = [sys.executable, "-m", "mailstat", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, cwd=ROOT, env=environment(), check=True, text=True).stdout

@@ -12,7 +12,7 @@ from tests.mta.client import MOST, PASSWORD, USER, Entry
 from tests.mta.ground import HOST, Addresses, Server, absent, certificate, free_ports, is_listening, run
 from tests.service import environment, wait_for
 
-PACKAGES = ["sendmail-bin", "sendmail-cf"]
+UNPACKED = ["sendmail-bin", "sendmail-cf"]
 BINARY = "/usr/libexec/sendmail/sendmail"
 # A job of a queue run remembers no host that failed and no connection of the one before: what Sendmail defers without
 # asking anybody, no destination counts. (But the notification of a message that expires as its connection is cut is
@@ -62,14 +62,14 @@ mech_list: PLAIN LOGIN
 
 def missing() -> list[str]:
     """What this needs and is not here."""
-    return room.missing(*PACKAGES) + absent("m4", "saslpasswd2")
+    return room.missing(*UNPACKED) + absent("m4", "saslpasswd2")
 
 
 @contextmanager
 def serving(folder: Path, outside: Addresses, lifetime: int) -> Iterator[Server]:
     """A Sendmail that relays to the hosts `outside`, until the end of the block."""
     with ExitStack() as stack:
-        place = stack.enter_context(room.room_in(folder, PACKAGES, ["smmta", "smmsp"]))
+        place = stack.enter_context(room.room_in(folder, UNPACKED, ["smmta", "smmsp"]))
         smtp, submission = (Entry(HOST, port) for port in free_ports(2))
         ((port,),) = [{port for _, port in outside.values()}]
         (folder / "queue").mkdir(0o700)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,12 +18,12 @@ from parsers.mta import SERVERS
 from tests.mta import exim, opensmtpd, postfix, sendmail
 from tests.mta.client import PASSWORD, STRANGER, Seen, Visit, visit_all
 from tests.mta.destination import Destination, Reply, listening
-from tests.mta.ground import Addresses, Server, folder_of
-from tests.service import ROOT, Scrape, environment, following
+from tests.mta.ground import Addresses, Server, folder_of, mailstat
+from tests.service import Scrape, following
 
 pytestmark = pytest.mark.mta
 
-LIFETIME = 8  # seconds that a server tries to deliver
+LIFETIME = 6  # seconds that a server tries to deliver
 PATIENCE = 120  # seconds until the queue must be empty
 PAUSE = 0.3  # seconds between two tries
 
@@ -65,8 +63,8 @@ class Kind(NamedTuple):
     serving: Callable[[Path, Addresses, int], AbstractContextManager[Server]]
     hides: frozenset[str] = frozenset()  # what others log and this one does not
     expires: str = "recipients"  # or messages: what a line of the log gives up
-    rounds: int = 3  # how often all letters are sent
-    shy: int = 3  # clients that the shy host turns away
+    rounds: int = 2  # how often all letters are sent
+    shy: int = 2  # clients that the shy host turns away
 
 
 KINDS = {
@@ -158,8 +156,8 @@ def run_through(kind: Kind, folder: Path) -> Run:
         drain(server)
         server.stop()
         metrics = exporter.until(lambda it: it.lines() == server.log.read_text().count("\n"))
-    summary = report("summary", "--format", "json", server.log)
-    strange = report("unparsed", server.log)
+    summary = mailstat("summary", "--format", "json", server.log)
+    strange = mailstat("unparsed", server.log)
     return Run(kind, clients, list(hosts.values()), server.log.read_text(), json.loads(summary), metrics, strange)
 
 
@@ -192,11 +190,6 @@ def drain(server: Server) -> None:
         assert time.monotonic() < end, f"{waiting}\n{server.log.read_text()[-20_000:]}"
         time.sleep(PAUSE)
         server.retry()
-
-
-def report(*arguments: str | Path) -> str:
-    command = [sys.executable, "-m", "mailstat", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, cwd=ROOT, env=environment(), check=True, text=True).stdout
 
 
 def number_of(recipient: str) -> str:
