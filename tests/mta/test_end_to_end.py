@@ -247,7 +247,7 @@ def test_replies_are_those_of_the_destinations(run: Run) -> None:
 
 def test_reasons_are_what_the_destinations_meant(run: Run) -> None:
     counted = Counter((it.status, REASONS[it.code]) for it in run.replies if it.status != "sent")
-    counted += Counter(("expired", REASONS[codes[-1]]) for codes in run.expired)
+    counted += Counter(("expired", REASONS[codes[-1] if codes else 421]) for codes in run.expired)
     assert {(it["status"], it["reason"]): it["count"] for it in run.summary["reasons"]} == counted
     assert run.metrics.by("mail_delivery_failures_total", "status", "reason") == counted
 
