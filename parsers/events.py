@@ -80,7 +80,11 @@ class Tls(Event, gc=False):
 
 
 class Auth(Event, gc=False):
-    """A client's attempt to authenticate; `attempts` where one line stands for several."""
+    """A client's attempt to authenticate; `attempts` where one line stands for several.
+
+    `session` is the name that the server gives the session, for what it has to join. `is_hearsay` where the client is
+    one of another server, which asked the one whose line this is, and tells of it too.
+    """
 
     kind = "auth"
     result: str
@@ -90,6 +94,8 @@ class Auth(Event, gc=False):
     sasl_user: str | None = None
     reply: str | None = None
     attempts: int = 1
+    session: str | None = None
+    is_hearsay: bool = False
 
 
 class Received(Event, gc=False):
@@ -276,7 +282,9 @@ KINDS: tuple[type[Event], ...] = (
 
 
 # What stands in an event for those that count.
-CONTEXT = frozenset({"message", "logins", "is_arrival", "is_removal", "via", "notification"})
+CONTEXT = frozenset(
+    {"message", "logins", "is_arrival", "is_removal", "via", "notification", "session", "is_hearsay", "source"}
+)
 
 
 def as_record(event: Event) -> dict[str, Any]:

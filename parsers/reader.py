@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from parsers.clock import Clock
-from parsers.events import Event, Origin
+from parsers.events import Auth, Event, Origin
 from parsers.mta import SERVERS, origin, own_server
 from parsers.prefix.stamp import find_stamp
 from parsers.prefix.syslog import Prefix
@@ -73,8 +73,8 @@ class Rows(Exception):  # noqa: N818 - nothing is wrong
 class LogReader:
     """Reads one log. Blocks come in order; a line must not be cut between them.
 
-    `on_strange(outcome, message)` is told what was unknown or malformed. `joins` are shared by the readers of logs
-    that belong together. With `mta`, only this server's lines are read.
+    `on_strange(outcome, message)` is told what was unknown or malformed. `joins` and the servers that were `met` are
+    shared by the readers of logs that belong together. With `mta`, only this server's lines are read.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class LogReader:
         *,
         mta: str | None = None,
         joins: dict[str, Join] | None = None,
+        met: set[str] | None = None,
     ) -> None:
         self.clock = clock
         self.mta = mta
@@ -107,6 +108,8 @@ class LogReader:
         self._table: Table | None = None
         self._joins = {} if joins is None else joins
         self._joined: list[Join] = []  # of the servers that were met here
+        self._met = set() if met is None else met
+        self._has_hearsay = False
 
     def read(self, block: str) -> list[Event]:  # noqa: C901, PLR0912, PLR0915 - calls cost more than all the rest
         """The events of a block's lines, in their order."""
@@ -212,6 +215,8 @@ class LogReader:
     def _joined_up(self, events: list[Event]) -> list[Event]:
         for join in self._joined:
             events = join.join(events)
+        if self._has_hearsay and len(self._met) > 1:
+            return [event for event in events if type(event) is not Auth or not event.is_hearsay]
         return events
 
     def _count(self, events: list[Event]) -> None:
@@ -327,6 +332,8 @@ class LogReader:
 
     def _remember(self, server: Server) -> None:
         """Use the memory of a server whose lines need one."""
+        self._met.add(server.mta)
+        self._has_hearsay |= server.has_hearsay
         if server.join:
             join = self._joins.setdefault(server.mta, server.join())
             if join not in self._joined:

@@ -66,7 +66,8 @@ class Server(NamedTuple):
     without a table is known and not read.
 
     `unwrap(message, clock)` takes off what stands before the message itself, behind any prefix; it raises ValueError
-    where that is broken. Without `says_removed`, a message leaves the queue with its last recipient, silently.
+    where that is broken. Without `says_removed`, a message leaves the queue with its last recipient, silently. With
+    `has_hearsay`, some of its lines tell of another server's clients: they count where no other server's log is read.
     """
 
     mta: str
@@ -79,6 +80,7 @@ class Server(NamedTuple):
     unwrap: Callable[[str, Clock], Unwrapped] | None = None
     join: Callable[[], Join] | None = None
     says_removed: bool = True
+    has_hearsay: bool = False
 
     @property
     def is_read(self) -> bool:
