@@ -186,7 +186,8 @@ class LogReader:
                     if found and " " not in queue_id:
                         break
                 else:
-                    self._odd(message, time, origin, tally, events)
+                    self._odd(line, (time, origin, tally), message, events)
+                    width = self._own_width
                     continue
             if build is None:
                 tally.ignored += 1
@@ -386,8 +387,9 @@ class LogReader:
 
     # --- lines that are out of the ordinary ---
 
-    def _odd(self, message: str, time: float, origin: Origin, tally: Tally, events: list[Event]) -> None:
+    def _odd(self, line: str, writer: tuple[float, Origin, Tally], message: str, events: list[Event]) -> None:
         """What no shape fits: a message in a wrapping of its own, or one that is not known."""
+        (time, origin, tally), message = self._through_syslog(line) or (writer, message)
         repeated = _REPEATED(message)
         plain = repeated[2] if repeated else message.strip("\0\r\t ")
         times = min(int(repeated[1]), REPEATS) if repeated else 1
@@ -398,6 +400,21 @@ class LogReader:
             tally.ignored += 1
         else:
             self._repeat(found, times, tally, events)
+
+    def _through_syslog(self, line: str) -> tuple[tuple[float, Origin, Tally], str] | None:
+        """Who wrote a line that stands in a server's own log and came through syslog, and its message: two logs were
+        put together, and go on in that form."""
+        bare = line.strip("\0\r\ufeff")
+        try:
+            prefix = read_prefix(bare, self.clock) if self._own and not own_server(bare) else None
+            if prefix is None or self._speaker(prefix) is self._nobody:
+                return None
+            (time, (origin, by_start, _, _, tally, server)), message = self._begin(line)
+            if by_start is None and server:
+                time, origin, _, message = self._unwrap(time, origin, server, message)
+        except (ValueError, Rows):
+            return None
+        return (time, origin, tally), message
 
     def _repeat(self, found: list[Event], times: int, tally: Tally, events: list[Event]) -> None:
         """One line stands for several: copies, for each is put in a context of its own."""
