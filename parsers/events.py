@@ -101,11 +101,13 @@ class Auth(Event, gc=False):
 class Received(Event, gc=False):
     """A message begins: a client or a local user gives it to us, or we write a notification.
 
-    Where the `size` is told with it, it is in the queue; else that is not known yet. `via` is one of `smtp`,
+    Where the `size` is told with it, it is in the queue, unless it `may_be_refused`: then it is there with the first
+    line that tells what is done with it. Without a size that is not known yet. `via` is one of `smtp`,
     `submission`, `local` and `notification` where the line tells; else the tracker finds out. A notification is about
     the message `original_queue_id`, and `notification` (set by the tracker if the line does not tell) is its type:
-    bounce, delay or success. `logins` (set by the tracker) is 1 where this line is the first to tell that the client
-    authenticated, `is_arrival` (the same) where it tells of a message in the queue.
+    bounce, delay or success, or "" where another line is counted for it. `logins` (set by the tracker) is 1 where this
+    line is the first to tell that the client authenticated, `is_arrival` (the same) where it tells of a message in the
+    queue.
     """
 
     kind = "received"
@@ -126,12 +128,14 @@ class Received(Event, gc=False):
     message: Message | None = None
     logins: int = 0
     is_arrival: bool = False
+    may_be_refused: bool = False
 
 
 class Queued(Event, gc=False):
     """What the queue knows of a message: its message-id, or its envelope when it becomes active.
 
     `is_arrival` (set by the tracker) marks the first time that a message whose beginning was seen becomes active.
+    Where a line tells no more than that it is in the queue, the size and the recipients are those of its beginning.
     """
 
     kind = "queued"
@@ -146,13 +150,16 @@ class Queued(Event, gc=False):
 
 class Delivery(Event, gc=False):
     """One attempt to deliver to one recipient; none is named where the queue gave the whole message up (`expired`).
+    Neither message nor recipient are known where the log begins between the lines that tell of one attempt.
 
-    `attempts` (set by the tracker, on a final status) is how many it took, this one included. `is_removal` (the same)
-    marks the last of a message, in the log of a server that does not say that a message left the queue.
+    `attempts` (set by the tracker, on a final status) is how many it took, this one included. `is_removal` marks
+    the last of a message, in the log of a server that does not say that a message left the queue; the tracker sets
+    it, if the line does not tell. `is_arrival` (set by the tracker) marks the first that is done with a message that
+    might have been refused. The `delay` is set by the tracker where the log does not tell it.
     """
 
     kind = "delivery"
-    queue_id: str
+    queue_id: str | None
     recipient: str | None
     status: str
     direction: str
@@ -177,6 +184,7 @@ class Delivery(Event, gc=False):
     message: Message | None = None
     attempts: int | None = None
     is_removal: bool = False
+    is_arrival: bool = False
 
 
 class Reject(Event, gc=False):
@@ -222,7 +230,12 @@ class Removed(Event, gc=False):
 
 
 class QueueAction(Event, gc=False):
-    """An operator, a rule or a content filter did something to a message: hold, release, delete, requeue, …"""
+    """An operator, a rule or a content filter did something to a message: hold, release, delete, requeue, …
+
+    `handover`: the submission agent gave it, for one recipient, to the server of its own host, where it goes on under
+    another id: that is no delivery. `split`: some of its recipients go on under another id.
+    `is_removal` (set by the tracker) marks the deletion of the last recipient of a message, as a delivery's does.
+    """
 
     kind = "queue_action"
     queue_id: str
@@ -235,6 +248,7 @@ class QueueAction(Event, gc=False):
     reply: str | None = None
     message: Message | None = None
     is_arrival: bool = False
+    is_removal: bool = False
 
 
 class ConnectionFailure(Event, gc=False):
@@ -283,7 +297,7 @@ KINDS: tuple[type[Event], ...] = (
 
 # What stands in an event for those that count.
 CONTEXT = frozenset(
-    {"message", "logins", "is_arrival", "is_removal", "via", "notification", "session", "is_hearsay", "source"}
+    "is_arrival is_hearsay is_removal logins may_be_refused message notification session source via".split()
 )
 
 

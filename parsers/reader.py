@@ -394,7 +394,9 @@ class LogReader:
         plain = repeated[2] if repeated else message.strip("\0\r\t ")
         times = min(int(repeated[1]), REPEATS) if repeated else 1
         outcome, found = understand(plain, time, origin) if plain != message or " " in message else ("unknown", [])
-        if outcome in ("unknown", "malformed"):
+        if outcome == "unknown" and is_foreign(plain, origin):
+            tally.ignored += 1
+        elif outcome in ("unknown", "malformed"):
             self._strange(outcome, tally, plain)
         elif not found:
             tally.ignored += 1
@@ -461,6 +463,12 @@ class LogReader:
         setattr(tally, outcome, getattr(tally, outcome) + 1)
         if self._on_strange:
             self._on_strange(outcome, message)
+
+
+def is_foreign(message: str, origin: Origin) -> bool:
+    """Whether another program of the same name says this."""
+    server = SERVERS.get(origin.mta)
+    return server is not None and server.is_own is not None and not server.is_own(message)
 
 
 def understand(message: str, time: float, origin: Origin) -> tuple[str, list[Event]]:

@@ -66,8 +66,12 @@ class Server(NamedTuple):
     without a table is known and not read.
 
     `unwrap(message, clock)` takes off what stands before the message itself, behind any prefix; it raises ValueError
-    where that is broken. Without `says_removed`, a message leaves the queue with its last recipient, silently. With
-    `has_hearsay`, some of its lines tell of another server's clients: they count where no other server's log is read.
+    where that is broken. Without `says_removed`, a message leaves the queue with its last recipient, silently.
+    With `says_login`, who authenticates has a line of its own, so that a message's client is no sign of one.
+    Where other programs have its name, `is_own` tells its messages from theirs: what is not, and has no shape, is
+    of no use.
+    With `has_hearsay`, some of its lines tell of another server's clients: they count where no other server's log is
+    read with it.
     """
 
     mta: str
@@ -80,6 +84,8 @@ class Server(NamedTuple):
     unwrap: Callable[[str, Clock], Unwrapped] | None = None
     join: Callable[[], Join] | None = None
     says_removed: bool = True
+    says_login: bool = False
+    is_own: Callable[[str], object] | None = None
     has_hearsay: bool = False
 
     @property

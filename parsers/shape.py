@@ -43,9 +43,10 @@ class Shape(NamedTuple):
     (time, origin, *fields) that returns an event, None for a line that is of no use, or raises ValueError where a
     field holds what it cannot; or None, where no line of this shape is of use to anybody. `constants` are fields of
     the event that the shape itself tells. A `general` shape also fits lines of more special ones, and is tried
-    after them. Where lines of a shape `repeat` to the letter (but for their queue id), as those that name a client or
-    a relay do, an event is a copy of the one that the same words gave before. Where one line tells of `several`
-    things (the recipients of one delivery), the meaning returns a list.
+    after them. An `unkeyed` one has, after its id, no characters of its own to be found by: it is tried for lines
+    that no other fits, at more cost. Where lines of a shape `repeat` to the letter (but for their queue id), as those
+    that name a client or a relay do, an event is a copy of the one that the same words gave before. Where one line
+    tells of `several` things (the recipients of one delivery), the meaning returns a list.
     """
 
     template: str
@@ -55,6 +56,7 @@ class Shape(NamedTuple):
     general: bool
     repeats: bool
     several: bool
+    unkeyed: bool = False
 
 
 def shape(
@@ -65,10 +67,11 @@ def shape(
     general: bool = False,
     repeats: bool = False,
     several: bool = False,
+    unkeyed: bool = False,
     **constants: Any,
 ) -> Shape:
     """A row of a grammar's table; without a meaning its lines are known and of no use to anybody."""
-    return Shape(template, sample, meaning, constants, general, repeats, several)
+    return Shape(template, sample, meaning, constants, general, repeats, several, unkeyed)
 
 
 # --- the template's parts ---
@@ -316,12 +319,18 @@ class Grammar:
         self.shapes = tuple(sorted(shapes, key=lambda row: row.general))
         self.by_start: dict[str, Candidates] = {}
         self.by_lead: dict[str, Candidates] = {}
+        self.unkeyed: list[Compiled] = []
         for row in self.shapes:
             self._add(row, compile_shape(row, lead))
 
     def _add(self, row: Shape, compiled: Compiled) -> None:
         parts = parse(row.template)
         leads = begins_with_id(row)
+        if row.unkeyed:
+            if not leads:
+                raise ValueError("only what follows an id can be unkeyed")
+            self.unkeyed.append(compiled)
+            return
         index = self.by_lead if leads else self.by_start
         for key in _keys(parts[1:] if leads else parts, self.lead if leads else ""):
             repeats, shapes = index.get(key, NO_CANDIDATES)
@@ -335,7 +344,7 @@ class Grammar:
                 yield row, build, found.groups()
         first, lead, rest = message.partition(self.lead)
         if lead and " " not in first:
-            for match, build, _, row in self.by_lead.get(rest[:KEY], NO_CANDIDATES)[1]:
+            for match, build, _, row in (*self.by_lead.get(rest[:KEY], NO_CANDIDATES)[1], *self.unkeyed):
                 found = match(rest)
                 if found:
                     yield row, build, (first, *found.groups())

@@ -53,7 +53,7 @@ _DELIVERY: Callable[[Delivery], DeliveryKey] = attrgetter(
     "dsn",
     "attempts",
 )
-_STAGES: Callable[[Delivery], tuple[float, ...]] = attrgetter(*(f"delay_{stage}" for stage in STAGES))
+_STAGES: Callable[[Delivery], tuple[float | None, ...]] = attrgetter(*(f"delay_{stage}" for stage in STAGES))
 
 
 class MailMetrics:
@@ -80,7 +80,7 @@ class MailMetrics:
         self._arrivals: dict[tuple[Origin, str], int] = defaultdict(int)
         self._raw_sizes: dict[Origin, list[float]] = defaultdict(list)
         self._raw_recipients: dict[Origin, list[float]] = defaultdict(list)
-        self._raw_stages: dict[str, list[tuple[float, ...]]] = defaultdict(list)
+        self._raw_stages: dict[str, list[tuple[float | None, ...]]] = defaultdict(list)
         self._sizes = Histogram("mail_message_size_bytes")
         self._recipients = Histogram("mail_message_recipients")
         self._seconds = Histogram("mail_delivery_seconds")
@@ -166,12 +166,14 @@ class MailMetrics:
         if event.recipients is not None:
             self._raw_recipients[event.origin].append(event.recipients)
 
-    def _arrival(self, event: Queued | Received | QueueAction | Notification) -> None:
+    def _arrival(self, event: Queued | Received | QueueAction | Delivery) -> None:
         self._arrivals[event.origin, event.message.via if event.message else ""] += 1
 
     def _queue_action(self, event: QueueAction) -> None:
         if event.is_arrival:
-            self._arrival(event)
+            self._began(event)
+        if event.is_removal:
+            self._removals[event.origin] += 1
 
     def _delivery(self, event: Delivery) -> None:
         self._deliveries[_DELIVERY(event)].append(event.delay)
@@ -179,6 +181,17 @@ class MailMetrics:
             self._raw_stages[event.origin.mta].append(_STAGES(event))
         if event.is_removal:
             self._removals[event.origin] += 1
+        if event.is_arrival:
+            self._began(event)
+
+    def _began(self, event: Delivery | QueueAction) -> None:
+        """The first that is done with a message tells that it was taken."""
+        self._arrival(event)
+        message = event.message
+        if message and message.size is not None:
+            self._raw_sizes[event.origin].append(message.size)
+        if message and message.recipients is not None:
+            self._raw_recipients[event.origin].append(message.recipients)
 
     def _provider(self, direction: str, provider: str | None) -> str:
         return self._providers[provider or OTHER] if direction == "outbound" else ""
@@ -190,7 +203,7 @@ class MailMetrics:
 
     def _notification(self, event: Notification) -> None:
         if event.is_arrival:
-            self._arrival(event)
+            self._arrivals[event.origin, "notification"] += 1
         self._count("mail_notifications_total", event.origin.mta, event.type)
 
     def _connection_failure(self, event: ConnectionFailure) -> None:
@@ -215,12 +228,17 @@ class MailMetrics:
         for key, delays in self._deliveries.items():
             self._fold_deliveries(*key, delays=delays)
         for mta, rows in self._raw_stages.items():
-            for stage, seconds in zip(STAGES, zip(*rows, strict=True), strict=True):
-                self._stages.observe_all((mta, stage), seconds)
+            self._fold_stages(mta, rows)
         self._fold_arrivals()
         for raw in self._raw:
             raw.clear()
         self._events = 0
+
+    def _fold_stages(self, mta: str, rows: list[tuple[float | None, ...]]) -> None:
+        for stage, seconds in zip(STAGES, zip(*rows, strict=True), strict=True):
+            told = [second for second in seconds if second is not None]
+            if told:
+                self._stages.observe_all((mta, stage), told)
 
     def _fold_arrivals(self) -> None:
         for (origin, via), count in self._arrivals.items():
