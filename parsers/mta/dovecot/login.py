@@ -125,9 +125,9 @@ def ended(time: float, origin: Origin, process: str | None, text: str) -> Event:
     return untried(time, where, ending, client, details)
 
 
-def ended_otherwise(time: float, origin: Origin, process: str, words: str, client: str) -> Event:
-    """The same in words that are those of a protocol, or new."""
-    return ended(time, origin, process, f" {words}: user=<{client}")
+def ended_otherwise(time: float, origin: Origin, process: str, words: str, client: str) -> Event | None:
+    """The same in words that are those of a protocol, or new; without a reason in brackets the session goes on."""
+    return ended(time, origin, process, f" {words}: user=<{client}") if words.endswith(")") else None
 
 
 def is_tried(ending: Ending, client: Client) -> bool:
@@ -178,7 +178,12 @@ SHAPES = (
         " user=<kim>, method=PLAIN, rip=2001:db8::7, lip=2001:db8::1, TLS, session=<YFzQvNBghtt/AAAB>",
         ended,
     ),
-    # The session's last line tells of it again.
+    # The session's last line tells of these again.
+    shape(
+        _LEAD + "Login failed: {_}",
+        "imap-login: Login failed: Cleartext authentication disabled: user=<>, rip=192.0.2.7, lip=192.0.2.1,"
+        " session=<vteEFdFgb+J/AAAD>",
+    ),
     shape(
         _LEAD + "Authenticate {_} failed: {_}",
         "imap-login: Authenticate CRAM-MD5 failed: Invalid base64 in response: user=<>, method=CRAM-MD5,"
