@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from parsers.events import Auth, ConnectionFailure, Disconnect, Event, Origin, Problem
+from parsers.events import Auth, ConnectionFailure, Disconnect, Event, Origin
 from parsers.memo import Memo
 from parsers.mta.dovecot.process import ADDRESSES, LOGINS, origin_of
 from parsers.shape import shape
@@ -156,10 +156,6 @@ def handshake_error(details: str, ending: Ending) -> str | None:
     return error or ending.reason or None
 
 
-def problem(time: float, origin: Origin, process: str | None, severity: str, text: str) -> Problem:
-    return Problem(time, origin_of(origin, process), severity.lower(), text)
-
-
 # --- the table ---
 
 _PROCESS = "{process:" + "|".join(LOGINS) + "}"
@@ -205,11 +201,6 @@ SHAPES = (
         _LEAD + "proxy{_}",
         "imap-login: proxy(kim@example.com): disconnecting 192.0.2.7 (Disconnected by client(0s idle, in=9, out=9))",
         general=True,
-    ),
-    shape(
-        _LEAD + "{severity:Error|Warning|Fatal|Panic}: {text}",
-        "imap-login: Error: net_connect_unix(imap) failed: Resource temporarily unavailable",
-        problem,
     ),
     shape(
         _LEAD + "Debug: {_}",

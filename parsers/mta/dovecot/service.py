@@ -29,14 +29,11 @@ def _process(text: str) -> str | None:
 
 
 _SEVERITY = "{severity:" + "|".join(SEVERITIES) + "}"
+_ABOUT = "[({_})][<{_}>][<{_}>]: "
 
 SHAPES = (
     shape(
-        "{process:"
-        + "|".join((*AUTHS, *OTHERS))
-        + "}[({_})][<{_}>][<{_}>]: [request [[{_}]]: ]"
-        + _SEVERITY
-        + ": {text}",
+        "{process:" + "|".join(NAMES) + "}" + _ABOUT + "[request [[{_}]]: ]" + _SEVERITY + ": {text}",
         "auth: Error: auth client 0 disconnected with 1 pending requests: EOF",
         problem,
     ),
@@ -46,7 +43,7 @@ SHAPES = (
         early_problem,
     ),
     shape(
-        "[dovecot: ]{_:" + "|".join((*AUTHS, *OTHERS)) + "}{_}",
+        "[dovecot: ]{_:" + "|".join((*AUTHS, *OTHERS)) + "}" + _ABOUT + "{_}",
         "master: Dovecot v2.3.19.1 (9b53102964) starting up for imap, pop3, submission (core dumps disabled)",
         general=True,
     ),
