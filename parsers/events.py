@@ -142,7 +142,8 @@ class Delivery(Event, gc=False):
     """One attempt to deliver to one recipient; none is named where the queue gave the whole message up (`expired`).
 
     `attempts` (set by the tracker, on a final status) is how many it took, this one included. `is_removal` (the same)
-    marks the last of a message, in the log of a server that does not say that a message left the queue.
+    marks the last of a message, in the log of a server that does not say that a message left the queue. The `delay`
+    is set by the tracker where the log does not tell it.
     """
 
     kind = "delivery"

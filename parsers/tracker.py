@@ -258,6 +258,8 @@ class Tracker:
             self._gave_up(event, message)
             return
         event.sender = message.sender
+        if event.delay is None and message.via:
+            event.delay = max(round(event.time - message.since, 3), 0.0)
         if event.status == "deferred":
             self._deferred(event, message)
             return
