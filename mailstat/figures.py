@@ -110,7 +110,7 @@ class Summary:
     def _received(self, event: Received) -> None:
         self._login(event)
         self._arrival(event)
-        self.notifications += event.notification is not None
+        self.notifications += bool(event.notification)
 
     def _notification(self, event: Notification) -> None:
         self.notifications += 1

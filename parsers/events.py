@@ -98,8 +98,9 @@ class Received(Event, gc=False):
     Where the `size` is told with it, it is in the queue; else that is not known yet. `via` is one of `smtp`,
     `submission`, `local` and `notification` where the line tells; else the tracker finds out. A notification is about
     the message `original_queue_id`, and `notification` (set by the tracker if the line does not tell) is its type:
-    bounce, delay or success. `logins` (set by the tracker) is 1 where this line is the first to tell that the client
-    authenticated, `is_arrival` (the same) where it tells of a message in the queue.
+    bounce, delay or success, or "" where another line is counted for it. `logins` (set by the tracker) is 1 where
+    this line is the first to tell that the client authenticated, `is_arrival` (the same) where it tells of a message
+    in the queue.
     """
 
     kind = "received"

@@ -53,7 +53,7 @@ _DELIVERY: Callable[[Delivery], DeliveryKey] = attrgetter(
     "dsn",
     "attempts",
 )
-_STAGES: Callable[[Delivery], tuple[float, ...]] = attrgetter(*(f"delay_{stage}" for stage in STAGES))
+_STAGES: Callable[[Delivery], tuple[float | None, ...]] = attrgetter(*(f"delay_{stage}" for stage in STAGES))
 
 
 class MailMetrics:
@@ -80,7 +80,7 @@ class MailMetrics:
         self._arrivals: dict[tuple[Origin, str], int] = defaultdict(int)
         self._raw_sizes: dict[Origin, list[float]] = defaultdict(list)
         self._raw_recipients: dict[Origin, list[float]] = defaultdict(list)
-        self._raw_stages: dict[str, list[tuple[float, ...]]] = defaultdict(list)
+        self._raw_stages: dict[str, list[tuple[float | None, ...]]] = defaultdict(list)
         self._sizes = Histogram("mail_message_size_bytes")
         self._recipients = Histogram("mail_message_recipients")
         self._seconds = Histogram("mail_delivery_seconds")
@@ -215,12 +215,17 @@ class MailMetrics:
         for key, delays in self._deliveries.items():
             self._fold_deliveries(*key, delays=delays)
         for mta, rows in self._raw_stages.items():
-            for stage, seconds in zip(STAGES, zip(*rows, strict=True), strict=True):
-                self._stages.observe_all((mta, stage), seconds)
+            self._fold_stages(mta, rows)
         self._fold_arrivals()
         for raw in self._raw:
             raw.clear()
         self._events = 0
+
+    def _fold_stages(self, mta: str, rows: list[tuple[float | None, ...]]) -> None:
+        for stage, seconds in zip(STAGES, zip(*rows, strict=True), strict=True):
+            told = [second for second in seconds if second is not None]
+            if told:
+                self._stages.observe_all((mta, stage), told)
 
     def _fold_arrivals(self) -> None:
         for (origin, via), count in self._arrivals.items():
