@@ -141,6 +141,7 @@ class Queued(Event, gc=False):
 
 class Delivery(Event, gc=False):
     """One attempt to deliver to one recipient; none is named where the queue gave the whole message up (`expired`).
+    Neither message nor recipient are known where the log begins between the lines that tell of one attempt.
 
     `attempts` (set by the tracker, on a final status) is how many it took, this one included. `is_removal` (the same)
     marks the last of a message, in the log of a server that does not say that a message left the queue. The `delay`
@@ -148,7 +149,7 @@ class Delivery(Event, gc=False):
     """
 
     kind = "delivery"
-    queue_id: str
+    queue_id: str | None
     recipient: str | None
     status: str
     direction: str

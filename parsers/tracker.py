@@ -103,19 +103,19 @@ class Tracker:
         queue[queue_id] = message = Message(queue_id, time)
         return message
 
-    def _find(self, event: Queued | Delivery | QueueAction) -> Message:
+    def _find(self, event: Queued | Delivery | QueueAction, queue_id: str) -> Message:
         """The message that an event is about, which begins here where it is not known."""
         queue = self._queue(event.origin)
-        message = queue.get(event.queue_id)
+        message = queue.get(queue_id)
         if message is None:
-            elsewhere = self._elsewhere(event.origin, event.queue_id)
+            elsewhere = self._elsewhere(event.origin, queue_id)
             if elsewhere is not None:
-                message = elsewhere[event.queue_id]
+                message = elsewhere[queue_id]
             elif type(event) is Delivery and event.origin.program == "cleanup":
                 # It returns what it refuses of a local user: that never was in the queue.
-                message = Message(event.queue_id, event.time)
+                message = Message(queue_id, event.time)
             else:
-                message = self._begin(queue, event.queue_id, event.time)
+                message = self._begin(queue, queue_id, event.time)
         event.message = message
         return message
 
@@ -216,7 +216,7 @@ class Tracker:
         queue = self._queues.get(event.origin.instance)
         message = queue.get(event.queue_id) if queue else None
         if message is None:
-            message = self._find(event)
+            message = self._find(event, event.queue_id)
         else:
             event.message = message
         if event.message_id is not None:
@@ -247,10 +247,13 @@ class Tracker:
     # --- what becomes of them ---
 
     def _delivery(self, event: Delivery) -> None:
+        queue_id = event.queue_id
+        if queue_id is None:
+            return
         queue = self._queues.get(event.origin.instance)
-        message = queue.get(event.queue_id) if queue else None
+        message = queue.get(queue_id) if queue else None
         if message is None:
-            message = self._find(event)
+            message = self._find(event, queue_id)
         else:
             event.message = message
         if event.recipient is None:
@@ -268,12 +271,16 @@ class Tracker:
         if event.status != "sent":
             message.has_failed = True
         if message.unfinished is not None:
-            message.unfinished -= 1
-            if message.unfinished <= 0:
-                self._end(event.origin, event.queue_id)
-                event.is_removal = True
+            self._count_down(event, message, message.unfinished - 1)
         if event.new_queue_id is not None and event.relay_host == "local":
             self._forwarded(event, message)
+
+    def _count_down(self, event: Delivery, message: Message, unfinished: int) -> None:
+        """A message that nothing says to be removed is, with its last recipient."""
+        message.unfinished = unfinished
+        if unfinished <= 0:
+            self._end(event.origin, message.queue_id)
+            event.is_removal = True
 
     def _forwarded(self, event: Delivery, message: Message) -> None:
         """local(8) gives a message back to the queue under a new id, to send it to whom an alias names."""
@@ -311,7 +318,7 @@ class Tracker:
             event.message = self._end(event.origin, event.queue_id)
             event.is_arrival = event.action == "discard" and event.message is not None and arrives(event.message)
             return
-        message = self._find(event)
+        message = self._find(event, event.queue_id)
         if event.action == "hold":
             event.is_arrival = arrives(message)
 

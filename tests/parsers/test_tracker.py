@@ -478,3 +478,9 @@ def test_the_delay_runs_from_the_arrival_where_the_log_does_not_tell_it(
     delivery = Delivery(START + 2.2501, RELAY, "4711", "lee@example.org", "sent", "outbound", delay=told)
     Tracker().follow([begin(START, RELAY, "4711", size=512), delivery] if begin else [delivery])
     assert delivery.delay == delay
+
+
+def test_a_delivery_of_an_unknown_message_leaves_nothing_in_flight() -> None:
+    tracker = Tracker()
+    tracker.follow([Delivery(START, RELAY, None, None, "sent", "outbound")])
+    assert tracker.in_flight() == {}
