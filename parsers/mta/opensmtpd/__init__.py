@@ -16,8 +16,8 @@ _WORDS = re.compile(
     r"[0-9a-f]{16} (?:smtp|mta|mda) |smtp-(?:in|out): |(?:mda|mta|delivery|relay): |(?:info|warn|fatal): "
 ).match
 
-FAMILIES = (smtp, mta, delivery, process)
-GRAMMAR = Grammar("opensmtpd", (row for family in FAMILIES for row in family.SHAPES), lead=" ")
+FAMILIES = (delivery, smtp, mta, process)
+GRAMMAR = Grammar("opensmtpd", (row for family in FAMILIES for row in family.SHAPES), lead=" ", key=7)
 
 
 def origin(host: str, program: str, pid: int | None) -> Origin | None:

@@ -255,7 +255,7 @@ SHAPES = (
         "{_} mta [event=]delivery evpid={evpid} from=<{sender}> to=<{recipient}> rcpt=<{original_recipient}>"
         ' source="{source}" relay="{relay}" delay={delay} result="{result}" stat="{reply}',
         "0123456789abcdef mta delivery evpid=fedcba9876543210 from=<kim@example.com> to=<lee@example.org> rcpt=<->"
-        ' source="203.0.113.1" relay="192.0.2.25 (mx.example.org)" delay=4s result="TempFail" stat="452 4.2.2 The mai',
+        ' source="203.0.113.1" relay="192.0.2.25 (mx.example.org)" delay=4s result="TempFail" stat="452 4.2.2 The',
         relayed,
         general=True,
     ),
@@ -267,8 +267,14 @@ SHAPES = (
         delivered,
     ),
     shape(
-        "{_} {_:mta|mda} [event=]delivery evpid={evpid}",
+        "{_} mta [event=]delivery evpid={evpid}",
         "0123456789abcdef mta delivery evpid=fedcba9876543210 from=<kim@exam",
+        cut,
+        general=True,
+    ),
+    shape(
+        "{_} mda [event=]delivery evpid={evpid}",
+        "0123456789abcdef mda delivery evpid=fedcba9876543210 from=<kim@exam",
         cut,
         general=True,
     ),
@@ -279,7 +285,8 @@ SHAPES = (
         expired,
     ),
     shape(
-        "{_:relay|delivery}: Remove for {evpid}: from=<{sender}>, to=<{recipient}>, rcpt=<{_}>, delay={_}, stat={reply}",
+        "{_:relay|delivery}: Remove for {evpid}: from=<{sender}>, to=<{recipient}>, rcpt=<{_}>, delay={_},"
+        " stat={reply}",
         "relay: Remove for fedcba9876543210: from=<kim@example.com>, to=<lee@example.org>, rcpt=<->, delay=1h2m,"
         " stat=Removed by administrator",
         removed,
@@ -287,7 +294,8 @@ SHAPES = (
     # Of the envelope that a notification is made of, under the id of the message that failed.
     shape(
         "bounce: {_:Expire|Remove} for {_}",
-        "bounce: Expire for fedcba9876543210: from=<>, to=<kim@example.com>, rcpt=<->, delay=7d, stat=Envelope expired",
+        "bounce: Expire for fedcba9876543210: from=<>, to=<kim@example.com>, rcpt=<->, delay=7d,"
+        " stat=Envelope expired",
     ),
     # --- 5.x ---
     shape(

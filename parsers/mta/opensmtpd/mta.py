@@ -41,7 +41,12 @@ ERRORS = (
     ("unreachable", "unreachable", "connect"),
     ("Connection failed", "unreachable", "connect"),
 )
-TRUST = {"verified": "verified", "succeeded": "verified", "success": "verified", "no certificate presented": "anonymous"}
+TRUST = {
+    "verified": "verified",
+    "succeeded": "verified",
+    "success": "verified",
+    "no certificate presented": "anonymous",
+}
 
 
 class Error(NamedTuple):
@@ -135,6 +140,7 @@ SHAPES = (
         '[ fingerprint="{_}"]',
         '0123456789abcdef mta cert-check result="verified" fingerprint="SHA256:0123456789abcdef"',
         checked,
+        repeats=True,
     ),
     shape(
         "{queue_id} mta {_:disconnected|event=closed} reason={_}",
@@ -161,7 +167,7 @@ SHAPES = (
     ),
     shape(
         "smtp-out: Failed to resolve MX for [[relay:{relay}]]: {text}",
-        "smtp-out: Failed to resolve MX for [relay:example.org,smtp,heloname=mail.example.com]: Domain does not exist",
+        "smtp-out: Failed to resolve MX for [relay:example.org,smtp,heloname=mail]: Domain does not exist",
         no_host,
     ),
     shape(

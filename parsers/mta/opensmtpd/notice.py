@@ -26,11 +26,7 @@ class Failure(NamedTuple):
     time: float
 
 
-class Waiting(NamedTuple):
-    """A recipient of a message that was deferred."""
-
-    queue_id: str
-    recipient: str | None
+Waiting = tuple[str, str | None]  # message and recipient
 
 
 class Notices:
@@ -44,15 +40,17 @@ class Notices:
 
     def follow(self, event: Delivery) -> None:
         """Remember what became of a recipient; one that expired has provider and reason of the last deferral."""
-        waiting = Waiting(event.queue_id, event.recipient)
+        if event.status == "sent":
+            if self._deferred:
+                self._deferred.pop((event.queue_id, event.recipient), None)
+            return
+        waiting = (event.queue_id, event.recipient)
         if event.status == "deferred":
             self._keep(self._deferred, waiting, (event.provider, event.reason))
             if event.sender:
                 self._keep(self._delayed, event.sender, waiting)
             return
         known = self._deferred.pop(waiting, None)
-        if event.status == "sent":
-            return
         if event.status == "expired" and known is not None:
             event.provider, event.reason = known
         if event.sender:

@@ -1,4 +1,4 @@
-"""What OpenSMTPD's processes say of themselves (log_warnx and fatal in all of them), and what they only say when asked.
+"""What OpenSMTPD's processes say of themselves (log_warnx, fatal), and what they say when asked to.
 
 With `-v` and `-T` the processes tell each other's messages, the users' credentials among them: nobody is shown those.
 """
@@ -26,7 +26,9 @@ SHAPES = (
         " 550 Invalid recipient: <kim@example.com>",
         not_returned,
     ),
-    shape("warn: {text}", "warn: lost child: pony express exited abnormally", Problem, general=True, severity="warning"),
+    shape(
+        "warn: {text}", "warn: lost child: pony express exited abnormally", Problem, general=True, severity="warning"
+    ),
     shape("fatal: {text}", "fatal: smtpd: bind: Address already in use", Problem, severity="fatal"),
     shape("fatal in {text}", "fatal in queue: queue: chroot: No such file", Problem, severity="fatal"),
     shape(

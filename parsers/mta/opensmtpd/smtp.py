@@ -30,7 +30,7 @@ PHASES = {
 }
 METHODS = frozenset("PLAIN LOGIN CRAM-MD5 DIGEST-MD5 NTLM GSSAPI XOAUTH2 OAUTHBEARER EXTERNAL ANONYMOUS".split())
 RESULTS = {"ok": "success", "Accepted authentication": "success"}
-ANSWER = '" result="'  # what follows a command
+ANSWER, OLD_ANSWER = '" result="', '" => '  # what follows a command
 _PATH = re.compile(r"<([^<>]*+)>").search
 # How the queue words what it says when it returns a message (bounce.c); all others write no blank there.
 OWN = ("MAIL FROM: <", "RCPT TO: <")
@@ -46,10 +46,8 @@ def read_address(text: str) -> str | None:
 def read_ciphers(text: str) -> tuple[str, str | None]:
     """Protocol and cipher: `TLSv1.3:TLS_AES_256_GCM_SHA384:256` or `version=TLSv1.2, cipher=…, bits=256`."""
     bare = text.strip('"')
-    if bare.startswith("version="):
-        parts = [part.partition("=")[2] for part in bare.split(", ")]
-    else:
-        parts = bare.split(":")
+    is_old = bare.startswith("version=")
+    parts = [part.partition("=")[2] for part in bare.split(", ")] if is_old else bare.split(":")
     return parts[0], parts[1] if len(parts) > 1 else None
 
 
@@ -124,14 +122,14 @@ def method_of(command: str) -> str | None:
 
 
 def phase_of(command: str, code: int | None) -> str | None:
-    """The phase of a refused command; None where it is of none. After DATA, a message is mostly refused as a whole."""
+    """The phase of a refused command, None where it is of none. After DATA, it is mostly the whole message's."""
     phase = PHASES.get(command[:4].upper())
     return "end_of_data" if phase == "data" and code != 503 else phase
 
 
 def refused(time: float, origin: Origin, queue_id: str, command: str, reply: str) -> Refused | None:
     """A command that was answered with 4yz or 5yz; what is no command of a mail transaction is of no use."""
-    answer = reply.rpartition(ANSWER)[2]
+    answer = reply.rpartition(ANSWER)[2].rpartition(OLD_ANSWER)[2]
     code, dsn = read_reply(answer[:16])
     phase = phase_of(command, code)
     if phase is None:
@@ -149,8 +147,9 @@ def refused(time: float, origin: Origin, queue_id: str, command: str, reply: str
     return event
 
 
-def cut_short(time: float, origin: Origin, queue_id: str) -> None:  # noqa: ARG001 - a shape's fields
-    """The answer was cut off. What is left may be a password, so nobody is shown this line."""
+def cut_short(time: float, origin: Origin, queue_id: str) -> Refused:  # noqa: ARG001 - a shape's fields
+    """A refusal without its answer. Always raises ValueError."""
+    raise ValueError("cut off")
 
 
 def bad_input(time: float, origin: Origin, queue_id: str, reply: str) -> Refused:
@@ -207,9 +206,25 @@ _CLIENT = "[ address={_} host={_}]"
 
 SHAPES = (
     shape(
+        "{queue_id} smtp envelope evpid={evpid} from=<{sender}> to=<{recipient}>",
+        "0123456789abcdef smtp envelope evpid=fedcba9876543210 from=<kim@example.com> to=<lee@example.org>",
+        addressed,
+    ),
+    shape(
+        "{queue_id} smtp message msgid={message} size={size} nrcpt={recipients} proto={protocol}",
+        "0123456789abcdef smtp message msgid=fedcba98 size=4711 nrcpt=2 proto=ESMTP",
+        accepted,
+    ),
+    shape(
         "{queue_id} smtp [event=]connected address={address} host={host}",
         "0123456789abcdef smtp connected address=203.0.113.7 host=client.example.net",
         opened,
+        repeats=True,
+    ),
+    shape(
+        "{queue_id} smtp {_:disconnected|event=closed}" + _CLIENT + " reason={reason}",
+        "0123456789abcdef smtp disconnected reason=quit",
+        closed,
         repeats=True,
     ),
     shape(
@@ -219,25 +234,10 @@ SHAPES = (
         repeats=True,
     ),
     shape(
-        "{queue_id} smtp message msgid={message} size={size} nrcpt={recipients} proto={protocol}",
-        "0123456789abcdef smtp message msgid=fedcba98 size=4711 nrcpt=2 proto=ESMTP",
-        accepted,
-    ),
-    shape(
-        "{queue_id} smtp envelope evpid={evpid} from=<{sender}> to=<{recipient}>",
-        "0123456789abcdef smtp envelope evpid=fedcba9876543210 from=<kim@example.com> to=<lee@example.org>",
-        addressed,
-    ),
-    shape(
-        "{queue_id} smtp {_:disconnected|event=closed}" + _CLIENT + " reason={reason}",
-        "0123456789abcdef smtp disconnected reason=quit",
-        closed,
-        repeats=True,
-    ),
-    shape(
         "{queue_id} smtp [event=]authentication user={user}" + _CLIENT + " result={result:ok|permfail|tempfail}",
         "0123456789abcdef smtp authentication user=kim result=ok",
         logged_in,
+        repeats=True,
     ),
     shape(
         "{queue_id} smtp [event=]failed-command" + _CLIENT + ' command="{command}" result="{reply}"',
