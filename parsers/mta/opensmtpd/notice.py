@@ -7,12 +7,9 @@ within, to the sender of the message.
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from parsers.events import Delivery, Received
-
-Key = TypeVar("Key")
-Value = TypeVar("Value")
+from parsers.events import Delivery, QueueAction, Received
 
 MOST = 10_000  # senders that wait for a notification, and recipients that were deferred
 OWED = 100  # notifications to one sender
@@ -26,6 +23,14 @@ class Failure(NamedTuple):
     time: float
 
 
+class Deferral(NamedTuple):
+    """The last of a recipient."""
+
+    sender: str | None
+    provider: str | None
+    reason: str | None
+
+
 Waiting = tuple[str, str | None]  # message and recipient
 
 
@@ -35,26 +40,26 @@ class Notices:
     def __init__(self, most: int = MOST) -> None:
         self.most = most
         self._owed: dict[str, list[Failure]] = {}  # by sender
-        self._deferred: dict[Waiting, tuple[str | None, str | None]] = {}  # provider and reason
-        self._delayed: dict[str, Waiting] = {}  # by sender: what was deferred last
+        self._deferred: dict[Waiting, Deferral] = {}
+        self._delayed: dict[str, int] = {}  # how many of these each sender has
 
     def follow(self, event: Delivery) -> None:
         """Remember what became of a recipient; one that expired has provider and reason of the last deferral."""
-        if event.status == "sent":
-            if self._deferred:
-                self._deferred.pop((event.queue_id, event.recipient), None)
-            return
-        waiting = (event.queue_id, event.recipient)
+        known = self.settle(event) if self._deferred else None
         if event.status == "deferred":
-            self._keep(self._deferred, waiting, (event.provider, event.reason))
+            self._defer((event.queue_id, event.recipient), Deferral(event.sender, event.provider, event.reason))
+        elif event.status != "sent":
+            if event.status == "expired" and known:
+                event.provider, event.reason = known.provider, known.reason
             if event.sender:
-                self._keep(self._delayed, event.sender, waiting)
-            return
-        known = self._deferred.pop(waiting, None)
-        if event.status == "expired" and known is not None:
-            event.provider, event.reason = known
-        if event.sender:
-            self._owe(event.sender, Failure(event.queue_id, event.time))
+                self._owe(event.sender, Failure(event.queue_id, event.time))
+
+    def settle(self, event: Delivery | QueueAction) -> Deferral | None:
+        """Wait no more for a recipient; the last deferral, if there was one."""
+        known = self._deferred.pop((event.queue_id, event.recipient), None)
+        if known and known.sender:
+            self._forget(known.sender)
+        return known
 
     def explain(self, event: Received, recipient: str) -> None:
         """Say of a message from within what it tells its recipient."""
@@ -62,21 +67,29 @@ class Notices:
         owed = [failure for failure in self._owed.pop(recipient, ()) if event.time - failure.time < PATIENCE]
         if owed:
             event.notification, event.original_queue_id = "bounce", owed.pop(0).queue_id
-        elif self._delayed.get(recipient) in self._deferred:
+        elif recipient in self._delayed:
             event.notification = "delay"
         if owed:
             self._owed[recipient] = owed
 
+    def _defer(self, waiting: Waiting, deferral: Deferral) -> None:
+        if len(self._deferred) >= self.most:
+            oldest = self._deferred.pop(next(iter(self._deferred)))
+            self._forget(oldest.sender or "")
+        self._deferred[waiting] = deferral
+        if deferral.sender:
+            self._delayed[deferral.sender] = self._delayed.get(deferral.sender, 0) + 1
+
+    def _forget(self, sender: str) -> None:
+        left = self._delayed.pop(sender, 0) - 1
+        if left > 0:
+            self._delayed[sender] = left
+
     def _owe(self, sender: str, failure: Failure) -> None:
         owed = self._owed.get(sender)
         if owed is None:
-            owed = []
-            self._keep(self._owed, sender, owed)
+            if len(self._owed) >= self.most:
+                del self._owed[next(iter(self._owed))]
+            owed = self._owed[sender] = []
         if len(owed) < OWED and all(known.queue_id != failure.queue_id for known in owed):
             owed.append(failure)
-
-    def _keep(self, memory: dict[Key, Value], key: Key, value: Value) -> None:
-        """Bounded: the oldest goes."""
-        if len(memory) >= self.most and key not in memory:
-            del memory[next(iter(memory))]
-        memory[key] = value

@@ -22,6 +22,7 @@ from parsers.events import (
     Delivery,
     Disconnect,
     Event,
+    QueueAction,
     Received,
     Reject,
     Tls,
@@ -34,12 +35,13 @@ ARRIVING = 10_000  # messages of which not all was told yet
 Append = Callable[[Event], None]
 
 
-# --- what lines say; `queue_id` is the session's ---
+# --- what lines say; `queue_id` is the session's, `kind` that of the event that comes of it, if any does ---
 
 
 class Opened(Event, gc=False):
     """A client connected, or (`is_local`) a program of this host."""
 
+    kind = "connect"
     queue_id: str
     client_name: str | None
     client_ip: str | None
@@ -49,6 +51,7 @@ class Opened(Event, gc=False):
 class Called(Event, gc=False):
     """We begin to connect to a relay."""
 
+    kind = "session"
     queue_id: str
     relay_host: str | None
     relay_ip: str | None
@@ -58,6 +61,7 @@ class Called(Event, gc=False):
 class Secured(Event, gc=False):
     """TLS began: with a client, or (`is_outbound`) with a relay, whose certificate is looked at next."""
 
+    kind = "tls"
     queue_id: str
     tls_protocol: str
     tls_cipher: str | None
@@ -67,6 +71,7 @@ class Secured(Event, gc=False):
 class Checked(Event, gc=False):
     """What came of a look at the relay's certificate."""
 
+    kind = "tls"
     queue_id: str
     tls_trust: str | None
 
@@ -74,6 +79,7 @@ class Checked(Event, gc=False):
 class LoggedIn(Event, gc=False):
     """A client authenticated, or failed to."""
 
+    kind = "auth"
     queue_id: str
     result: str
     sasl_user: str
@@ -82,6 +88,7 @@ class LoggedIn(Event, gc=False):
 class Refused(Event, gc=False):
     """We refused a command. `is_own` where it was the queue's, that returns a message."""
 
+    kind = "reject"
     queue_id: str
     phase: str | None
     reply_code: int | None
@@ -97,6 +104,7 @@ class Refused(Event, gc=False):
 class Accepted(Event, gc=False):
     """We accepted a message. The older line is one for each recipient, and tells the sender."""
 
+    kind = "received"
     queue_id: str
     message: str
     size: int
@@ -109,6 +117,7 @@ class Accepted(Event, gc=False):
 class Addressed(Event, gc=False):
     """Sender and recipient of an envelope of a message."""
 
+    kind = "received"
     queue_id: str
     message: str
     sender: str
@@ -118,6 +127,7 @@ class Addressed(Event, gc=False):
 class Closed(Event, gc=False):
     """A client's session ended; `error` tells how, where it did not end as it should."""
 
+    kind = "disconnect"
     queue_id: str
     error: str | None
     phase: str | None = None
@@ -127,12 +137,14 @@ class Closed(Event, gc=False):
 class Left(Event, gc=False):
     """Our session with a relay ended."""
 
+    kind = "session"
     queue_id: str
 
 
 class Failed(Event, gc=False):
     """Our session with a relay failed."""
 
+    kind = "connection_error"
     queue_id: str
     error: str
     phase: str | None = None
@@ -177,6 +189,7 @@ class Sessions:
             Left: self._left,
             Failed: self._failed,
             Delivery: self._delivery,
+            QueueAction: self._queue_action,
         }
 
     def join(self, events: list[Event]) -> list[Event]:
@@ -334,6 +347,10 @@ class Sessions:
             self._arrive(event.queue_id, append)
         if event.origin.mta == "opensmtpd":
             self._notices.follow(event)
+        append(event)
+
+    def _queue_action(self, event: QueueAction, append: Append) -> None:
+        self._notices.settle(event)
         append(event)
 
     # --- relays ---
