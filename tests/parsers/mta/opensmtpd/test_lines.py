@@ -197,7 +197,7 @@ SECRET = "AGtpbQBjb3JyZWN0IGhvcnNl"  # what a client sends for a name and a pass
 @pytest.mark.parametrize(
     "message",
     [
-        f'{S} smtp failed-command command="AUTH PLAIN {SECRET}" result="503 5.5.1 Invalid command: Command not supported"',
+        f'{S} smtp failed-command command="AUTH PLAIN {SECRET}" result="503 5.5.1 Invalid command: Not supported"',
         f'{S} smtp failed-command command="auth {SECRET}" result="504 5.5.4 x: AUTH method "{SECRET}" not supported"',
         f'{S} smtp failed-command command="{SECRET}" result="500 5.5.1 Invalid command: Command unrecognized"',
         f'{S} smtp failed-command command="AUTH LOGIN {SECRET}" result="535 Authentication failed"',
@@ -254,7 +254,7 @@ def test_a_refusal(form: str, command: str, reply: str, phase: str, code: int, r
 @pytest.mark.parametrize(
     "message",
     [
-        '{} smtp failed-command command="RCPT TO:<lee@example.org>" result="450 4.7.1 x" result="550 Invalid recipient"',
+        '{} smtp failed-command command="RCPT TO:<lee@example.org>" result="450 x" result="550 Invalid recipient"',
         'smtp-in: Failed command on session {}: "RCPT TO:<lee@example.org>" => 450 4.7.1 x" => 550 Invalid recipient',
     ],
 )
@@ -350,7 +350,8 @@ def test_the_middle_words_of_a_delivery() -> None:
 
 def test_the_old_words_of_a_delivery() -> None:  # documented
     envelope = "from=<kim@example.com>, to=<lee@example.org>, rcpt=<->, source=203.0.113.1"
-    message = f"relay: Ok for {R}: session={S}, {envelope}, relay=192.0.2.25 (mx.example.org), delay=1m4s, stat=250 2.0.0 Ok"
+    relay = "relay=192.0.2.25 (mx.example.org), delay=1m4s"
+    message = f"relay: Ok for {R}: session={S}, {envelope}, {relay}, stat=250 2.0.0 Ok"
     assert records(message) == records(relayed("Ok", "250 2.0.0 Ok"))
 
 

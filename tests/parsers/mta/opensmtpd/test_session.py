@@ -124,7 +124,8 @@ def test_a_session_whose_beginning_was_not_seen_has_no_client() -> None:
 def test_the_older_lines_are_one_for_each_recipient() -> None:
     for form in (
         "{} smtp event=message msgid={} from=<kim@example.com> to=<{}> size=4711 ndest={} proto=ESMTP",
-        "smtp-in: Accepted message {1} on session {0}: from=<kim@example.com>, to=<{2}>, size=4711, ndest={3}, proto=ESMTP",
+        "smtp-in: Accepted message {1} on session {0}: from=<kim@example.com>, to=<{2}>, size=4711,"
+        " ndest={3}, proto=ESMTP",
     ):
         lines = form.format(S, "fedcba98", "lee@example.org", 1), form.format(S, "fedcba98", "staff@example.com", 3)
         (event,) = received(CLIENT, *lines, SENT)
@@ -239,8 +240,8 @@ def test_messages_that_never_get_envelopes_do_not_pile_up() -> None:
     log = Log()
     some = random.Random(1)
     text = "".join(
-        f"Nov 21 10:00:00 mail smtpd[4711]: {some.getrandbits(64):016x} smtp message msgid={number:08x} size=1 nrcpt=1"
-        " proto=ESMTP\n"
+        f"Nov 21 10:00:00 mail smtpd[4711]: {some.getrandbits(64):016x} smtp message msgid={number:08x} size=1"
+        " nrcpt=1 proto=ESMTP\n"
         for number in range(10_500)
     )
     assert len(log.reader.read(text)) == 500
