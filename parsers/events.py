@@ -152,7 +152,8 @@ class Delivery(Event, gc=False):
     """One attempt to deliver to one recipient; none is named where the queue gave the whole message up (`expired`).
     Neither message nor recipient are known where the log begins between the lines that tell of one attempt.
 
-    `attempts` (set by the tracker, on a final status) is how many it took, this one included. `is_removal` marks
+    `attempts` (set by the tracker, on a final status) is how many it took, this one included; to give up is none,
+    unless the line that tells it has `attempts` of its own. `is_removal` marks
     the last of a message, in the log of a server that does not say that a message left the queue; the tracker sets
     it, if the line does not tell. `is_arrival` (set by the tracker) marks the first that is done with a message that
     might have been refused. The `delay` is set by the tracker where the log does not tell it.

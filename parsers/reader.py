@@ -59,9 +59,10 @@ class Tally:
         return self.parsed + self.ignored + self.unknown + self.malformed
 
 
-# Who writes a line: origin, the shapes of its lines by start and after an id, what ends an id, and where they are
-# counted. Without shapes by start, the server (where there is one) has to take off something before them.
-Speaker = tuple[Origin, dict[str, Candidates] | None, dict[str, Candidates], str, Tally, Server | None]
+# Who writes a line: origin, the shapes of its lines by start and after an id, by which part of what comes after it,
+# what ends an id, and where they are counted. Without shapes by start, the server (where there is one) has to take
+# off something before them.
+Speaker = tuple[Origin, dict[str, Candidates] | None, dict[str, Candidates], slice, str, Tally, Server | None]
 # What a head ("stamp host program[pid]", or a stamp alone) stands for.
 Entry = tuple[float, Speaker]
 
@@ -101,7 +102,7 @@ class LogReader:
         self._stamp = ""
         self._before = ""  # the last line of the block before
         self._place = 0  # where in a block the last line was that says that the one before it came again
-        self._nobody: Speaker = (Origin(OTHER, "", "", ""), None, {}, "", self._tally(OTHER), None)
+        self._nobody: Speaker = (Origin(OTHER, "", "", ""), None, {}, slice(KEY), "", self._tally(OTHER), None)
         self._own: Speaker | None = None  # whose own log this is
         self._own_width = 0  # of the stamps in it
         self._is_more: Callable[[str], object] | None = None  # a line that goes on with the one before
@@ -142,7 +143,7 @@ class LogReader:
                     break
                 finally:
                     width = self._own_width
-            time, (origin, by_start, by_lead, lead, tally, server) = entry
+            time, (origin, by_start, by_lead, key, lead, tally, server) = entry
             if by_start is None:
                 if server is None:
                     tally.ignored += 1
@@ -171,7 +172,7 @@ class LogReader:
                         break
             if not found:
                 queue_id, _, words = message.partition(lead)
-                repeats, shapes = by_lead.get(words[:KEY], NO_CANDIDATES)
+                repeats, shapes = by_lead.get(words[key], NO_CANDIDATES)
                 if repeats:
                     prototype = prototypes.get(words)
                     if prototype is not None:
@@ -329,7 +330,8 @@ class LogReader:
             return self._nobody
         self._remember(server)
         by_start = None if server.unwrap and is_wrapped else server.grammar.by_start
-        return origin, by_start, server.grammar.by_lead, server.grammar.lead, self._tally(origin.mta), server
+        grammar, tally = server.grammar, self._tally(origin.mta)
+        return origin, by_start, grammar.by_lead, grammar.key, grammar.lead, tally, server
 
     def _remember(self, server: Server) -> None:
         """Use the memory of a server whose lines need one."""
@@ -411,7 +413,7 @@ class LogReader:
             prefix = read_prefix(bare, self.clock) if self._own and not own_server(bare) else None
             if prefix is None or self._speaker(prefix) is self._nobody:
                 return None
-            (time, (origin, by_start, _, _, tally, server)), message = self._begin(line)
+            (time, (origin, by_start, _, _, _, tally, server)), message = self._begin(line)
             if by_start is None and server:
                 time, origin, _, message = self._unwrap(time, origin, server, message)
         except (ValueError, Rows):
@@ -431,11 +433,11 @@ class LogReader:
             before = lines[self._place - 1] if self._place else self._before
             self._again(before, min(int(repeated[1]), REPEATS), events)
         elif self._own and self._is_more and self._is_more(line):
-            self._own[4].ignored += 1
+            self._own[5].ignored += 1
         elif line.strip("\0\r\t "):
-            self._strange("malformed", self._own[4] if self._own else self._nobody[4], line)
+            self._strange("malformed", self._own[5] if self._own else self._nobody[5], line)
         else:
-            self._nobody[4].ignored += 1
+            self._nobody[5].ignored += 1
 
     def _find(self, line: str, lines: list[str]) -> int:
         """Where in a block a line stands: this one, not one that is like it."""
@@ -447,11 +449,11 @@ class LogReader:
     def _again(self, line: str, times: int, events: list[Event]) -> None:
         """The line before came again, syslogd says."""
         try:
-            (time, (origin, by_start, _, _, tally, server)), message = self._begin(line)
+            (time, (origin, by_start, _, _, _, tally, server)), message = self._begin(line)
             if by_start is None and server:
                 time, origin, _, message = self._unwrap(time, origin, server, message)
         except (ValueError, Rows):
-            self._nobody[4].ignored += 1
+            self._nobody[5].ignored += 1
             return
         found = understand(message, time, origin)[1]
         if found:

@@ -278,7 +278,8 @@ class Tracker:
     def _finished(self, event: Delivery, message: Message) -> None:
         before = message.attempts.pop(event.recipient or "", 0) if message.attempts else 0
         if message.via:
-            event.attempts = before + 1 if event.status != "expired" else before or None  # to give up is no attempt
+            is_attempt = event.status != "expired" or event.attempts is not None
+            event.attempts = before + is_attempt or None
         if event.status != "sent":
             message.has_failed = True
         if event.origin.mta in SILENT:
