@@ -54,6 +54,7 @@ class Source:
         zone: tzinfo,
         now: Callable[[], float],
         joins: dict[str, Join] | None = None,
+        met: set[str] | None = None,
     ) -> None:
         self.config = config
         self.name = str(config.file).encode("utf-8", "backslashreplace").decode()
@@ -61,6 +62,7 @@ class Source:
         self._zone = config.timezone or zone
         self._tail = FileTail(config.file, _offset_file(state_dir, config.file), block_bytes=BLOCK_BYTES)
         self._joins = joins
+        self._met = met
         self._reader = self._new_reader()
         self._detector = Detector()
         self._told: str | None = None
@@ -82,7 +84,7 @@ class Source:
         return self._reader.read(text)
 
     def _new_reader(self) -> LogReader:
-        return LogReader(Clock(self._zone, self._now), mta=self.config.mta, joins=self._joins)
+        return LogReader(Clock(self._zone, self._now), mta=self.config.mta, joins=self._joins, met=self._met)
 
     def turn_to(self, config: FileSource, zone: tzinfo) -> None:
         """Go on with other settings of the same file."""
@@ -213,6 +215,7 @@ class Pipeline(Collector):
         self._mail = MailMetrics(providers=config.labels.providers)
         self._sources: list[Source] = []
         self._joins: dict[str, Join] = {}
+        self._met: set[str] = set()
         self._is_ready = False
         self._saved = 0.0
         self.configure(config)
@@ -232,7 +235,7 @@ class Pipeline(Collector):
 
     def _source(self, config: FileSource, zone: tzinfo, known: Source | None) -> Source:
         if known is None:
-            return Source(config, self._state_dir, zone, self._now, self._joins)
+            return Source(config, self._state_dir, zone, self._now, self._joins, self._met)
         known.turn_to(config, zone)
         return known
 

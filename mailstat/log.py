@@ -66,6 +66,7 @@ class Log:
         self.year = year
         self.tracker = Tracker()
         self.joins: dict[str, Join] = {}
+        self.met: set[str] = set()
         self.errors: list[str] = []
         self.notes: list[str] = []
         self.tallies: dict[str, Tally] = {}
@@ -82,7 +83,7 @@ class Log:
                 self.errors.append(f"{path}: {getattr(error, 'strerror', None) or error}")
 
     def _events(self, path: Path, file: BufferedReader) -> Iterator[list[Event]]:
-        reader = LogReader(self._clock(path), self.on_strange, mta=self.selection.mta, joins=self.joins)
+        reader = LogReader(self._clock(path), self.on_strange, mta=self.selection.mta, joins=self.joins, met=self.met)
         detector = Detector()
         try:
             for block in self._blocks(file):
@@ -121,7 +122,7 @@ class Log:
         try:
             if not S_ISREG(path.stat().st_mode):  # what is read from a pipe is gone
                 return None
-            reader = LogReader(self._clock(path))
+            reader = LogReader(self._clock(path), mta=self.selection.mta, met=self.met)
             with _open(path) as file:
                 head = decompressed(file).read1(BLOCK_BYTES)
         except (OSError, *CORRUPT):

@@ -80,7 +80,11 @@ class Tls(Event, gc=False):
 
 
 class Auth(Event, gc=False):
-    """A client's attempt to authenticate; `attempts` where one line stands for several."""
+    """A client's attempt to authenticate; `attempts` where one line stands for several.
+
+    `session` is the name that the server gives the session, for what it has to join. `is_hearsay` where the client is
+    one of another server, which asked the one whose line this is, and tells of it too.
+    """
 
     kind = "auth"
     result: str
@@ -90,6 +94,8 @@ class Auth(Event, gc=False):
     sasl_user: str | None = None
     reply: str | None = None
     attempts: int = 1
+    session: str | None = None
+    is_hearsay: bool = False
 
 
 class Received(Event, gc=False):
@@ -146,7 +152,8 @@ class Delivery(Event, gc=False):
     """One attempt to deliver to one recipient; none is named where the queue gave the whole message up (`expired`).
     Neither message nor recipient are known where the log begins between the lines that tell of one attempt.
 
-    `attempts` (set by the tracker, on a final status) is how many it took, this one included. `is_removal` marks
+    `attempts` (set by the tracker, on a final status) is how many it took, this one included; to give up is none,
+    unless the line that tells it has `attempts` of its own. `is_removal` marks
     the last of a message, in the log of a server that does not say that a message left the queue; the tracker sets
     it, if the line does not tell. `is_arrival` (set by the tracker) marks the first that is done with a message that
     might have been refused. The `delay` is set by the tracker where the log does not tell it.
@@ -290,7 +297,9 @@ KINDS: tuple[type[Event], ...] = (
 
 
 # What stands in an event for those that count.
-CONTEXT = frozenset({"message", "logins", "is_arrival", "is_removal", "may_be_refused", "via", "notification"})
+CONTEXT = frozenset(
+    "is_arrival is_hearsay is_removal logins may_be_refused message notification session source via".split()
+)
 
 
 def as_record(event: Event) -> dict[str, Any]:

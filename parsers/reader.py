@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from parsers.clock import Clock
-from parsers.events import Event, Origin
+from parsers.events import Auth, Event, Origin
 from parsers.mta import SERVERS, origin, own_server
 from parsers.prefix.stamp import find_stamp
 from parsers.prefix.syslog import Prefix
@@ -59,9 +59,10 @@ class Tally:
         return self.parsed + self.ignored + self.unknown + self.malformed
 
 
-# Who writes a line: origin, the shapes of its lines by start and after an id, what ends an id, and where they are
-# counted. Without shapes by start, the server (where there is one) has to take off something before them.
-Speaker = tuple[Origin, dict[str, Candidates] | None, dict[str, Candidates], str, Tally, Server | None]
+# Who writes a line: origin, the shapes of its lines by start and after an id, by which part of what comes after it,
+# what ends an id, and where they are counted. Without shapes by start, the server (where there is one) has to take
+# off something before them.
+Speaker = tuple[Origin, dict[str, Candidates] | None, dict[str, Candidates], slice, str, Tally, Server | None]
 # What a head ("stamp host program[pid]", or a stamp alone) stands for.
 Entry = tuple[float, Speaker]
 
@@ -73,8 +74,8 @@ class Rows(Exception):  # noqa: N818 - nothing is wrong
 class LogReader:
     """Reads one log. Blocks come in order; a line must not be cut between them.
 
-    `on_strange(outcome, message)` is told what was unknown or malformed. `joins` are shared by the readers of logs
-    that belong together. With `mta`, only this server's lines are read.
+    `on_strange(outcome, message)` is told what was unknown or malformed. `joins` and the servers that were `met` are
+    shared by the readers of logs that belong together. With `mta`, only this server's lines are read.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class LogReader:
         *,
         mta: str | None = None,
         joins: dict[str, Join] | None = None,
+        met: set[str] | None = None,
     ) -> None:
         self.clock = clock
         self.mta = mta
@@ -100,21 +102,22 @@ class LogReader:
         self._stamp = ""
         self._before = ""  # the last line of the block before
         self._place = 0  # where in a block the last line was that says that the one before it came again
-        self._nobody: Speaker = (Origin(OTHER, "", "", ""), None, {}, "", self._tally(OTHER), None)
+        self._nobody: Speaker = (Origin(OTHER, "", "", ""), None, {}, slice(KEY), "", self._tally(OTHER), None)
         self._own: Speaker | None = None  # whose own log this is
         self._own_width = 0  # of the stamps in it
         self._is_more: Callable[[str], object] | None = None  # a line that goes on with the one before
         self._table: Table | None = None
         self._joins = {} if joins is None else joins
         self._joined: list[Join] = []  # of the servers that were met here
+        self._met = set() if met is None else met
+        self._has_hearsay = False
 
     def read(self, block: str) -> list[Event]:  # noqa: C901, PLR0912, PLR0915 - calls cost more than all the rest
         """The events of a block's lines, in their order."""
-        lines = block.split("\n")
-        if not lines[-1]:
+        # Looking first whether any line ends in a blank would cost more: a search for two characters is slow.
+        lines = [line.rstrip(" \r") for line in block.split("\n")]
+        if not block or block[-1] == "\n":
             lines.pop()
-        if " \n" in block or "\r\n" in block or block.endswith((" ", "\r")):
-            lines = [line.rstrip(" \r") for line in lines]
         if self._table:
             return self._joined_up(self._rows(lines))
         events: list[Event] = []
@@ -139,7 +142,7 @@ class LogReader:
                     break
                 finally:
                     width = self._own_width
-            time, (origin, by_start, by_lead, lead, tally, server) = entry
+            time, (origin, by_start, by_lead, key, lead, tally, server) = entry
             if by_start is None:
                 if server is None:
                     tally.ignored += 1
@@ -168,7 +171,7 @@ class LogReader:
                         break
             if not found:
                 queue_id, _, words = message.partition(lead)
-                repeats, shapes = by_lead.get(words[:KEY], NO_CANDIDATES)
+                repeats, shapes = by_lead.get(words[key], NO_CANDIDATES)
                 if repeats:
                     prototype = prototypes.get(words)
                     if prototype is not None:
@@ -183,7 +186,8 @@ class LogReader:
                     if found and " " not in queue_id:
                         break
                 else:
-                    self._odd(message, time, origin, tally, events)
+                    self._odd(line, (time, origin, tally), message, events)
+                    width = self._own_width
                     continue
             if build is None:
                 tally.ignored += 1
@@ -212,6 +216,8 @@ class LogReader:
     def _joined_up(self, events: list[Event]) -> list[Event]:
         for join in self._joined:
             events = join.join(events)
+        if self._has_hearsay and len(self._met) > 1:
+            return [event for event in events if type(event) is not Auth or not event.is_hearsay]
         return events
 
     def _count(self, events: list[Event]) -> None:
@@ -323,10 +329,13 @@ class LogReader:
             return self._nobody
         self._remember(server)
         by_start = None if server.unwrap and is_wrapped else server.grammar.by_start
-        return origin, by_start, server.grammar.by_lead, server.grammar.lead, self._tally(origin.mta), server
+        grammar, tally = server.grammar, self._tally(origin.mta)
+        return origin, by_start, grammar.by_lead, grammar.key, grammar.lead, tally, server
 
     def _remember(self, server: Server) -> None:
         """Use the memory of a server whose lines need one."""
+        self._met.add(server.mta)
+        self._has_hearsay |= server.has_hearsay
         if server.join:
             join = self._joins.setdefault(server.mta, server.join())
             if join not in self._joined:
@@ -379,8 +388,9 @@ class LogReader:
 
     # --- lines that are out of the ordinary ---
 
-    def _odd(self, message: str, time: float, origin: Origin, tally: Tally, events: list[Event]) -> None:
+    def _odd(self, line: str, writer: tuple[float, Origin, Tally], message: str, events: list[Event]) -> None:
         """What no shape fits: a message in a wrapping of its own, or one that is not known."""
+        (time, origin, tally), message = self._through_syslog(line) or (writer, message)
         repeated = _REPEATED(message)
         plain = repeated[2] if repeated else message.strip("\0\r\t ")
         times = min(int(repeated[1]), REPEATS) if repeated else 1
@@ -393,6 +403,21 @@ class LogReader:
             tally.ignored += 1
         else:
             self._repeat(found, times, tally, events)
+
+    def _through_syslog(self, line: str) -> tuple[tuple[float, Origin, Tally], str] | None:
+        """Who wrote a line that stands in a server's own log and came through syslog, and its message: two logs were
+        put together, and go on in that form."""
+        bare = line.strip("\0\r\ufeff")
+        try:
+            prefix = read_prefix(bare, self.clock) if self._own and not own_server(bare) else None
+            if prefix is None or self._speaker(prefix) is self._nobody:
+                return None
+            (time, (origin, by_start, _, _, _, tally, server)), message = self._begin(line)
+            if by_start is None and server:
+                time, origin, _, message = self._unwrap(time, origin, server, message)
+        except (ValueError, Rows):
+            return None
+        return (time, origin, tally), message
 
     def _repeat(self, found: list[Event], times: int, tally: Tally, events: list[Event]) -> None:
         """One line stands for several: copies, for each is put in a context of its own."""
@@ -407,11 +432,11 @@ class LogReader:
             before = lines[self._place - 1] if self._place else self._before
             self._again(before, min(int(repeated[1]), REPEATS), events)
         elif self._own and self._is_more and self._is_more(line):
-            self._own[4].ignored += 1
+            self._own[5].ignored += 1
         elif line.strip("\0\r\t "):
-            self._strange("malformed", self._own[4] if self._own else self._nobody[4], line)
+            self._strange("malformed", self._own[5] if self._own else self._nobody[5], line)
         else:
-            self._nobody[4].ignored += 1
+            self._nobody[5].ignored += 1
 
     def _find(self, line: str, lines: list[str]) -> int:
         """Where in a block a line stands: this one, not one that is like it."""
@@ -423,11 +448,11 @@ class LogReader:
     def _again(self, line: str, times: int, events: list[Event]) -> None:
         """The line before came again, syslogd says."""
         try:
-            (time, (origin, by_start, _, _, tally, server)), message = self._begin(line)
+            (time, (origin, by_start, _, _, _, tally, server)), message = self._begin(line)
             if by_start is None and server:
                 time, origin, _, message = self._unwrap(time, origin, server, message)
         except (ValueError, Rows):
-            self._nobody[4].ignored += 1
+            self._nobody[5].ignored += 1
             return
         found = understand(message, time, origin)[1]
         if found:

@@ -70,6 +70,8 @@ class Server(NamedTuple):
     With `says_login`, who authenticates has a line of its own, so that a message's client is no sign of one.
     Where other programs have its name, `is_own` tells its messages from theirs: what is not, and has no shape, is
     of no use.
+    With `has_hearsay`, some of its lines tell of another server's clients: they count where no other server's log is
+    read with it.
     """
 
     mta: str
@@ -84,6 +86,7 @@ class Server(NamedTuple):
     says_removed: bool = True
     says_login: bool = False
     is_own: Callable[[str], object] | None = None
+    has_hearsay: bool = False
 
     @property
     def is_read(self) -> bool:
