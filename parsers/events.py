@@ -99,7 +99,9 @@ class Received(Event, gc=False):
     `submission`, `local` and `notification` where the line tells; else the tracker finds out. A notification is about
     the message `original_queue_id`, and `notification` (set by the tracker if the line does not tell) is its type:
     bounce, delay or success. `logins` (set by the tracker) is 1 where this line is the first to tell that the client
-    authenticated, `is_arrival` (the same) where it tells of a message in the queue.
+    authenticated, `tls_sessions` (the same) where it is the first to tell of a TLS session, `is_arrival` (the same)
+    where it tells of a message in the queue. `session` tells the client's session from others of the same host, where
+    the pid of the origin does not.
     """
 
     kind = "received"
@@ -120,6 +122,12 @@ class Received(Event, gc=False):
     message: Message | None = None
     logins: int = 0
     is_arrival: bool = False
+    delay_before_queue: float | None = None
+    tls_protocol: str | None = None
+    tls_cipher: str | None = None
+    tls_trust: str | None = None
+    session: str | None = None
+    tls_sessions: int = 0
 
 
 class Queued(Event, gc=False):
@@ -143,6 +151,7 @@ class Delivery(Event, gc=False):
 
     `attempts` (set by the tracker, on a final status) is how many it took, this one included. `is_removal` (the same)
     marks the last of a message, in the log of a server that does not say that a message left the queue.
+    `tls_sessions` is 1 where no line before this one told of its TLS session.
     """
 
     kind = "delivery"
@@ -171,6 +180,10 @@ class Delivery(Event, gc=False):
     message: Message | None = None
     attempts: int | None = None
     is_removal: bool = False
+    tls_protocol: str | None = None
+    tls_cipher: str | None = None
+    tls_trust: str | None = None
+    tls_sessions: int = 0
 
 
 class Reject(Event, gc=False):
@@ -276,7 +289,9 @@ KINDS: tuple[type[Event], ...] = (
 
 
 # What stands in an event for those that count.
-CONTEXT = frozenset({"message", "logins", "is_arrival", "is_removal", "via", "notification"})
+CONTEXT = frozenset(
+    {"message", "logins", "tls_sessions", "session", "is_arrival", "is_removal", "via", "notification"}
+)
 
 
 def as_record(event: Event) -> dict[str, Any]:

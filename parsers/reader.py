@@ -32,6 +32,7 @@ LONGEST_REPEAT = 300  # characters of a message whose event is kept
 REPEATS = 1_000  # what `message repeated N times` may stand for
 # rsyslog's and syslogd's ways to say that the same came again.
 _REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*)\]").fullmatch
+_MORE_STAMP = ("+", "-", "[")  # what may follow a stamp, once an operator wants zones or pids
 _LAST_REPEATED = re.compile(r".{1,300} last message repeated (\d{1,9}) times?\s*").fullmatch
 
 
@@ -183,7 +184,8 @@ class LogReader:
                     if found and " " not in queue_id:
                         break
                 else:
-                    self._odd(message, time, origin, tally, events)
+                    self._odd(line, message, time, origin, tally, events)
+                    width = self._own_width
                     continue
             if build is None:
                 tally.ignored += 1
@@ -379,18 +381,34 @@ class LogReader:
 
     # --- lines that are out of the ordinary ---
 
-    def _odd(self, message: str, time: float, origin: Origin, tally: Tally, events: list[Event]) -> None:
+    def _odd(
+        self, line: str, message: str, time: float, origin: Origin, tally: Tally, events: list[Event]
+    ) -> None:
         """What no shape fits: a message in a wrapping of its own, or one that is not known."""
+        if self._own and message[:1] in _MORE_STAMP:
+            time, origin, message = self._anew(line, time, origin, message)
         repeated = _REPEATED(message)
         plain = repeated[2] if repeated else message.strip("\0\r\t ")
         times = min(int(repeated[1]), REPEATS) if repeated else 1
-        outcome, found = understand(plain, time, origin) if plain != message or " " in message else ("unknown", [])
+        outcome, found = understand(plain, time, origin)
         if outcome in ("unknown", "malformed"):
             self._strange(outcome, tally, plain)
         elif not found:
             tally.ignored += 1
         else:
             self._repeat(found, times, tally, events)
+
+    def _anew(self, line: str, time: float, origin: Origin, message: str) -> tuple[float, Origin, str]:
+        """The same line where the log's lines begin with more than they did so far: a zone, a pid."""
+        server = own_server(line)
+        if server is None or server.mta != origin.mta:
+            return time, origin, message
+        try:
+            (time, (origin, *_)), message = self._begin_own(server, line)
+            time, origin, _, message = self._unwrap(time, origin, server, message)
+        except ValueError:
+            pass
+        return time, origin, message
 
     def _repeat(self, found: list[Event], times: int, tally: Tally, events: list[Event]) -> None:
         """One line stands for several: copies, for each is put in a context of its own."""
@@ -451,4 +469,4 @@ def understand(message: str, time: float, origin: Origin) -> tuple[str, list[Eve
             return "malformed", []
         events = found if isinstance(found, list) else [found] if found else []
         return ("parsed" if events else "ignored"), events
-    return "unknown", []
+    return ("ignored" if server.is_remark and server.is_remark(message) else "unknown"), []

@@ -67,6 +67,8 @@ class Server(NamedTuple):
 
     `unwrap(message, clock)` takes off what stands before the message itself, behind any prefix; it raises ValueError
     where that is broken. Without `says_removed`, a message leaves the queue with its last recipient, silently.
+    `is_remark` tells what an operator's own configuration may write among the server's lines, in words that no
+    grammar knows: such a line is of no use where no shape fits it.
     """
 
     mta: str
@@ -79,6 +81,7 @@ class Server(NamedTuple):
     unwrap: Callable[[str, Clock], Unwrapped] | None = None
     join: Callable[[], Join] | None = None
     says_removed: bool = True
+    is_remark: Callable[[str], object] | None = None
 
     @property
     def is_read(self) -> bool:

@@ -6,6 +6,7 @@ The template language:
     {name}          a field: the text up to the next literal of the template, never given back
                     (one that begins the line is an id or a client: up to the first ": ", without blanks)
     {name:a|b}      a field that holds one of these words
+    {name: }        a field without blanks and double quotes
     {_}             text that must be there and that nobody wants
     [text]          may be missing
     {...}           any ` key=value,` pairs not named here, so that a new release's new field breaks nothing
@@ -32,6 +33,7 @@ Build = Callable[..., Any]  # what a meaning gives
 
 END = "\n"  # no line holds it
 KEY = 3  # characters of a template's first literal that find the candidates of a line
+PRINTABLE = tuple(map(chr, range(0x20, 0x7F)))  # what can stand after a literal that is one character too short
 INTEGERS = frozenset({"size", "recipients", "relay_port", "reply_code", "attempts"})
 NUMBERS = frozenset({"delay", "delay_before_queue", "delay_in_queue", "delay_connect", "delay_transmit"})
 
@@ -43,7 +45,7 @@ class Shape(NamedTuple):
     (time, origin, *fields) that returns an event, None for a line that is of no use, or raises ValueError where a
     field holds what it cannot; or None, where no line of this shape is of use to anybody. `constants` are fields of
     the event that the shape itself tells. A `general` shape also fits lines of more special ones, and is tried
-    after them. Where lines of a shape `repeat` to the letter (but for their queue id), as those that name a client or
+    after them; only such a one may begin with a field after the id, for it is slow to find. Where lines of a shape `repeat` to the letter (but for their queue id), as those that name a client or
     a relay do, an event is a copy of the one that the same words gave before. Where one line tells of `several`
     things (the recipients of one delivery), the meaning returns a list.
     """
@@ -81,6 +83,7 @@ class Literal(NamedTuple):
 class Field(NamedTuple):
     name: str
     words: tuple[str, ...]
+    is_word: bool = False
 
 
 class Optional(NamedTuple):
@@ -129,6 +132,8 @@ def _field(text: str) -> Part:
     if text == "...":
         return Extras()
     name, _, words = text.partition(":")
+    if words == " ":
+        return Field(name, (), is_word=True)
     return Field(name, tuple(words.split("|")) if words else ())
 
 
@@ -160,12 +165,18 @@ def _pattern(parts: tuple[Part, ...], after: tuple[Part, ...]) -> str:
                 out.append(f"(?:{_pattern(inner, rest)}|)")  # cheaper than "?", which is a loop to `re`
             case Extras():
                 out.append(f"(?>(?:{_none_of(_follow(rest))} [A-Za-z_]++=[^,]*+,)*)")
-            case Field(name, words):
-                body = (
-                    "|".join(map(re.escape, words)) if words else _until(rest, is_number=name in INTEGERS | NUMBERS)
-                )
+            case Field(name):
+                body = _field_pattern(part, rest)
                 out.append(f"(?:{body})" if name == "_" else f"({body})")
     return "".join(out)
+
+
+def _field_pattern(field: Field, rest: tuple[Part, ...]) -> str:
+    if field.is_word:
+        return '[^ "]++'
+    if field.words:
+        return "|".join(map(re.escape, field.words))
+    return _until(rest, is_number=field.name in INTEGERS | NUMBERS)
 
 
 def _follow(parts: tuple[Part, ...]) -> list[str]:
@@ -316,6 +327,7 @@ class Grammar:
         self.shapes = tuple(sorted(shapes, key=lambda row: row.general))
         self.by_start: dict[str, Candidates] = {}
         self.by_lead: dict[str, Candidates] = {}
+        self._others: list[tuple[bool, Compiled]] = []  # and whether they begin with an id
         for row in self.shapes:
             self._add(row, compile_shape(row, lead))
 
@@ -323,7 +335,13 @@ class Grammar:
         parts = parse(row.template)
         leads = begins_with_id(row)
         index = self.by_lead if leads else self.by_start
-        for key in _keys(parts[1:] if leads else parts, self.lead if leads else ""):
+        keys = _keys(parts[1:] if leads else parts, self.lead if leads else "")
+        if any(len(key) < KEY for key in keys):
+            if not row.general:
+                raise ValueError(f"a template must begin with {KEY} characters of its own: {sorted(keys)}")
+            self._others.append((leads, compiled))
+            return
+        for key in keys:
             repeats, shapes = index.get(key, NO_CANDIDATES)
             index[key] = (repeats or row.repeats, (*shapes, compiled))
 
@@ -339,16 +357,20 @@ class Grammar:
                 found = match(rest)
                 if found:
                     yield row, build, (first, *found.groups())
+        for leads, (match, build, _, row) in self._others:
+            found = match(rest if leads else message)
+            if found and not (leads and " " in first):
+                yield row, build, (first, *found.groups()) if leads else found.groups()
 
 
 def _keys(parts: tuple[Part, ...], lead: str) -> set[str]:
-    """The first KEY characters that a line of these parts can begin with, after the lead."""
+    """The first KEY characters that a line of these parts can begin with, after the lead; fewer where any can follow."""
     first, *rest = parts
     starts = list(first.words) if isinstance(first, Field) else _follow(parts)
     if lead:
         starts = [start.removeprefix(lead) for start in starts if start.startswith(lead)]
     following = _follow(tuple(rest)) if rest and isinstance(first, Literal) and min(map(len, starts)) < KEY else [""]
     keys = {(start + more)[:KEY] for start in starts for more in following}
-    if not keys or any(len(key) < KEY for key in keys):
-        raise ValueError(f"a template must begin with {KEY} characters of its own: {starts}")
-    return keys
+    if not keys:
+        raise ValueError(f"a template must begin with its lead: {starts}")
+    return {key + mark for key in keys for mark in (PRINTABLE if len(key) == KEY - 1 else ("",))}

@@ -47,9 +47,8 @@ class Tracker:
         self.dropped = 0
         self._queues: dict[str, Queue] = {}
         self._count = 0
-        self._sessions: set[tuple[str, int | None]] = (
-            set()
-        )  # host and pid of daemons whose client's login was counted
+        # Host and pid of daemons (or what else tells a session) whose client's login was counted.
+        self._sessions: set[tuple[str, str | int | None]] = set()
         self._steps: dict[type[Event], Callable[[Any], None]] = {
             Received: self._received,
             Queued: self._queued,
@@ -164,12 +163,13 @@ class Tracker:
             event.logins = max(int(found[1]) - counted, 0) if found else 0
 
     def _login(self, event: Received) -> None:
-        session = (event.origin.host, event.origin.pid)
+        session = (event.origin.host, event.session or event.origin.pid)
         if session not in self._sessions:
             if len(self._sessions) >= SESSIONS:
                 self._sessions.clear()
             self._sessions.add(session)
-            event.logins = 1
+            event.logins = int(bool(event.sasl_method or event.sasl_user))
+            event.tls_sessions = int(event.tls_protocol is not None)
 
     # --- messages: how they begin ---
 
@@ -182,7 +182,7 @@ class Tracker:
         message.sasl_user = event.sasl_user
         message.sender = event.sender
         message.message_id = event.message_id
-        if event.sasl_method or event.sasl_user:
+        if event.sasl_method or event.sasl_user or event.tls_protocol:
             self._login(event)
         message.via = event.via or via_of(event)
         if message.via == "notification":
@@ -200,7 +200,9 @@ class Tracker:
         """Why a notification was written is told by what became of the message that it is about."""
         about = queue.get(event.original_queue_id or "")
         if event.notification is None:
-            event.notification = "delay" if about and not about.has_failed else "bounce"
+            event.notification = _type_of_notification(about)
+        if about and event.notification == "bounce":
+            about.has_failed = False
 
     def _came_before(self, event: Received, message: Message, queue: Queue) -> None:
         """The same message under a new id: requeued, or back from a content filter that tells its id (XFORWARD)."""
@@ -258,6 +260,8 @@ class Tracker:
             self._gave_up(event, message)
             return
         event.sender = message.sender
+        if event.delay is None and message.via:
+            event.delay = round(max(event.time - message.since, 0.0), 6)
         if event.status == "deferred":
             self._deferred(event, message)
             return
@@ -265,6 +269,8 @@ class Tracker:
             event.attempts = message.attempts.pop(event.recipient, 0) + 1 if message.attempts else 1
         if event.status != "sent":
             message.has_failed = True
+            if event.status == "expired" and message.reason is not None:
+                self._gave_up_on(event, message)
         if message.unfinished is not None:
             message.unfinished -= 1
             if message.unfinished <= 0:
@@ -289,9 +295,12 @@ class Tracker:
         if len(attempts) < RECIPIENTS or recipient in attempts:
             attempts[recipient] = attempts.get(recipient, 0) + 1
 
+    def _gave_up_on(self, event: Delivery, message: Message) -> None:
+        event.direction, event.provider, event.reason = message.direction, message.provider, message.reason
+
     def _gave_up(self, event: Delivery, message: Message) -> None:
         """An expired message has the destination and the reason of its last deferral."""
-        event.direction, event.provider, event.reason = message.direction, message.provider, message.reason
+        self._gave_up_on(event, message)
         if message.attempts and message.via:
             event.attempts = max(message.attempts.values())
 
@@ -320,6 +329,13 @@ class Tracker:
 
     def _removed(self, event: Removed) -> None:
         event.message = self._end(event.origin, event.queue_id)
+
+
+def _type_of_notification(about: Message | None) -> str:
+    """After a failure that nobody was told of yet it is a bounce."""
+    if about is None or about.has_failed:
+        return "bounce"
+    return "delay" if about.attempts else "success"
 
 
 def via_of(event: Received) -> str:

@@ -53,7 +53,7 @@ _DELIVERY: Callable[[Delivery], DeliveryKey] = attrgetter(
     "dsn",
     "attempts",
 )
-_STAGES: Callable[[Delivery], tuple[float, ...]] = attrgetter(*(f"delay_{stage}" for stage in STAGES))
+_STAGES: Callable[[Delivery], tuple[float | None, ...]] = attrgetter(*(f"delay_{stage}" for stage in STAGES))
 
 
 class MailMetrics:
@@ -80,7 +80,7 @@ class MailMetrics:
         self._arrivals: dict[tuple[Origin, str], int] = defaultdict(int)
         self._raw_sizes: dict[Origin, list[float]] = defaultdict(list)
         self._raw_recipients: dict[Origin, list[float]] = defaultdict(list)
-        self._raw_stages: dict[str, list[tuple[float, ...]]] = defaultdict(list)
+        self._raw_stages: dict[str, list[tuple[float | None, ...]]] = defaultdict(list)
         self._sizes = Histogram("mail_message_size_bytes")
         self._recipients = Histogram("mail_message_recipients")
         self._seconds = Histogram("mail_delivery_seconds")
@@ -141,6 +141,8 @@ class MailMetrics:
     # --- a step for each kind of event ---
 
     def _received(self, event: Received) -> None:
+        if event.tls_sessions:
+            self._sessions[event.origin, True, event.tls_protocol, event.tls_trust] += 1
         if event.logins:
             self._session(event)
         if event.is_arrival:
@@ -179,6 +181,8 @@ class MailMetrics:
             self._raw_stages[event.origin.mta].append(_STAGES(event))
         if event.is_removal:
             self._removals[event.origin] += 1
+        if event.tls_sessions:
+            self._sessions[event.origin, False, event.tls_protocol, event.tls_trust] += 1
 
     def _provider(self, direction: str, provider: str | None) -> str:
         return self._providers[provider or OTHER] if direction == "outbound" else ""
@@ -216,7 +220,7 @@ class MailMetrics:
             self._fold_deliveries(*key, delays=delays)
         for mta, rows in self._raw_stages.items():
             for stage, seconds in zip(STAGES, zip(*rows, strict=True), strict=True):
-                self._stages.observe_all((mta, stage), seconds)
+                self._stages.observe_all((mta, stage), [time for time in seconds if time is not None])
         self._fold_arrivals()
         for raw in self._raw:
             raw.clear()
