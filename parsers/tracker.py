@@ -321,6 +321,8 @@ class Tracker:
         message = self._find(event)
         if event.action == "hold":
             event.is_arrival = arrives(message)
+        elif event.action == "give_up":
+            message.has_failed = True
 
     def _reject(self, event: Reject) -> None:
         """After its last line a message is refused as a whole; before that, a command is."""

@@ -55,7 +55,10 @@ def unwrap(message: str, clock: Clock) -> Unwrapped:
     time = None
     if stamp:
         time = clock.zoned(stamp) if found["zone"] else clock.iso8601(stamp)
-    return Unwrapped(message[found.end() :], time, int(pid) if pid else None)
+    rest = message[found.end() :]
+    if found["piece"] and " <= " in rest[:30]:
+        rest = rest.rpartition(" for ")[0] or rest  # the recipients go on in the next piece: how many, nobody knows
+    return Unwrapped(rest, time, int(pid) if pid else None)
 
 
 def is_remark(message: str) -> bool:

@@ -36,7 +36,7 @@ def answer(
     """One host's answer: to the connection itself, or to the message, when another host is still to be tried."""
     phase = phase_of(doing)
     if phase not in REFUSALS:
-        return Problem(time, origin, "warning", f"{relay} said after {doing}: {reply}", queue_id)
+        return Problem(time, origin, "warning", f"{relay.rstrip(' :')} said after {doing}: {reply}", queue_id)
     event = _failure(time, origin, queue_id, relay, "refused", phase, reply)
     event.reply_code, event.dsn = read_codes(reply)
     return event
@@ -118,7 +118,7 @@ def _failure(
 
 SHAPES = (
     shape(
-        "{queue_id} H={relay}{_: : |: }{_:SMTP|LMTP} error from remote mail server after {doing}: {reply}",
+        "{queue_id} H={relay}{_: SMTP| LMTP} error from remote mail server after {doing}: {reply}",
         "1tXk2a-00000000ABc-0dEf H=mx1.example.org [192.0.2.25]: SMTP error from remote mail server after RCPT"
         " TO:<kim@example.org>: 450 4.2.0 Greylisted, try again later",
         answer,
