@@ -270,6 +270,8 @@ class LogReader:
             return self._begin_own(server, bare)
         prefix = read_prefix(bare, self.clock)
         if prefix is None:
+            if self.mta and find_stamp(bare):  # signs are not needed of a server that is named
+                return self._begin_own(SERVERS[self.mta], bare)
             raise ValueError("no prefix")
         speaker = self._speaker(prefix)
         self._turn(prefix.time)

@@ -30,10 +30,10 @@ _BEFORE = re.compile(
 ).match
 # A line that only goes on: headers in the reject log, the rest of a text with line ends of its own.
 _IS_MORE = re.compile(r"[\t ]|(?!.{0,24}\d\d:\d\d:\d\d)[!-~]").match
-# What every line of Exim's own has at least one of: a field, an address in brackets, a word of trouble or of mail.
+# What a line of Exim's own that matters has at least one of: a flag, a host or an envelope, a word of trouble.
 _SAYS = re.compile(
-    r"[A-Z]\w{0,5}=|\[[\d.:a-fA-F]{3,45}\]|\w+@\w|[=<>*-]{2} |(?i:reject|refus|fail|error|warn|defer|bounce|deliver|froze"
-    r"|timeout|connect|unable|cannot|lost|queue|smtp|tls|authent|panic)"
+    r"(?:^|[0-9A-Za-z]{6}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4} )[=<>*-]{2} |(?:^| )(?:H=|F=<|P=)|authenticator |(?i:reject|refus"
+    r"|fail|error|warn|defer|bounce|frozen|timed? ?out|unable|cannot|lost|drop|disconnect|panic)"
 ).search
 
 FAMILIES = (arrival, delivery, refusal, session, attempt, operation, daemon)

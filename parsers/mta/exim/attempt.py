@@ -143,7 +143,7 @@ SHAPES = (
         old_answer,
     ),
     shape(
-        "{queue_id} {host: } [[{ip: }]]{_: |: }"
+        "{queue_id} {host: } [[{ip}]]{_: |: }"
         "{reply:Connection refused|Connection timed out|Connection reset by peer|Network Error|No route to host"
         "|Network is unreachable|Host is down|Address family not supported by protocol}",
         "1tXk2b-000aBc-0D mx1.example.org [192.0.2.25] Connection refused",
@@ -184,8 +184,15 @@ SHAPES = (
     shape(
         "{queue_id} {words:lowest numbered MX record|unable to |Failed to |failed to |Cannot |cannot |error |Error "
         "|User 0 |Tainted |home directory |appendfile |PRDR error|SMTP data |SMTP error |temporary |bad |Malformed "
-        "|qualify/rewrite: |No such |delivery to |mail loop|Too many |too many |message too |spool }{text}",
+        "|qualify/rewrite: |No such |delivery to |mail loop|Too many |too many |message too |spool |re-exec |malware acl condition: |spam acl condition: |local_scan() function |timed out while reading |bind of "
+        "|DKIM: |ARC: |SPF |DMARC |dns }{text}",
         "1tXk2a-00000000ABc-0dEf lowest numbered MX record points to local host: example.com",
+        concern,
+        general=True,
+    ),
+    shape(
+        "{queue_id} {words: } router: {text}",
+        '1tXk2a-00000000ABc-0dEf userforward router: skipped error: domain missing or malformed in "@@example.com"',
         concern,
         general=True,
     ),

@@ -45,14 +45,14 @@ SHAPES = (
     shape(
         "{words:daemon_notifier_socket |bind of |Exim configuration error|exim user lost |Failed to |failed to |unable to "
         "|Unable to |Cannot |cannot |User 0 |Tainted |failure |daemon: |exec of |Malformed value |error in ACL"
-        "|string_sprintf |internal problem|open of |socket creation |ratelimit |Detected |spool }{text}",
+        "|string_sprintf |expansion of |Expansion of |(SSL_CTX|ACL for |ACL \"|internal problem|open of |socket creation |ratelimit |Detected |spool }{text}",
         "Exim configuration error in line 12 of /etc/exim4/exim4.conf:",
         problem,
         general=True,
     ),
     shape(
         "{words:Warning: |WARNING: |warning: |configured error code |deprecated |malware acl condition: "
-        "|spam acl condition: |recipient verify |ignoring AUTH=|too many |host name alias |DKIM |dns }{text}",
+        "|spam acl condition: |recipient verify |sender verify |timed out while reading |ignoring AUTH=|too many |host name alias |DKIM |dns }{text}",
         "Warning: No server certificate defined; will use a selfsigned one.",
         warning,
         general=True,

@@ -380,8 +380,8 @@ def without_elapsed(text: str) -> Rest:
     return Rest(found["text"], found["delivery"]) if found else Rest(text, None)
 
 
-_SENT = ' {first: }[ <{top: }>] R={_: } T={transport: }[ H={relay}][ X={tls}][ DN="{_}"][ L][ K][ C="{reply}"]'
-_WHOM = ' {first: }[ <{top: }>]'
+_SENT = ' {first: }[ <{top}>] R={_: } T={transport: }[ H={relay}][ X={tls}][ DN="{_}"][ L][ K][ C="{reply}"]'
+_WHOM = ' {first: }[ <{top}>]'
 _FAILED = '[ H={relay}][ X={_}][ DN="{_}"]: {reply}'
 
 SHAPES = (

@@ -19,7 +19,7 @@ NULL_SENDER = "<>"
 QUOTED = r'"[^"\\]*+(?:\\.[^"\\]*+)*(?:"|\Z)'
 _BARE = r"[^ :]*+(?::(?! |\Z)[^ :]*+)*"
 _HOST = rf"(?<= H=)[^ \[(]*+ ?(?:\(.{{0,300}}?\) )?\[[^\]]*+\]{_BARE}"
-_PAIR = rf" ([A-Za-z]\w{{0,7}})=({_HOST}|{QUOTED}|<[^>]*+>|{_BARE})"
+_PAIR = rf" ([A-Za-z]\w{{0,7}})=({_HOST}|(?<= U=).{{1,64}}?(?= P=)|{QUOTED}|<[^>]*+>|{_BARE})"
 # What stands there without a key: pipelining, chunking, PRDR, … (`log_selector` and the release decide).
 _FLAG = (
     r" (?:L\*?|L[.-]-?|K|PRDR|TFO\*?|DS|SMTPUTF8|UTF8|8BITMIME|ARC|CHUNKING|RESUMPTION|PIPECONNECT|DSN)(?=[ :]|\Z)"

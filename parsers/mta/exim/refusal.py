@@ -172,6 +172,10 @@ SHAPES = (
     ),
     # One line tells why, the next that the recipient was refused.
     shape(
+        "{_} {_:H=|U=}{_} sender verify {_:fail|defer} for {_}",
+        "1tXk2a-00000000ABc-0dEf H=(client) [203.0.113.7] sender verify fail for <kim@example.net>: Unrouteable address",
+    ),
+    shape(
         "{_:H=|U=}{_} sender verify {_:fail|defer} for {_}",
         "H=(client) [203.0.113.7] sender verify fail for <kim@example.net>: Unrouteable address",
     ),

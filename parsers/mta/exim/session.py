@@ -59,7 +59,7 @@ def auth_failure(
 
 SHAPES = (
     shape(
-        "{sasl_method} authenticator failed for {client}: {reply}[ (set_id={sasl_user})]",
+        "{sasl_method} authenticator failed for {client}: {reply}[ (set_id={sasl_user})][: {_}]",
         "login authenticator failed for client.example.net (client) [203.0.113.7]: 535 Incorrect authentication data"
         " (set_id=kim)",
         auth_failure,
@@ -70,6 +70,7 @@ SHAPES = (
         connect,
         general=True,
     ),
+    shape("SMTP connection Ci={_}", "SMTP connection Ci=4711 from kim D=0.1s closed by QUIT"),
     shape(
         "SMTP connection from {client} closed by {_:QUIT|EOF|DROP in ACL|connect ACL|non-SMTP ACL}[ {_}]",
         "SMTP connection from client.example.net (client) [203.0.113.7]:40499 I=[192.0.2.25]:25 closed by QUIT",
