@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mailstat.filter import Filter
     from mailstat.log import Log
     from mailstat.progress import Bar
+    from mailstat.reports import ReportModule
 
 DEFAULT = "summary"
 MTAS = ("postfix", "exim", "sendmail", "qmail", "opensmtpd", "exchange", "dovecot")
@@ -67,6 +68,8 @@ def answer(name: str, options: Namespace) -> int:
     from mailstat.output import opened
 
     report = reports.load(name)
+    if not reports.reads_log(report):
+        return answer_without_log(report, options)
     log = open_log(options)
     with opened(options.output) as out, progress(log) as bar:
         made = report.make(log, options)
@@ -77,6 +80,17 @@ def answer(name: str, options: Namespace) -> int:
     for text in (*log.notes, *log.errors):
         say(text)
     return FAILED if log.errors else DONE
+
+
+def answer_without_log(report: ReportModule, options: Namespace) -> int:
+    """Make a report about something else, and write it."""
+    from mailstat.output import opened
+
+    with opened(options.output) as out:
+        made = report.make(options)
+        limited = made if options.limit is None else made.limited(options.limit)
+        render.render(options.format, limited, out, zone=options.zone)
+    return DONE
 
 
 def say(text: str) -> None:
@@ -128,7 +142,9 @@ def build_parser(name: str | None) -> ArgumentParser:
         allow_abbrev=False,
     )
     reports.add_arguments(report, parser)
-    _add_shared(parser)
+    if reports.reads_log(report):
+        _add_log(parser)
+    _add_look(parser)
     return parser
 
 
@@ -138,6 +154,8 @@ def settle(options: Namespace, parser: ArgumentParser, now: float) -> None:
     from mailstat.period import read_time
 
     options.zone = options.zone or host_zone()
+    if not hasattr(options, "files"):
+        return
     for name in ("since", "until"):
         text = getattr(options, name)
         try:
@@ -150,10 +168,10 @@ def settle(options: Namespace, parser: ArgumentParser, now: float) -> None:
         options.where = _filter(options.where, parser, now, options.zone)
 
 
-def _add_shared(parser: ArgumentParser) -> None:
+def _add_log(parser: ArgumentParser) -> None:
     parser.add_argument("files", nargs="*", metavar="FILE", help="logs, compressed or not; - is standard input; "
                         "without any, those that this host has")  # fmt: skip
-    shared = parser.add_argument_group("options of every report")
+    shared = parser.add_argument_group("options of every report on logs")
     shared.add_argument("--since", metavar="TIME", help=f"from this moment on: {MOMENTS}")
     shared.add_argument("--until", metavar="TIME", help="before this moment")
     shared.add_argument("--where", metavar="EXPR", help="events that fit, as in: "
@@ -161,12 +179,16 @@ def _add_shared(parser: ArgumentParser) -> None:
     shared.add_argument(
         "--mta", metavar="NAME", choices=MTAS, help=f"events of one kind of server: {', '.join(MTAS)}"
     )
+    shared.add_argument("--year", metavar="YYYY", type=_year, help="of the first line, in logs that do not write it")
+
+
+def _add_look(parser: ArgumentParser) -> None:
+    shared = parser.add_argument_group("options of every report")
     shared.add_argument("--limit", metavar="N", type=_positive, help="so many rows at most")
     shared.add_argument("--format", choices=render.names(), default="table", help="how the report looks; table")
     shared.add_argument("--output", metavar="FILE", type=Path, help="write to a file, which is there whole or not")
     shared.add_argument("--timezone", metavar="ZONE", type=_zone, dest="zone", help="IANA name of the zone to tell "
                         "times in, and of logs that do not write theirs; the host's")  # fmt: skip
-    shared.add_argument("--year", metavar="YYYY", type=_year, help="of the first line, in logs that do not write it")
     shared.add_argument("--version", action="version", version=f"mailstat {__version__}")
 
 

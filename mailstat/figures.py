@@ -64,7 +64,7 @@ class Summary:
             Disconnect: self._login,
             Notification: self._notification,
             Queued: self._arrival,
-            QueueAction: self._arrival,
+            QueueAction: self._queue_action,
             Received: self._received,
             Reject: self._reject,
         }
@@ -110,21 +110,26 @@ class Summary:
     def _received(self, event: Received) -> None:
         self._login(event)
         self._arrival(event)
-        self.notifications += event.notification is not None
+        self.notifications += bool(event.notification)
 
     def _notification(self, event: Notification) -> None:
         self.notifications += 1
-        self._arrival(event)
+        self.received += event.is_arrival
 
-    def _arrival(self, event: Queued | QueueAction | Received | Notification) -> None:
+    def _arrival(self, event: Queued | QueueAction | Received | Delivery) -> None:
         if event.is_arrival:
             self.received += 1
             self.size += (event.message.size or 0) if event.message else 0
+
+    def _queue_action(self, event: QueueAction) -> None:
+        self._arrival(event)
+        self.removed += event.is_removal
 
     def _delivery(self, event: Delivery) -> None:
         kind = _KIND(event)
         self._raw[kind].append(event.delay)
         self.removed += event.is_removal
+        self._arrival(event)
         if event.status != "sent" and (event.status, event.reason or "") not in self.examples:
             self.examples[event.status, event.reason or ""] = event.reply or ""
 

@@ -95,13 +95,14 @@ class Auth(Event, gc=False):
 class Received(Event, gc=False):
     """A message begins: a client or a local user gives it to us, or we write a notification.
 
-    Where the `size` is told with it, it is in the queue; else that is not known yet. `via` is one of `smtp`,
+    Where the `size` is told with it, it is in the queue, unless it `may_be_refused`: then it is there with the first
+    line that tells what is done with it. Without a size that is not known yet. `via` is one of `smtp`,
     `submission`, `local` and `notification` where the line tells; else the tracker finds out. A notification is about
     the message `original_queue_id`, and `notification` (set by the tracker if the line does not tell) is its type:
-    bounce, delay or success. `logins` (set by the tracker) is 1 where this line is the first to tell that the client
-    authenticated, `tls_sessions` (the same) where it is the first to tell of a TLS session, `is_arrival` (the same)
-    where it tells of a message in the queue. `session` tells the client's session from others of the same host, where
-    the pid of the origin does not.
+    bounce, delay or success, or "" where another line is counted for it. `logins` (set by the tracker) is 1 where
+    this line is the first to tell that the client authenticated, `tls_sessions` (the same) where it is the first to
+    tell of a TLS session, `is_arrival` (the same) where it tells of a message in the queue. `session` tells the
+    client's session from others of the same host, where the pid of the origin does not.
     """
 
     kind = "received"
@@ -122,6 +123,7 @@ class Received(Event, gc=False):
     message: Message | None = None
     logins: int = 0
     is_arrival: bool = False
+    may_be_refused: bool = False
     delay_before_queue: float | None = None
     tls_protocol: str | None = None
     tls_cipher: str | None = None
@@ -134,6 +136,7 @@ class Queued(Event, gc=False):
     """What the queue knows of a message: its message-id, or its envelope when it becomes active.
 
     `is_arrival` (set by the tracker) marks the first time that a message whose beginning was seen becomes active.
+    Where a line tells no more than that it is in the queue, the size and the recipients are those of its beginning.
     """
 
     kind = "queued"
@@ -148,14 +151,17 @@ class Queued(Event, gc=False):
 
 class Delivery(Event, gc=False):
     """One attempt to deliver to one recipient; none is named where the queue gave the whole message up (`expired`).
+    Neither message nor recipient are known where the log begins between the lines that tell of one attempt.
 
-    `attempts` (set by the tracker, on a final status) is how many it took, this one included. `is_removal` (the same)
-    marks the last of a message, in the log of a server that does not say that a message left the queue.
-    `tls_sessions` is 1 where no line before this one told of its TLS session.
+    `attempts` (set by the tracker, on a final status) is how many it took, this one included. `is_removal` marks
+    the last of a message, in the log of a server that does not say that a message left the queue; the tracker sets
+    it, if the line does not tell. `is_arrival` (set by the tracker) marks the first that is done with a message that
+    might have been refused. The `delay` is set by the tracker where the log does not tell it. `tls_sessions` is 1
+    where no line before this one told of its TLS session.
     """
 
     kind = "delivery"
-    queue_id: str
+    queue_id: str | None
     recipient: str | None
     status: str
     direction: str
@@ -180,6 +186,7 @@ class Delivery(Event, gc=False):
     message: Message | None = None
     attempts: int | None = None
     is_removal: bool = False
+    is_arrival: bool = False
     tls_protocol: str | None = None
     tls_cipher: str | None = None
     tls_trust: str | None = None
@@ -229,7 +236,12 @@ class Removed(Event, gc=False):
 
 
 class QueueAction(Event, gc=False):
-    """An operator, a rule or a content filter did something to a message: hold, release, delete, requeue, …"""
+    """An operator, a rule or a content filter did something to a message: hold, release, delete, requeue, …
+
+    `handover`: the submission agent gave it, for one recipient, to the server of its own host, where it goes on under
+    another id: that is no delivery. `split`: some of its recipients go on under another id.
+    `is_removal` (set by the tracker) marks the deletion of the last recipient of a message, as a delivery's does.
+    """
 
     kind = "queue_action"
     queue_id: str
@@ -242,6 +254,7 @@ class QueueAction(Event, gc=False):
     reply: str | None = None
     message: Message | None = None
     is_arrival: bool = False
+    is_removal: bool = False
 
 
 class ConnectionFailure(Event, gc=False):
@@ -290,7 +303,7 @@ KINDS: tuple[type[Event], ...] = (
 
 # What stands in an event for those that count.
 CONTEXT = frozenset(
-    {"message", "logins", "tls_sessions", "session", "is_arrival", "is_removal", "via", "notification"}
+    "message logins tls_sessions session is_arrival is_removal may_be_refused via notification".split()
 )
 
 

@@ -383,9 +383,7 @@ class LogReader:
 
     # --- lines that are out of the ordinary ---
 
-    def _odd(
-        self, line: str, message: str, time: float, origin: Origin, tally: Tally, events: list[Event]
-    ) -> None:
+    def _odd(self, line: str, message: str, time: float, origin: Origin, tally: Tally, events: list[Event]) -> None:
         """What no shape fits: a message in a wrapping of its own, or one that is not known."""
         if self._own and message[:1] in _MORE_STAMP:
             time, origin, message = self._anew(line, time, origin, message)
@@ -393,7 +391,9 @@ class LogReader:
         plain = repeated[2] if repeated else message.strip("\0\r\t ")
         times = min(int(repeated[1]), REPEATS) if repeated else 1
         outcome, found = understand(plain, time, origin)
-        if outcome in ("unknown", "malformed"):
+        if outcome == "unknown" and is_foreign(plain, origin):
+            tally.ignored += 1
+        elif outcome in ("unknown", "malformed"):
             self._strange(outcome, tally, plain)
         elif not found:
             tally.ignored += 1
@@ -459,6 +459,12 @@ class LogReader:
             self._on_strange(outcome, message)
 
 
+def is_foreign(message: str, origin: Origin) -> bool:
+    """Whether another program of the same name says this."""
+    server = SERVERS.get(origin.mta)
+    return server is not None and server.is_own is not None and not server.is_own(message)
+
+
 def understand(message: str, time: float, origin: Origin) -> tuple[str, list[Event]]:
     """One message's outcome, and its events where there are any: what the loop does, for the odd line."""
     server = SERVERS.get(origin.mta)
@@ -471,4 +477,4 @@ def understand(message: str, time: float, origin: Origin) -> tuple[str, list[Eve
             return "malformed", []
         events = found if isinstance(found, list) else [found] if found else []
         return ("parsed" if events else "ignored"), events
-    return ("ignored" if server.is_remark and server.is_remark(message) else "unknown"), []
+    return "unknown", []

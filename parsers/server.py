@@ -67,8 +67,9 @@ class Server(NamedTuple):
 
     `unwrap(message, clock)` takes off what stands before the message itself, behind any prefix; it raises ValueError
     where that is broken. Without `says_removed`, a message leaves the queue with its last recipient, silently.
-    `is_remark` tells what an operator's own configuration may write among the server's lines, in words that no
-    grammar knows: such a line is of no use where no shape fits it.
+    With `says_login`, who authenticates has a line of its own, so that a message's client is no sign of one.
+    Where other programs have its name, or its own configuration may write what it likes among its lines, `is_own`
+    tells its messages from theirs: what is not, and has no shape, is of no use.
     """
 
     mta: str
@@ -81,7 +82,8 @@ class Server(NamedTuple):
     unwrap: Callable[[str, Clock], Unwrapped] | None = None
     join: Callable[[], Join] | None = None
     says_removed: bool = True
-    is_remark: Callable[[str], object] | None = None
+    says_login: bool = False
+    is_own: Callable[[str], object] | None = None
 
     @property
     def is_read(self) -> bool:

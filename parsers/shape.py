@@ -45,9 +45,10 @@ class Shape(NamedTuple):
     (time, origin, *fields) that returns an event, None for a line that is of no use, or raises ValueError where a
     field holds what it cannot; or None, where no line of this shape is of use to anybody. `constants` are fields of
     the event that the shape itself tells. A `general` shape also fits lines of more special ones, and is tried
-    after them; only such a one may begin with a field after the id, for it is slow to find. Where lines of a shape `repeat` to the letter (but for their queue id), as those that name a client or
-    a relay do, an event is a copy of the one that the same words gave before. Where one line tells of `several`
-    things (the recipients of one delivery), the meaning returns a list.
+    after them. An `unkeyed` one has, after its id, no characters of its own to be found by: it is tried for lines
+    that no other fits, at more cost. Where lines of a shape `repeat` to the letter (but for their queue id), as those
+    that name a client or a relay do, an event is a copy of the one that the same words gave before. Where one line
+    tells of `several` things (the recipients of one delivery), the meaning returns a list.
     """
 
     template: str
@@ -57,6 +58,7 @@ class Shape(NamedTuple):
     general: bool
     repeats: bool
     several: bool
+    unkeyed: bool = False
 
 
 def shape(
@@ -67,10 +69,11 @@ def shape(
     general: bool = False,
     repeats: bool = False,
     several: bool = False,
+    unkeyed: bool = False,
     **constants: Any,
 ) -> Shape:
     """A row of a grammar's table; without a meaning its lines are known and of no use to anybody."""
-    return Shape(template, sample, meaning, constants, general, repeats, several)
+    return Shape(template, sample, meaning, constants, general, repeats, several, unkeyed)
 
 
 # --- the template's parts ---
@@ -327,21 +330,20 @@ class Grammar:
         self.shapes = tuple(sorted(shapes, key=lambda row: row.general))
         self.by_start: dict[str, Candidates] = {}
         self.by_lead: dict[str, Candidates] = {}
-        self._others: list[tuple[bool, Compiled]] = []  # and whether they begin with an id
+        self.unkeyed: list[Compiled] = []
         for row in self.shapes:
             self._add(row, compile_shape(row, lead))
 
     def _add(self, row: Shape, compiled: Compiled) -> None:
         parts = parse(row.template)
         leads = begins_with_id(row)
-        index = self.by_lead if leads else self.by_start
-        keys = _keys(parts[1:] if leads else parts, self.lead if leads else "")
-        if any(len(key) < KEY for key in keys):
-            if not row.general:
-                raise ValueError(f"a template must begin with {KEY} characters of its own: {sorted(keys)}")
-            self._others.append((leads, compiled))
+        if row.unkeyed:
+            if not leads:
+                raise ValueError("only what follows an id can be unkeyed")
+            self.unkeyed.append(compiled)
             return
-        for key in keys:
+        index = self.by_lead if leads else self.by_start
+        for key in _keys(parts[1:] if leads else parts, self.lead if leads else ""):
             repeats, shapes = index.get(key, NO_CANDIDATES)
             index[key] = (repeats or row.repeats, (*shapes, compiled))
 
@@ -353,24 +355,20 @@ class Grammar:
                 yield row, build, found.groups()
         first, lead, rest = message.partition(self.lead)
         if lead and " " not in first:
-            for match, build, _, row in self.by_lead.get(rest[:KEY], NO_CANDIDATES)[1]:
+            for match, build, _, row in (*self.by_lead.get(rest[:KEY], NO_CANDIDATES)[1], *self.unkeyed):
                 found = match(rest)
                 if found:
                     yield row, build, (first, *found.groups())
-        for leads, (match, build, _, row) in self._others:
-            found = match(rest if leads else message)
-            if found and not (leads and " " in first):
-                yield row, build, (first, *found.groups()) if leads else found.groups()
 
 
 def _keys(parts: tuple[Part, ...], lead: str) -> set[str]:
-    """The first KEY characters that a line of these parts can begin with, after the lead; fewer where any can follow."""
+    """The first KEY characters that a line of these parts can begin with, after the lead."""
     first, *rest = parts
     starts = list(first.words) if isinstance(first, Field) else _follow(parts)
     if lead:
         starts = [start.removeprefix(lead) for start in starts if start.startswith(lead)]
     following = _follow(tuple(rest)) if rest and isinstance(first, Literal) and min(map(len, starts)) < KEY else [""]
     keys = {(start + more)[:KEY] for start in starts for more in following}
-    if not keys:
-        raise ValueError(f"a template must begin with its lead: {starts}")
-    return {key + mark for key in keys for mark in (PRINTABLE if len(key) == KEY - 1 else ("",))}
+    if not keys or any(len(key) < KEY - 1 for key in keys):
+        raise ValueError(f"a template must begin with {KEY} characters of its own: {starts}")
+    return {key + mark for key in keys for mark in (PRINTABLE if len(key) < KEY else ("",))}

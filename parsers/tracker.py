@@ -27,11 +27,13 @@ from parsers.message import Message
 from parsers.mta import SERVERS
 
 SILENT = frozenset(mta for mta, server in SERVERS.items() if not server.says_removed)
+SAYS_LOGIN = frozenset(mta for mta, server in SERVERS.items() if server.says_login)
 SUBMISSION_ENTRIES = frozenset({"submission", "submissions", "smtps", "msa"})
 SESSIONS = 20_000  # daemons whose client is remembered; Postfix runs some hundred at a time
 RECIPIENTS = 1_000  # of one message, whose attempts are counted
 INSTANCES = 1_000  # queues that are kept when they are empty
 ENDS = frozenset({"cancel", "discard"})  # of a message that the client gave, or gave up, and nobody gets
+ARRIVED = frozenset({"hold", "handover", "split"})  # of a message that was taken
 PROBE = "double-bounce@"  # the sender of what Postfix asks or tells itself (double_bounce_sender)
 _LOGINS = re.compile(r"(?:^| )auth=(\d{1,4})").search
 
@@ -102,19 +104,19 @@ class Tracker:
         queue[queue_id] = message = Message(queue_id, time)
         return message
 
-    def _find(self, event: Queued | Delivery | QueueAction) -> Message:
+    def _find(self, event: Queued | Delivery | QueueAction, queue_id: str) -> Message:
         """The message that an event is about, which begins here where it is not known."""
         queue = self._queue(event.origin)
-        message = queue.get(event.queue_id)
+        message = queue.get(queue_id)
         if message is None:
-            elsewhere = self._elsewhere(event.origin, event.queue_id)
+            elsewhere = self._elsewhere(event.origin, queue_id)
             if elsewhere is not None:
-                message = elsewhere[event.queue_id]
+                message = elsewhere[queue_id]
             elif type(event) is Delivery and event.origin.program == "cleanup":
                 # It returns what it refuses of a local user: that never was in the queue.
-                message = Message(event.queue_id, event.time)
+                message = Message(queue_id, event.time)
             else:
-                message = self._begin(queue, event.queue_id, event.time)
+                message = self._begin(queue, queue_id, event.time)
         event.message = message
         return message
 
@@ -182,7 +184,7 @@ class Tracker:
         message.sasl_user = event.sasl_user
         message.sender = event.sender
         message.message_id = event.message_id
-        if event.sasl_method or event.sasl_user or event.tls_protocol:
+        if event.tls_protocol or ((event.sasl_method or event.sasl_user) and origin.mta not in SAYS_LOGIN):
             self._login(event)
         message.via = event.via or via_of(event)
         if message.via == "notification":
@@ -192,7 +194,7 @@ class Tracker:
         if event.size is not None:
             message.size = event.size
             message.recipients = event.recipients
-            event.is_arrival = arrives(message)
+            event.is_arrival = not event.may_be_refused and arrives(message)
         if origin.mta in SILENT:
             message.unfinished = event.recipients
 
@@ -218,7 +220,7 @@ class Tracker:
         queue = self._queues.get(event.origin.instance)
         message = queue.get(event.queue_id) if queue else None
         if message is None:
-            message = self._find(event)
+            message = self._find(event, event.queue_id)
         else:
             event.message = message
         if event.message_id is not None:
@@ -235,6 +237,9 @@ class Tracker:
             message.recipients = event.recipients
             event.message_id = message.message_id
             event.is_arrival = arrives(message)
+        elif event.message_id is None:
+            event.size, event.sender, event.recipients = message.size, message.sender, message.recipients
+            event.is_arrival = arrives(message)
 
     def _came_from_within(self, event: Queued, message: Message) -> None:
         """What Postfix began itself: a notification, or what it asks and tells itself, which is nobody's message.
@@ -249,35 +254,57 @@ class Tracker:
     # --- what becomes of them ---
 
     def _delivery(self, event: Delivery) -> None:
+        queue_id = event.queue_id
+        if queue_id is None:
+            return
         queue = self._queues.get(event.origin.instance)
-        message = queue.get(event.queue_id) if queue else None
+        message = queue.get(queue_id) if queue else None
         if message is None:
-            message = self._find(event)
+            message = self._find(event, queue_id)
         else:
             event.message = message
+        if not message.has_arrived and message.size is not None:
+            event.is_arrival = arrives(message)
         if event.recipient is None:
-            message.has_failed = True
             self._gave_up(event, message)
             return
-        event.sender = message.sender
+        if event.sender is None:
+            event.sender = message.sender
         if event.delay is None and message.via:
-            event.delay = round(max(event.time - message.since, 0.0), 6)
+            event.delay = max(round(event.time - message.since, 3), 0.0)
         if event.status == "deferred":
             self._deferred(event, message)
-            return
+        else:
+            self._finished(event, message)
+
+    def _finished(self, event: Delivery, message: Message) -> None:
+        before = message.attempts.pop(event.recipient or "", 0) if message.attempts else 0
         if message.via:
-            event.attempts = message.attempts.pop(event.recipient, 0) + 1 if message.attempts else 1
+            event.attempts = before + 1 if event.status != "expired" else before or None  # to give up is no attempt
         if event.status != "sent":
             message.has_failed = True
             if event.status == "expired" and message.reason is not None:
                 self._gave_up_on(event, message)
-        if message.unfinished is not None:
-            message.unfinished -= 1
-            if message.unfinished <= 0:
-                self._end(event.origin, event.queue_id)
-                event.is_removal = True
+        if event.origin.mta in SILENT:
+            if event.is_removal:
+                self._end(event.origin, message.queue_id)
+            else:
+                event.is_removal = self._is_over(event, message)
         if event.new_queue_id is not None and event.relay_host == "local":
             self._forwarded(event, message)
+
+    def _is_over(self, event: Delivery | QueueAction, message: Message) -> bool:
+        """Whether a message leaves the queue with this recipient: nobody waits, and all that were counted are done.
+
+        Aliases make several recipients of one, so a message may have left too early. What comes then looks like one
+        whose beginning was not seen: that leaves too, but is no removal.
+        """
+        if message.unfinished is not None:
+            message.unfinished -= 1
+        if message.attempts or (message.unfinished or 0) > 0:
+            return False
+        self._end(event.origin, message.queue_id)
+        return bool(message.via)
 
     def _forwarded(self, event: Delivery, message: Message) -> None:
         """local(8) gives a message back to the queue under a new id, to send it to whom an alias names."""
@@ -303,12 +330,18 @@ class Tracker:
         self._gave_up_on(event, message)
         if message.attempts and message.via:
             event.attempts = max(message.attempts.values())
+        message.has_failed = True
+        if event.is_removal:
+            self._end(event.origin, message.queue_id)
 
     def _notification(self, event: Notification) -> None:
         queue = self._queue(event.origin)
         if event.queue_id not in queue:
             queue = self._elsewhere(event.origin, event.queue_id) or queue
         event.message = queue.get(event.queue_id)
+        if event.is_arrival and event.new_queue_id:
+            self._begin(queue, event.new_queue_id, event.time).has_arrived = True
+            queue[event.new_queue_id].unfinished = 1
         child = queue.get(event.new_queue_id or "")
         if child:
             child.via = "notification"
@@ -318,11 +351,26 @@ class Tracker:
             event.message = self._end(event.origin, event.queue_id)
             event.is_arrival = event.action == "discard" and event.message is not None and arrives(event.message)
             return
-        message = self._find(event)
-        if event.action == "hold":
+        message = self._find(event, event.queue_id)
+        if event.action in ARRIVED:
             event.is_arrival = arrives(message)
-        elif event.action == "give_up":
+        if event.action == "give_up":
             message.has_failed = True
+        elif event.action == "handover":
+            self._is_over(event, message)
+        elif event.action == "split":
+            self._split(event, message)
+        elif event.action == "delete" and event.recipient is not None:
+            if message.attempts:
+                message.attempts.pop(event.recipient, None)
+            event.is_removal = self._is_over(event, message)
+
+    def _split(self, event: QueueAction, message: Message) -> None:
+        """Some recipients go on under another id, nobody says how many."""
+        message.unfinished = None
+        child = self._begin(self._queue(event.origin), event.new_queue_id or "", event.time)
+        child.via, child.sender, child.message_id = message.via, message.sender, message.message_id
+        child.has_arrived = True
 
     def _reject(self, event: Reject) -> None:
         """After its last line a message is refused as a whole; before that, a command is."""

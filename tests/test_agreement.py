@@ -9,6 +9,7 @@ import gzip
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -135,6 +136,8 @@ def deliveries(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 def provider_of(line: str) -> str:
     host = between(line, " relay=", ",").partition("[")[0]
+    if host == "none":  # the host that the text names
+        host = re.sub(r".*(?:host|connect to|connection with|conversation with) (\S+)\[.*", r"\1", line)
     if "/lmtp[" in line or "/local[" in line:
         return "local"
     return next((name for suffix, name in RELAYS.items() if host.endswith(suffix)), "other")

@@ -168,12 +168,14 @@ class MailMetrics:
         if event.recipients is not None:
             self._raw_recipients[event.origin].append(event.recipients)
 
-    def _arrival(self, event: Queued | Received | QueueAction | Notification) -> None:
+    def _arrival(self, event: Queued | Received | QueueAction | Delivery) -> None:
         self._arrivals[event.origin, event.message.via if event.message else ""] += 1
 
     def _queue_action(self, event: QueueAction) -> None:
         if event.is_arrival:
-            self._arrival(event)
+            self._began(event)
+        if event.is_removal:
+            self._removals[event.origin] += 1
 
     def _delivery(self, event: Delivery) -> None:
         self._deliveries[_DELIVERY(event)].append(event.delay)
@@ -183,6 +185,17 @@ class MailMetrics:
             self._removals[event.origin] += 1
         if event.tls_sessions:
             self._sessions[event.origin, False, event.tls_protocol, event.tls_trust] += 1
+        if event.is_arrival:
+            self._began(event)
+
+    def _began(self, event: Delivery | QueueAction) -> None:
+        """The first that is done with a message tells that it was taken."""
+        self._arrival(event)
+        message = event.message
+        if message and message.size is not None:
+            self._raw_sizes[event.origin].append(message.size)
+        if message and message.recipients is not None:
+            self._raw_recipients[event.origin].append(message.recipients)
 
     def _provider(self, direction: str, provider: str | None) -> str:
         return self._providers[provider or OTHER] if direction == "outbound" else ""
@@ -194,7 +207,7 @@ class MailMetrics:
 
     def _notification(self, event: Notification) -> None:
         if event.is_arrival:
-            self._arrival(event)
+            self._arrivals[event.origin, "notification"] += 1
         self._count("mail_notifications_total", event.origin.mta, event.type)
 
     def _connection_failure(self, event: ConnectionFailure) -> None:
@@ -219,12 +232,17 @@ class MailMetrics:
         for key, delays in self._deliveries.items():
             self._fold_deliveries(*key, delays=delays)
         for mta, rows in self._raw_stages.items():
-            for stage, seconds in zip(STAGES, zip(*rows, strict=True), strict=True):
-                self._stages.observe_all((mta, stage), [time for time in seconds if time is not None])
+            self._fold_stages(mta, rows)
         self._fold_arrivals()
         for raw in self._raw:
             raw.clear()
         self._events = 0
+
+    def _fold_stages(self, mta: str, rows: list[tuple[float | None, ...]]) -> None:
+        for stage, seconds in zip(STAGES, zip(*rows, strict=True), strict=True):
+            told = [second for second in seconds if second is not None]
+            if told:
+                self._stages.observe_all((mta, stage), told)
 
     def _fold_arrivals(self) -> None:
         for (origin, via), count in self._arrivals.items():

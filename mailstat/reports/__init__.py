@@ -1,7 +1,9 @@
 """The reports: one module for each, found by listing this folder; the module's name is the report's.
 
 Each has NAME, HELP (one line, for the list of reports), DESCRIPTION, `make(log, options) -> Report`, and
-`add_arguments(parser)` where it has options of its own. `options` are the command line's: `files`, `since`, `until`
+`add_arguments(parser)` where it has options of its own. One with `READS_LOG = False` is about something else than
+logs: it has only the options of its own and those that say how it looks, and `make(options)`. `options` are the
+command line's: `files`, `since`, `until`
 (seconds since the epoch or None), `where` (a Filter or None), `mta`, `zone` (a tzinfo), `year`, `limit`, `format`,
 `output`, and the report's own.
 """
@@ -26,8 +28,9 @@ class ReportModule(Protocol):
     HELP: str
     DESCRIPTION: str
 
-    def make(self, log: Log, options: Namespace) -> Report:
-        """Read the log and answer. Raises ReportError where there can be no answer."""
+    def make(self, *of: Log | Namespace) -> Report:
+        """Answer from the log and the options, or from the options alone. Raises ReportError where there can be no
+        answer."""
 
 
 def helps() -> dict[str, str]:
@@ -38,6 +41,11 @@ def helps() -> dict[str, str]:
 def load(name: str) -> ReportModule:
     """The report of that name."""
     return cast("ReportModule", import_module(f"{__name__}.{name}"))
+
+
+def reads_log(report: ReportModule) -> bool:
+    """Whether it is about logs."""
+    return getattr(report, "READS_LOG", True)
 
 
 def add_arguments(report: ReportModule, parser: ArgumentParser) -> None:

@@ -116,14 +116,20 @@ def test_delays_are_of_what_was_sent_and_of_stages_that_the_line_has() -> None:
         delivery(delay=10.0, **stages),
         delivery("deferred", delay=100.0, **stages),
         delivery(delay=0.5),  # Postfix before 2.3 has no stages
+        delivery(delay_transmit=0.5),
     )
     assert values(metrics, "mail_delivery_seconds_sum") == {("postfix", "google"): 10.5}
     assert values(metrics, f"{NAME}_sum") == {
         ("postfix", "before_queue"): 1.0,
         ("postfix", "in_queue"): 2.0,
         ("postfix", "connect"): 3.0,
-        ("postfix", "transmit"): 4.0,
+        ("postfix", "transmit"): 4.5,
     }
+
+
+def test_a_stage_that_no_line_has_is_absent() -> None:
+    metrics = observed(delivery(delay_transmit=0.5))
+    assert values(metrics, f"{NAME}_sum") == {("postfix", "transmit"): 0.5}
 
 
 def test_nothing_is_lost_when_raw_values_are_folded_before_a_scrape(monkeypatch: pytest.MonkeyPatch) -> None:

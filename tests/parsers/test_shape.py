@@ -163,3 +163,18 @@ def test_a_line_cut_anywhere_is_no_exception(row: Shape) -> None:
     for end in range(len(row.sample)):
         outcome, events = understand(row.sample[:end], 1.0, ORIGIN)
         assert bool(events) == (outcome == "parsed")
+
+
+def test_an_unkeyed_shape_is_found_by_all_of_it_where_no_other_fits() -> None:
+    rows = (
+        shape("{queue_id}: {client} went away", "1: mx[192.0.2.1] went away", unkeyed=True),
+        shape("{queue_id}: removed", "1: removed"),
+    )
+    grammar = Grammar("postfix", rows, lead=": ")
+    assert [row for row, _, _ in grammar.matches(rows[0].sample)] == [rows[0]]
+    assert [row for row, _, _ in grammar.matches(rows[1].sample)] == [rows[1]]
+
+
+def test_an_unkeyed_shape_begins_with_an_id() -> None:
+    with pytest.raises(ValueError, match="unkeyed"):
+        Grammar("postfix", [shape("went away", "went away", unkeyed=True)], lead=": ")

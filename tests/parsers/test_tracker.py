@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from parsers.clock import Clock
-from parsers.events import Delivery, Disconnect, Event, Notification, QueueAction, Queued, Received
+from parsers.events import Delivery, Disconnect, Event, Notification, Origin, QueueAction, Queued, Received
 from parsers.message import Message
 from parsers.reader import LogReader
 from parsers.tracker import INSTANCES, RECIPIENTS, Tracker
@@ -460,3 +460,27 @@ def logins(events: list[Event]) -> list[int]:
 )
 def test_a_login_is_told_by_the_first_line_that_knows_of_it(log: Log, lines: list[str], counts: list[int]) -> None:
     assert logins(log.say(*lines)) == counts
+
+
+# --- what a log does not tell ---
+
+RELAY = Origin("qmail", "mail", "qmail", "qmail-send")
+
+
+@pytest.mark.parametrize(
+    ("begin", "told", "delay"),
+    [(Received, None, 2.25), (Received, 1.5, 1.5), (None, None, None)],
+    ids=["not told", "told", "the beginning was not seen"],
+)
+def test_the_delay_runs_from_the_arrival_where_the_log_does_not_tell_it(
+    begin: type[Received] | None, told: float | None, delay: float | None
+) -> None:
+    delivery = Delivery(START + 2.2501, RELAY, "4711", "lee@example.org", "sent", "outbound", delay=told)
+    Tracker().follow([begin(START, RELAY, "4711", size=512), delivery] if begin else [delivery])
+    assert delivery.delay == delay
+
+
+def test_a_delivery_of_an_unknown_message_leaves_nothing_in_flight() -> None:
+    tracker = Tracker()
+    tracker.follow([Delivery(START, RELAY, None, None, "sent", "outbound")])
+    assert tracker.in_flight() == {}

@@ -61,9 +61,10 @@ def unwrap(message: str, clock: Clock) -> Unwrapped:
     return Unwrapped(rest, time, int(pid) if pid else None)
 
 
-def is_remark(message: str) -> bool:
-    """What a configuration writes by itself (`logwrite`): nothing stands there that tells of mail or of trouble."""
-    return "\t" in message or not _SAYS(message)
+def is_own(message: str) -> bool:
+    """Whether Exim may say this. What a configuration writes by itself (`logwrite`) stands among its lines, and nothing
+    marks it: there, nothing tells of mail or of trouble."""
+    return "\t" not in message and bool(_SAYS(message))
 
 
 SERVER = Server(
@@ -81,5 +82,5 @@ SERVER = Server(
     grammar=GRAMMAR,
     own_log=OwnLog(is_line=_LINE, program="exim", is_more=_IS_MORE),
     unwrap=unwrap,
-    is_remark=is_remark,
+    is_own=is_own,
 )

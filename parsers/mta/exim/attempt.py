@@ -60,9 +60,7 @@ def setback(time: float, origin: Origin, queue_id: str, text: str) -> Connection
     return _setback(time, origin, queue_id, found["relay"], found["reply"])
 
 
-def old_setback(
-    time: float, origin: Origin, queue_id: str, host: str, ip: str, reply: str
-) -> ConnectionFailure:
+def old_setback(time: float, origin: Origin, queue_id: str, host: str, ip: str, reply: str) -> ConnectionFailure:
     """The same in older words."""
     return _setback(time, origin, queue_id, f"{host} [{ip}]", reply)
 
@@ -148,7 +146,7 @@ SHAPES = (
         "|Network is unreachable|Host is down|Address family not supported by protocol}",
         "1tXk2b-000aBc-0D mx1.example.org [192.0.2.25] Connection refused",
         old_setback,
-        general=True,
+        unkeyed=True,
     ),
     shape(
         "{queue_id} Failed to connect to {host: } [[{ip}]]: {reply}",
@@ -172,14 +170,14 @@ SHAPES = (
     shape(
         "{queue_id} [[{_}]] SSL verify error: {_}",
         "1tXk2a-00000000ABc-0dEf [192.0.2.25] SSL verify error: depth=0 error=self-signed certificate",
-        general=True,
+        unkeyed=True,
     ),
     shape(
         "{queue_id} {authenticator: } authenticator failed H={relay}",
         "1tXk2a-00000000ABc-0dEf plain authenticator failed H=smart.example.net [192.0.2.25] 535 5.7.8 Error:"
         " authentication failed",
         login_refused,
-        general=True,
+        unkeyed=True,
     ),
     shape(
         "{queue_id} {words:lowest numbered MX record|unable to |Failed to |failed to |Cannot |cannot |error |Error "
@@ -194,6 +192,6 @@ SHAPES = (
         "{queue_id} {words: } router: {text}",
         '1tXk2a-00000000ABc-0dEf userforward router: skipped error: domain missing or malformed in "@@example.com"',
         concern,
-        general=True,
+        unkeyed=True,
     ),
 )

@@ -41,11 +41,15 @@ SHAPES = (
         "{_:SIGTERM received|SIGHUP received|pid |Re-exec |re-exec }{_}",
         "pid 4711: SIGHUP received: re-exec daemon",
     ),
-    shape("socket bind() to port {text}", "socket bind() to port 25 for address 192.0.2.25 failed: daemon abandoned", stop),
+    shape(
+        "socket bind() to port {text}",
+        "socket bind() to port 25 for address 192.0.2.25 failed: daemon abandoned",
+        stop,
+    ),
     shape(
         "{words:daemon_notifier_socket |bind of |Exim configuration error|exim user lost |Failed to |failed to |unable to "
         "|Unable to |Cannot |cannot |User 0 |Tainted |failure |daemon: |exec of |Malformed value |error in ACL"
-        "|string_sprintf |expansion of |Expansion of |(SSL_CTX|ACL for |ACL \"|internal problem|open of |socket creation |ratelimit |Detected |spool }{text}",
+        '|string_sprintf |expansion of |Expansion of |(SSL_CTX|ACL for |ACL "|internal problem|open of |socket creation |ratelimit |Detected |spool }{text}',
         "Exim configuration error in line 12 of /etc/exim4/exim4.conf:",
         problem,
         general=True,

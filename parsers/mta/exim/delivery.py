@@ -71,7 +71,9 @@ _DOING = re.compile(
     r"(?:in response to|timeout after|timed out after|error after|after) (?P<doing>(?:pipelined )?[^:]{1,40})"
 ).search
 _ELAPSED = re.compile(r"(?P<text>.*?)(?: QT=(?P<queue>[\d.wdhms]++))?(?: DT=(?P<delivery>[\d.wdhms]++))?").fullmatch
-_DEFERRED = re.compile(r"(?: routing)?(?P<fields>.*?) defer \((?P<errno>[^)]{1,8})\)(?P<rest>.*)", re.DOTALL).fullmatch
+_DEFERRED = re.compile(
+    r"(?: routing)?(?P<fields>.*?) defer \((?P<errno>[^)]{1,8})\)(?P<rest>.*)", re.DOTALL
+).fullmatch
 # strerror(3) of the operating system's own error; the host stands behind it.
 _STRERROR = re.compile(r": (?P<error>[A-Z][^:=]{2,80}?)(?P<more> [HDI]=.*|: .*|)", re.DOTALL).fullmatch
 _NEXT_ID = re.compile(r"(?:queued as |OK id=)([0-9A-Za-z-]{5,40})")
@@ -82,8 +84,7 @@ NOBODY = frozenset({":blackhole:", "discarded", "blackhole"})
 LOCAL_TRANSPORTS = frozenset(
     "local_delivery address_file address_pipe address_directory address_reply mail_spool maildir_home maildrop_pipe"
     " procmail_pipe procmail userforward_file dovecot_delivery dovecot_lda dovecot_lmtp dovecot_virtual_delivery"
-    " virtual_delivery virtual_localdelivery virtual_userdelivery virtual_address_pipe cyrus_delivery lmtp_delivery"
-    .split()
+    " virtual_delivery virtual_localdelivery virtual_userdelivery virtual_address_pipe cyrus_delivery lmtp_delivery".split()
 )
 
 
@@ -381,7 +382,7 @@ def without_elapsed(text: str) -> Rest:
 
 
 _SENT = ' {first: }[ <{top}>] R={_: } T={transport: }[ H={relay}][ X={tls}][ DN="{_}"][ L][ K][ C="{reply}"]'
-_WHOM = ' {first: }[ <{top}>]'
+_WHOM = " {first: }[ <{top}>]"
 _FAILED = '[ H={relay}][ X={_}][ DN="{_}"]: {reply}'
 
 SHAPES = (
@@ -395,7 +396,7 @@ SHAPES = (
     ),
     shape(
         "{queue_id} ->" + _SENT,
-        '1tXk2a-00000000ABc-0dEf -> lee@example.org R=dnslookup T=remote_smtp H=mx.example.org [192.0.2.25]'
+        "1tXk2a-00000000ABc-0dEf -> lee@example.org R=dnslookup T=remote_smtp H=mx.example.org [192.0.2.25]"
         ' C="250 2.0.0 Ok: queued as 4dHvRr2ZXRz2pQ1"',
         further_delivered,
     ),
@@ -403,7 +404,7 @@ SHAPES = (
     shape(
         "{queue_id} {flag:=> |-> |>> }{text}",
         "1tXk2a-00000000ABc-0dEf => |/usr/bin/vacation kim (kim@example.com) <sales@example.com> F=<lee@example.org>"
-        ' P=<lee@example.org> R=userforward T=address_pipe S=4711 QT=0.2s DT=0.1s',
+        " P=<lee@example.org> R=userforward T=address_pipe S=4711 QT=0.2s DT=0.1s",
         any_delivered,
         general=True,
     ),

@@ -66,6 +66,6 @@ SHAPES = (
     shape(
         "{queue_id} {_}: error ignored",
         "1tXk2a-00000000ABc-0dEf kim@example.org: error ignored",
-        general=True,
+        unkeyed=True,
     ),
 )

@@ -48,9 +48,7 @@ def refused(time: float, origin: Origin, key: str, fields: str, what: str) -> Re
     return message_refused(time, origin, None, key, fields, what)
 
 
-def message_refused(
-    time: float, origin: Origin, queue_id: str | None, key: str, fields: str, what: str
-) -> Reject:
+def message_refused(time: float, origin: Origin, queue_id: str | None, key: str, fields: str, what: str) -> Reject:
     """Any refusal: `fields` tell of the client and the envelope, `what` of the command, with a text behind a colon."""
     return refusal(time, origin, queue_id, f"{key}{fields}", *_read_what(what))
 

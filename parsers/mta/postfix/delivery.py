@@ -66,6 +66,10 @@ PHASES = (
 _NEXT_ID = re.compile(r"(?:queued as |forwarded as |OK id=)([0-9A-Za-z-]{5,40})")
 # A reply that begins the text: "250 2.0.0 Ok", "250-first line".
 CODES = {f"{code}{mark}": code for code in range(200, 600) for mark in " -"}
+# Whom Postfix speaks of when it was not connected in the end ("host H[I] refused …", "connect to H[I]:25: …").
+_NAMED_HOST = re.compile(
+    r"(?:^|: )(?:host|connect to|lost connection with|conversation with) ([^\s\[\]]{1,255})\["
+).search
 SUSPENDED = "delivery temporarily suspended"
 
 
@@ -152,7 +156,7 @@ def delivery(
         provider,
     )
     if host is None:
-        event.provider = provider_of_domain(recipient.rpartition("@")[2])
+        event.provider = named_provider(reply) or provider_of_domain(recipient.rpartition("@")[2])
     if status == "sent":
         if "ed as" in reply or "OK id=" in reply:
             event.new_queue_id = next_id(reply)
@@ -177,6 +181,13 @@ def explain_failure(event: Delivery, text: str) -> None:
         event.phase = event.phase or phase_of(text)
         event.reply_code = reply_code_of(text)
         event.reason = reason_of(text, event.reply_code, event.dsn, event.phase)
+
+
+@lru_cache(maxsize=4096)
+def named_provider(text: str) -> str | None:
+    """Who runs the host that a text names, where the line has no relay: nothing was tried, or nobody answered."""
+    found = _NAMED_HOST(text)
+    return provider_of_relay(found[1]) if found else None
 
 
 @lru_cache(maxsize=4096)

@@ -412,7 +412,9 @@ def test_what_the_subject_of_a_notification_says_is_what_became_of_the_message()
     for folder in FOLDERS:
         plain = read_lab(folder, "mainlog")
         text = "".join(plain.lines)
-        blind = LogReader(clock(plain.truth)).read(text.replace(' T="Mail delivery', ' Z="').replace(' T="Warning', ' Z="'))
+        blind = LogReader(clock(plain.truth)).read(
+            text.replace(' T="Mail delivery', ' Z="').replace(' T="Warning', ' Z="')
+        )
         Tracker().follow(blind)
         guessed = [event.notification for event in blind if type(event) is Received]
         assert guessed == [event.notification for event in plain.all(Received)]
@@ -428,13 +430,19 @@ def test_each_bounce_is_received_once_for_a_message_that_failed(lab: Lab) -> Non
 
 def test_the_messages_that_the_operator_removed_are_told(lab: Lab) -> None:
     removed = Counter(event.queue_id for event in lab.all(QueueAction) if event.action == "delete")
-    assert removed == Counter(told["qid"] for told in lab.told("delete") if "Spool read error" not in told["out"] and "locked" not in told["out"])
+    assert removed == Counter(
+        told["qid"]
+        for told in lab.told("delete")
+        if "Spool read error" not in told["out"] and "locked" not in told["out"]
+    )
 
 
 @pytest.mark.parametrize(("told", "action"), [("freeze", "hold"), ("thaw", "release"), ("giveup", "give_up")])
 def test_what_the_operator_did_is_told(lab: Lab, told: str, action: str) -> None:
     """But for messages that were in use; of `exim -Mg` the truth does not tell which these were."""
-    done = Counter(event.queue_id for event in lab.all(QueueAction) if event.action == action and event.reply == "by root")
+    done = Counter(
+        event.queue_id for event in lab.all(QueueAction) if event.action == action and event.reply == "by root"
+    )
     real = Counter(act["qid"] for act in lab.told(told) if not act["out"] or act["out"].endswith("frozen"))
     assert done <= real if told == "giveup" else done == real
 

@@ -56,3 +56,31 @@ def test_an_address_probe_is_not_a_delivery(status: str) -> None:
 def test_a_line_without_its_status_is_an_error(line: str) -> None:
     with pytest.raises(ValueError, match="malformed"):
         read(f"1A2B3C4D5E: {line}")
+
+
+@pytest.mark.parametrize(
+    ("reply", "provider"),
+    [
+        (
+            "delivery temporarily suspended: host aspmx.l.google.com[192.0.2.26] refused to talk to me: 421 Wait",
+            "google",
+        ),
+        (
+            "delivery temporarily suspended: connect to aspmx.l.google.com[192.0.2.26]:25: Connection refused",
+            "google",
+        ),
+        (
+            "delivery temporarily suspended: conversation with aspmx.l.google.com[192.0.2.26] timed out",
+            "google",
+        ),
+        ("connect to mx1.example.net[192.0.2.27]:25: Connection timed out", "yahoo"),  # as the address tells
+        ("Host or domain name not found. Name service error for name=yahoo.com type=MX: Host not found", "yahoo"),
+    ],
+)
+def test_a_delivery_that_was_not_tried_is_at_whom_its_text_names(reply: str, provider: str) -> None:
+    line = (
+        f"1A2B3C4D5E: to=<kim@yahoo.com>, relay=none, delay=9, delays=8/1/0/0, dsn=4.4.1, status=deferred ({reply})"
+    )
+    event = read(line)
+    assert isinstance(event, Delivery)
+    assert (event.provider, event.direction) == (provider, "outbound")
