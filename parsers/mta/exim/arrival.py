@@ -39,9 +39,8 @@ def received(
     method, user = None, None
     if auth:
         method, _, user = auth.partition(":")
-    version, cipher, is_verified = TLS[tls]
-    is_notification = original_queue_id is not None and sender == NULL_SENDER and client is None
-    return Received(
+    # By position: keywords cost as much as all the rest.
+    event = Received(
         time,
         origin,
         queue_id,
@@ -55,18 +54,14 @@ def received(
         original_queue_id,
         message_id,
         NUMBERS[size],
-        None,
-        "notification" if is_notification else None,
-        None,
-        None,
-        0,
-        False,  # noqa: FBT003 - by position: keywords cost as much as all the rest
-        None,
-        version,
-        cipher,
-        None if version is None else "trusted" if is_verified else "anonymous",
-        session(queue_id, client, auth) if auth or tls else None,
     )
+    if original_queue_id is not None and sender == NULL_SENDER and client is None:
+        event.via = "notification"
+    if tls:
+        add_tls(event, TLS[tls], None)
+    if auth or tls:
+        event.session = session(queue_id, client, auth)
+    return event
 
 
 def session(queue_id: str, client: str | None, auth: str | None) -> str:

@@ -116,47 +116,40 @@ def delivered(
     else:
         recipient, original = read_recipient(first, top)
     host, ip, port, provider, is_reused = RELAYS[relay]
-    version, cipher, is_verified = TLS[tls]
-    new_queue_id = None
-    if reply and ("ed as" in reply or "OK id=" in reply):
-        new_queue_id = next_id(reply)
     code, dsn = read_codes(reply) if reply else (None, None)
-    if ip is not None:
-        # By position: this is the line that a relay writes most, and keywords cost as much as all the rest.
-        return Delivery(
-            time,
-            origin,
-            queue_id,
-            recipient,
-            "sent",
-            direction(ip),
-            original,
-            host,
-            ip,
-            port,
-            transport,
-            None,
-            None,
-            None,
-            None,
-            None,
-            dsn,
-            code,
-            reply,
-            None,
-            provider or provider_of_domain(recipient.rpartition("@")[2]),
-            None,
-            new_queue_id,
-            None,
-            None,
-            None,
-            False,  # noqa: FBT003
-            version,
-            cipher,
-            None if version is None else "verified" if is_verified else "untrusted",
-            0 if version is None or is_reused else 1,
-        )
-    return Delivery(time, origin, queue_id, recipient, "sent", "local", original, host, transport=transport)
+    # By position: this is the line that a relay writes most, and keywords cost as much as all the rest.
+    event = Delivery(
+        time,
+        origin,
+        queue_id,
+        recipient,
+        "sent",
+        "local" if ip is None else direction(ip),
+        original,
+        host,
+        ip,
+        port,
+        transport,
+        None,
+        None,
+        None,
+        None,
+        None,
+        dsn,
+        code,
+        reply,
+        None,
+        provider,
+    )
+    if ip is not None and provider is None:
+        event.provider = provider_of_domain(recipient.rpartition("@")[2])
+    if reply and ("ed as" in reply or "OK id=" in reply):
+        event.new_queue_id = next_id(reply)
+    if tls:
+        event.tls_protocol, event.tls_cipher, is_verified = TLS[tls]
+        event.tls_trust = "verified" if is_verified else "untrusted"
+        event.tls_sessions = 0 if is_reused else 1
+    return event
 
 
 def further_delivered(
