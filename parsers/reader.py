@@ -32,6 +32,7 @@ LONGEST_REPEAT = 300  # characters of a message whose event is kept
 REPEATS = 1_000  # what `message repeated N times` may stand for
 # rsyslog's and syslogd's ways to say that the same came again.
 _REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*)\]").fullmatch
+_MORE_STAMP = ("+", "-", "[")  # what may follow a stamp, once an operator wants zones or pids
 _LAST_REPEATED = re.compile(r".{1,300} last message repeated (\d{1,9}) times?\s*").fullmatch
 
 
@@ -274,6 +275,8 @@ class LogReader:
             return self._begin_own(server, bare)
         prefix = read_prefix(bare, self.clock)
         if prefix is None:
+            if self.mta and find_stamp(bare):  # signs are not needed of a server that is named
+                return self._begin_own(SERVERS[self.mta], bare)
             raise ValueError("no prefix")
         speaker = self._speaker(prefix)
         self._turn(prefix.time)
@@ -390,11 +393,11 @@ class LogReader:
 
     def _odd(self, line: str, writer: tuple[float, Origin, Tally], message: str, events: list[Event]) -> None:
         """What no shape fits: a message in a wrapping of its own, or one that is not known."""
-        (time, origin, tally), message = self._through_syslog(line) or (writer, message)
+        (time, origin, tally), message = self._in_other_form(line, message) or (writer, message)
         repeated = _REPEATED(message)
         plain = repeated[2] if repeated else message.strip("\0\r\t ")
         times = min(int(repeated[1]), REPEATS) if repeated else 1
-        outcome, found = understand(plain, time, origin) if plain != message or " " in message else ("unknown", [])
+        outcome, found = understand(plain, time, origin)
         if outcome == "unknown" and is_foreign(plain, origin):
             tally.ignored += 1
         elif outcome in ("unknown", "malformed"):
@@ -404,20 +407,29 @@ class LogReader:
         else:
             self._repeat(found, times, tally, events)
 
-    def _through_syslog(self, line: str) -> tuple[tuple[float, Origin, Tally], str] | None:
-        """Who wrote a line that stands in a server's own log and came through syslog, and its message: two logs were
-        put together, and go on in that form."""
+    def _in_other_form(self, line: str, message: str) -> tuple[tuple[float, Origin, Tally], str] | None:
+        """Who wrote a line of a server's own log whose lines begin otherwise from here on, and its message: two logs
+        were put together, or the server was told to write more before its messages (a zone, a pid)."""
         bare = line.strip("\0\r\ufeff")
+        if not self._own or not self._begins_otherwise(bare, message):
+            return None
         try:
-            prefix = read_prefix(bare, self.clock) if self._own and not own_server(bare) else None
-            if prefix is None or self._speaker(prefix) is self._nobody:
-                return None
             (time, (origin, by_start, _, _, _, tally, server)), message = self._begin(line)
             if by_start is None and server:
                 time, origin, _, message = self._unwrap(time, origin, server, message)
         except (ValueError, Rows):
             return None
         return (time, origin, tally), message
+
+    def _begins_otherwise(self, line: str, message: str) -> bool:
+        server = own_server(line)
+        if server is not None:
+            return message[:1] in _MORE_STAMP and self._own is not None and server.mta == self._own[0].mta
+        try:
+            prefix = read_prefix(line, self.clock)
+        except ValueError:
+            return False
+        return prefix is not None and self._speaker(prefix) is not self._nobody
 
     def _repeat(self, found: list[Event], times: int, tally: Tally, events: list[Event]) -> None:
         """One line stands for several: copies, for each is put in a context of its own."""

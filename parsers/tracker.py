@@ -49,9 +49,8 @@ class Tracker:
         self.dropped = 0
         self._queues: dict[str, Queue] = {}
         self._count = 0
-        self._sessions: set[tuple[str, int | None]] = (
-            set()
-        )  # host and pid of daemons whose client's login was counted
+        # Host and pid of daemons (or what else tells a session) whose client's login was counted.
+        self._sessions: set[tuple[str, str | int | None]] = set()
         self._steps: dict[type[Event], Callable[[Any], None]] = {
             Received: self._received,
             Queued: self._queued,
@@ -167,12 +166,13 @@ class Tracker:
             event.logins = max(int(found[1]) - counted, 0) if found else 0
 
     def _login(self, event: Received) -> None:
-        session = (event.origin.host, event.origin.pid)
+        session = (event.origin.host, event.session or event.origin.pid)
         if session not in self._sessions:
             if len(self._sessions) >= SESSIONS:
                 self._sessions.clear()
             self._sessions.add(session)
-            event.logins = 1
+            event.logins = int(bool(event.sasl_method or event.sasl_user))
+            event.tls_sessions = int(event.tls_protocol is not None)
 
     # --- messages: how they begin ---
 
@@ -191,7 +191,7 @@ class Tracker:
             event.message_id,
         )
         event.message = self._begin(queue, message)
-        if (event.sasl_method or event.sasl_user) and origin.mta not in SAYS_LOGIN:
+        if event.tls_protocol or ((event.sasl_method or event.sasl_user) and origin.mta not in SAYS_LOGIN):
             self._login(event)
         if message.via == "notification":
             self._notified(event, queue)
@@ -208,7 +208,9 @@ class Tracker:
         """Why a notification was written is told by what became of the message that it is about."""
         about = queue.get(event.original_queue_id or "")
         if event.notification is None:
-            event.notification = "delay" if about and not about.has_failed else "bounce"
+            event.notification = _type_of_notification(about)
+        if about and event.notification == "bounce":
+            about.has_failed = False
 
     def _came_before(self, event: Received, message: Message, queue: Queue) -> None:
         """The same message under a new id: requeued, or back from a content filter that tells its id (XFORWARD)."""
@@ -288,6 +290,8 @@ class Tracker:
             event.attempts = before + is_attempt or None
         if event.status != "sent":
             message.has_failed = True
+            if event.status == "expired" and message.reason is not None:
+                self._gave_up_on(event, message)
         if event.origin.mta in SILENT:
             if event.is_removal:
                 self._end(event.origin, message.queue_id)
@@ -325,9 +329,12 @@ class Tracker:
         if len(attempts) < RECIPIENTS or recipient in attempts:
             attempts[recipient] = attempts.get(recipient, 0) + 1
 
+    def _gave_up_on(self, event: Delivery, message: Message) -> None:
+        event.direction, event.provider, event.reason = message.direction, message.provider, message.reason
+
     def _gave_up(self, event: Delivery, message: Message) -> None:
         """An expired message has the destination and the reason of its last deferral."""
-        event.direction, event.provider, event.reason = message.direction, message.provider, message.reason
+        self._gave_up_on(event, message)
         if message.attempts and message.via:
             event.attempts = max(message.attempts.values())
         message.has_failed = True
@@ -354,7 +361,9 @@ class Tracker:
         message = self._find(event, event.queue_id)
         if event.action in ARRIVED:
             event.is_arrival = arrives(message)
-        if event.action == "handover":
+        if event.action == "give_up":
+            message.has_failed = True
+        elif event.action == "handover":
             self._is_over(event, message)
         elif event.action == "split":
             self._split(event, message)
@@ -377,6 +386,13 @@ class Tracker:
 
     def _removed(self, event: Removed) -> None:
         event.message = self._end(event.origin, event.queue_id)
+
+
+def _type_of_notification(about: Message | None) -> str:
+    """After a failure that nobody was told of yet it is a bounce."""
+    if about is None or about.has_failed:
+        return "bounce"
+    return "delay" if about.attempts else "success"
 
 
 def via_of(event: Received) -> str:

@@ -141,6 +141,8 @@ class MailMetrics:
     # --- a step for each kind of event ---
 
     def _received(self, event: Received) -> None:
+        if event.tls_sessions:
+            self._sessions[event.origin, True, event.tls_protocol, event.tls_trust] += 1
         if event.logins:
             self._session(event)
         if event.is_arrival:
@@ -181,6 +183,8 @@ class MailMetrics:
             self._raw_stages[event.origin.mta].append(_STAGES(event))
         if event.is_removal:
             self._removals[event.origin] += 1
+        if event.tls_sessions:
+            self._sessions[event.origin, False, event.tls_protocol, event.tls_trust] += 1
         if event.is_arrival:
             self._began(event)
 
