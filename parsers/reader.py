@@ -113,7 +113,7 @@ class LogReader:
         lines = block.split("\n")
         if not lines[-1]:
             lines.pop()
-        if " \n" in block or "\r\n" in block or block.endswith((" ", "\r")):
+        if "\r" in block or " \n" in block or block.endswith(" "):  # in this order: one character is found sooner
             lines = [line.rstrip(" \r") for line in lines]
         if self._table:
             return self._joined_up(self._rows(lines))
