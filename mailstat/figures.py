@@ -64,7 +64,7 @@ class Summary:
             Disconnect: self._login,
             Notification: self._notification,
             Queued: self._arrival,
-            QueueAction: self._arrival,
+            QueueAction: self._queue_action,
             Received: self._received,
             Reject: self._reject,
         }
@@ -120,6 +120,10 @@ class Summary:
         if event.is_arrival:
             self.received += 1
             self.size += (event.message.size or 0) if event.message else 0
+
+    def _queue_action(self, event: QueueAction) -> None:
+        self._arrival(event)
+        self.removed += event.is_removal
 
     def _delivery(self, event: Delivery) -> None:
         kind = _KIND(event)

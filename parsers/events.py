@@ -216,7 +216,11 @@ class Removed(Event, gc=False):
 
 
 class QueueAction(Event, gc=False):
-    """An operator, a rule or a content filter did something to a message: hold, release, delete, requeue, …"""
+    """An operator, a rule or a content filter did something to a message: hold, release, delete, requeue, …
+
+    Where it changes of how many recipients the server has to take care, `more_recipients` is by how many (negative:
+    they were taken away). `is_removal` (set by the tracker) is as in `Delivery`.
+    """
 
     kind = "queue_action"
     queue_id: str
@@ -229,6 +233,8 @@ class QueueAction(Event, gc=False):
     reply: str | None = None
     message: Message | None = None
     is_arrival: bool = False
+    is_removal: bool = False
+    more_recipients: int = 0
 
 
 class ConnectionFailure(Event, gc=False):
@@ -276,7 +282,7 @@ KINDS: tuple[type[Event], ...] = (
 
 
 # What stands in an event for those that count.
-CONTEXT = frozenset({"message", "logins", "is_arrival", "is_removal", "via", "notification"})
+CONTEXT = frozenset({"message", "logins", "is_arrival", "is_removal", "more_recipients", "via", "notification"})
 
 
 def as_record(event: Event) -> dict[str, Any]:

@@ -111,11 +111,14 @@ class Tracker:
             elsewhere = self._elsewhere(event.origin, event.queue_id)
             if elsewhere is not None:
                 message = elsewhere[event.queue_id]
-            elif type(event) is Delivery and event.origin.program == "cleanup":
-                # It returns what it refuses of a local user: that never was in the queue.
+            elif is_passing(event):
                 message = Message(event.queue_id, event.time)
             else:
                 message = self._begin(queue, event.queue_id, event.time)
+                if event.origin.mta in SILENT:
+                    message.unfinished = 0  # how many recipients it has is not known: the first that is done ends it
+            if type(event) is Delivery:
+                message.sender = event.sender
         event.message = message
         return message
 
@@ -303,6 +306,8 @@ class Tracker:
         child = queue.get(event.new_queue_id or "")
         if child:
             child.via = "notification"
+        if event.is_arrival:  # what arrives is the notification
+            event.message = Message(event.new_queue_id or "", event.time, via="notification", has_arrived=True)
 
     def _queue_action(self, event: QueueAction) -> None:
         if event.action in ENDS:
@@ -312,6 +317,11 @@ class Tracker:
         message = self._find(event)
         if event.action == "hold":
             event.is_arrival = arrives(message)
+        if event.more_recipients and message.unfinished is not None:
+            message.unfinished += event.more_recipients
+            if message.unfinished <= 0:
+                self._end(event.origin, event.queue_id)
+                event.is_removal = True
 
     def _reject(self, event: Reject) -> None:
         """After its last line a message is refused as a whole; before that, a command is."""
@@ -329,6 +339,14 @@ def via_of(event: Received) -> str:
     if event.client_name is None and event.client_ip is None:
         return "local"
     return "submission" if event.origin.entry in SUBMISSION_ENTRIES else "smtp"
+
+
+def is_passing(event: Queued | Delivery | QueueAction) -> bool:
+    """Whether nothing more is to come of a message that is not known: it was done, as far as this event tells."""
+    if event.origin.mta in SILENT:
+        return type(event) is QueueAction or (type(event) is Delivery and event.status != "deferred")
+    # cleanup(8) returns what it refuses of a local user: that never was in the queue.
+    return type(event) is Delivery and event.origin.program == "cleanup"
 
 
 def is_queued(message: Message) -> bool:

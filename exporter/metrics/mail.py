@@ -172,6 +172,8 @@ class MailMetrics:
     def _queue_action(self, event: QueueAction) -> None:
         if event.is_arrival:
             self._arrival(event)
+        if event.is_removal:
+            self._removals[event.origin] += 1
 
     def _delivery(self, event: Delivery) -> None:
         self._deliveries[_DELIVERY(event)].append(event.delay)
