@@ -195,7 +195,7 @@ def test_a_log_of_a_server_that_is_not_known_is_named_and_the_others_are_reporte
     exim.write_text(EXIM)
     done = run("events", "--format", "json", exim, log)
     assert done.returncode == 1
-    assert done.stderr == f"mailstat: {exim}: an Exim log: this release reads Postfix\n"
+    assert done.stderr == f"mailstat: {exim}: an Exim log: this release reads Exchange and Postfix\n"
     assert len(recipients(done.stdout)) == 5
 
 
@@ -203,7 +203,7 @@ def test_lines_that_are_known_among_those_of_another_server_are_reported(log: Pa
     log.write_text(EXIM * 6 + log.read_text())
     done = run("events", "--format", "json", log)
     assert done.returncode == 0
-    assert done.stderr == f"mailstat: {log}: an Exim log: this release reads Postfix\n"
+    assert done.stderr == f"mailstat: {log}: an Exim log: this release reads Exchange and Postfix\n"
     assert len(recipients(done.stdout)) == 5
 
 

@@ -113,7 +113,7 @@ def test_a_log_without_a_grammar_is_named() -> None:
     detector = Detector()
     assert detector.unread is None
     detector.feed(EXIM)
-    assert detector.unread == "an Exim log: this release reads Postfix"
+    assert detector.unread == "an Exim log: this release reads Exchange and Postfix"
     detector.feed(POSTFIX * 2)
     assert detector.unread is None
 
