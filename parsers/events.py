@@ -246,7 +246,8 @@ class QueueAction(Event, gc=False):
     """An operator, a rule or a content filter did something to a message: hold, release, delete, requeue, …
 
     `handover`: the submission agent gave it, for one recipient, to the server of its own host, where it goes on under
-    another id: that is no delivery. `split`: some of its recipients go on under another id.
+    another id: that is no delivery. `split`: some of its recipients go on under another id. Where it changes of how
+    many recipients the server has to take care, `more_recipients` is by how many (negative: they were taken away).
     `is_removal` (set by the tracker) marks the deletion of the last recipient of a message, as a delivery's does.
     """
 
@@ -262,6 +263,7 @@ class QueueAction(Event, gc=False):
     message: Message | None = None
     is_arrival: bool = False
     is_removal: bool = False
+    more_recipients: int = 0
 
 
 class ConnectionFailure(Event, gc=False):
@@ -310,7 +312,8 @@ KINDS: tuple[type[Event], ...] = (
 
 # What stands in an event for those that count.
 CONTEXT = frozenset(
-    "is_arrival is_hearsay is_removal logins may_be_refused message notification session source tls_sessions via".split()
+    "is_arrival is_hearsay is_removal logins may_be_refused message more_recipients notification session source"
+    " tls_sessions via".split()
 )
 
 

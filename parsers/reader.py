@@ -270,7 +270,7 @@ class LogReader:
     def _begin(self, line: str) -> tuple[Entry, str]:
         """Read a prefix that is new. Raises ValueError where the line has none, or an impossible one; Rows."""
         bare = line.strip("\0\r\ufeff")
-        server = own_server(bare)
+        server = own_server(bare, or_head=True)
         if server and server.is_read and self.mta in (None, server.mta):
             return self._begin_own(server, bare)
         prefix = read_prefix(bare, self.clock)
@@ -294,6 +294,7 @@ class LogReader:
         log = server.own_log
         if log and log.table:
             self._table = log.table()
+            self._remember(server)
             raise Rows
         stamp = find_stamp(line)
         if not log or not stamp:
@@ -385,8 +386,7 @@ class LogReader:
         events, ignored = self._table.read(lines, on_strange)
         tally.ignored += ignored
         tally.parsed += len(lines) - ignored - strange
-        if events:
-            self.last_time = events[-1].time
+        self.last_time = self._table.last_time or self.last_time
         return events
 
     # --- lines that are out of the ordinary ---

@@ -17,9 +17,13 @@ class Strange(Protocol):
 
 
 class Table(Protocol):
-    """Reads a log whose lines are rows under a header, and keeps what it knows of the header between blocks."""
+    """Reads a log whose lines are rows under a header, and keeps what it knows of the header between blocks.
+
+    `last_time` is that of the last row, which need not have an event; 0 where none was read.
+    """
 
     mta: str
+    last_time: float
 
     def read(self, lines: list[str], strange: Strange) -> tuple[list[Event], int]:
         """The events of some lines, and how many of the lines are of no use. `strange` is told once for each line
@@ -41,13 +45,15 @@ class OwnLog(NamedTuple):
     """The log that a server writes by itself, without syslog: a time stamp and a message (`parsers.prefix.stamp`).
 
     `is_line` tells a line of it, stamp and all. `is_more` tells a line that only goes on with the one before (part of
-    an entry of several lines). `program` is the program of its origin. A server whose lines are rows has a `table`.
+    an entry of several lines). `program` is the program of its origin. A server whose lines are rows has a `table`;
+    `is_head` tells a line that begins such a log, and others as well, which the table leaves alone.
     """
 
     is_line: Callable[[str], object]
     program: str = ""
     is_more: Callable[[str], object] | None = None
     table: Callable[[], Table] | None = None
+    is_head: Callable[[str], object] | None = None
 
 
 class Unwrapped(NamedTuple):

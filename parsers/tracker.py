@@ -113,11 +113,12 @@ class Tracker:
             elsewhere = self._elsewhere(event.origin, queue_id)
             if elsewhere is not None:
                 message = elsewhere[queue_id]
-            elif type(event) is Delivery and event.origin.program == "cleanup":
-                # It returns what it refuses of a local user: that never was in the queue.
+            elif is_passing(event):
                 message = Message(queue_id, event.time)
             else:
                 message = self._begin(queue, Message(queue_id, event.time))
+            if type(event) is Delivery:
+                message.sender = event.sender
         event.message = message
         return message
 
@@ -303,15 +304,14 @@ class Tracker:
     def _is_over(self, event: Delivery | QueueAction, message: Message) -> bool:
         """Whether a message leaves the queue with this recipient: nobody waits, and all that were counted are done.
 
-        Aliases make several recipients of one, so a message may have left too early. What comes then looks like one
-        whose beginning was not seen: that leaves too, but is no removal.
+        Aliases make several recipients of one, so a message may have left too early. What is done with it then is
+        no removal, for nothing of it is in the queue.
         """
         if message.unfinished is not None:
             message.unfinished -= 1
         if message.attempts or (message.unfinished or 0) > 0:
             return False
-        self._end(event.origin, message.queue_id)
-        return bool(message.via)
+        return self._end(event.origin, message.queue_id) is not None
 
     def _forwarded(self, event: Delivery, message: Message) -> None:
         """local(8) gives a message back to the queue under a new id, to send it to whom an alias names."""
@@ -352,6 +352,8 @@ class Tracker:
         child = queue.get(event.new_queue_id or "")
         if child:
             child.via = "notification"
+        if event.is_arrival:  # what arrives is the notification
+            event.message = Message(event.new_queue_id or "", event.time, via="notification", has_arrived=True)
 
     def _queue_action(self, event: QueueAction) -> None:
         if event.action in ENDS:
@@ -371,6 +373,11 @@ class Tracker:
             if message.attempts:
                 message.attempts.pop(event.recipient, None)
             event.is_removal = self._is_over(event, message)
+        elif event.more_recipients and message.unfinished is not None:
+            message.unfinished += event.more_recipients
+            if message.unfinished <= 0:
+                self._end(event.origin, message.queue_id)
+                event.is_removal = True
 
     def _split(self, event: QueueAction, message: Message) -> None:
         """Some recipients go on under another id, nobody says how many."""
@@ -402,6 +409,14 @@ def via_of(event: Received) -> str:
     if event.client_name is None and event.client_ip is None:
         return "local"
     return "submission" if event.origin.entry in SUBMISSION_ENTRIES else "smtp"
+
+
+def is_passing(event: Queued | Delivery | QueueAction) -> bool:
+    """Whether nothing more is to come of a message that is not known: it was done, as far as this event tells."""
+    if event.origin.mta in SILENT:
+        return type(event) is QueueAction or (type(event) is Delivery and event.status != "deferred")
+    # cleanup(8) returns what it refuses of a local user: that never was in the queue.
+    return type(event) is Delivery and event.origin.program == "cleanup"
 
 
 def is_queued(message: Message) -> bool:
