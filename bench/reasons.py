@@ -23,7 +23,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from parsers.provider import provider_of_domain, provider_of_relay
-from parsers.reason import fold, judge, reason_of
+from parsers.reason import book, fold, judge, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -77,6 +77,7 @@ def main() -> None:
     cases = list(read(options.folder))
     if not cases:
         sys.exit(f"{options.folder}: no labelled texts")
+    book()
     print(*HEADER, sep="\t")
     answers = [ask(case) for case in cases]
     held = [answer for answer in answers if answer.case.family in HELD_BACK]

@@ -3,11 +3,13 @@
 What is known stands in `parsers/reasons/*.yaml`. The first of these that knows a text decides:
 
 1. the files of our own servers' words (`postfix.yaml`, …), in the order of their names;
-2. `replies.yaml`, what other servers answer;
-3. the enhanced status codes of `codes.yaml` that name a cause;
-4. `vague.yaml`, words that many causes share;
-5. the enhanced status codes and the reply codes of `codes.yaml` that many causes share;
-6. the SMTP phase, where nobody answered.
+2. `providers.yaml`, what providers and filters word in a way of their own;
+3. `replies.yaml`, what other servers answer;
+4. the enhanced status codes of `codes.yaml` that mean something else where this provider says them;
+5. the enhanced status codes of `codes.yaml` that name a cause;
+6. `vague.yaml`, words that many causes share;
+7. the enhanced status codes and the reply codes of `codes.yaml` that many causes share;
+8. the SMTP phase, where nobody answered.
 
 Within a file, the first rule decides. Words are looked for in the folded text (see `fold`).
 """
@@ -69,7 +71,8 @@ TOKENS = 20_000
 SHORT = 12
 
 OF_AN_ADDRESS = frozenset({"user_unknown", "domain_not_found", "no_mx"})
-SHARED = ("replies.yaml", "vague.yaml", "codes.yaml")
+REPLIES = ["providers.yaml", "replies.yaml"]
+SHARED = (*REPLIES, "vague.yaml", "codes.yaml")
 
 # A name of a host, perhaps with a port or a path; a capital after the dot begins a sentence.
 _HOST = re.compile(r"(?=[0-9.-]*+[A-Za-z_])[A-Za-z0-9_-]++\.[a-z0-9_.-]++(?:[/:\[]|$)")
@@ -281,7 +284,7 @@ def read_rules(name: str) -> list[Rule]:
 def rule_files() -> list[str]:
     """The files of sure rules, first those of one server each, in their order of precedence."""
     names = sorted(entry.name for entry in files("parsers.reasons").iterdir() if entry.name.endswith(".yaml"))
-    return [*(name for name in names if name not in SHARED), "replies.yaml"]
+    return [*(name for name in names if name not in SHARED), *REPLIES]
 
 
 def read_codes() -> Codes:
@@ -335,7 +338,7 @@ def is_id(word: str) -> bool:
 
 def without_accents(word: str) -> str:
     """The word with its letters' marks gone: some servers write them, some do not."""
-    return word if word.isascii() else _MARKS.sub("", normalize("NFKD", word))
+    return word if word.isascii() else normalize("NFC", _MARKS.sub("", normalize("NFKD", word)))
 
 
 class Tokens(dict[str, str]):
