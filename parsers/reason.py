@@ -2,6 +2,7 @@
 
 What is known stands in `parsers/reasons/*.yaml`. The first of these that knows a text decides:
 
+0. the operator's own rules, where there are some (`use_rules`);
 1. the files of our own servers' words (`postfix.yaml`, …), in the order of their names;
 2. `providers.yaml`, what providers and filters word in a way of their own;
 3. `replies.yaml`, what other servers answer;
@@ -101,7 +102,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"rea
     id: str
     reason: str
     sample: str
-    seen: list[str]
+    seen: list[str] = []
     phrases: list[str] = []
     objects: list[str] = []
     predicates: list[str] = []
@@ -229,8 +230,8 @@ class Book(NamedTuple):
 
 
 def is_link(phrase: str) -> bool:
-    """Whether a phrase has what no folded word has."""
-    return any(mark in phrase for mark in "./=")
+    """Whether a phrase is a part of a URL or a host name: it has what no folded word has, and no blank."""
+    return " " not in phrase and any(mark in phrase for mark in "./=")
 
 
 def found(index: dict[str, list[Phrase]], starts: set[str]) -> list[list[Phrase]]:
@@ -314,10 +315,23 @@ def verdicts(rows: list[Meaning]) -> dict[str, Verdict]:
     return {code: Verdict(row.reason, row.code) for row in rows for code in spread(row.code)}
 
 
+_own_rules: list[Rule] = []
+
+
+def use_rules(rules: list[Rule]) -> list[Rule]:
+    """Put the operator's rules, whose words are folded, before all others, and return those before."""
+    before = _own_rules[:]
+    _own_rules[:] = rules
+    for cached in (book, fold, judge):
+        cached.cache_clear()
+    _tokens.clear()
+    return before
+
+
 @cache
 def book() -> Book:
     """All that the package knows, read at first use: a command that needs no reason does not pay for it."""
-    sure = Phrasebook([rule for name in rule_files() for rule in read_rules(name)])
+    sure = Phrasebook([*_own_rules, *(rule for name in rule_files() for rule in read_rules(name))])
     vague = Phrasebook(read_rules("vague.yaml"))
     codes = read_codes()
     return Book(
@@ -388,6 +402,13 @@ def fold(text: str) -> str:
     return " " + " ".join(filter(None, words))
 
 
+def fold_phrase(phrase: str) -> str:
+    """A phrase as it is looked for: folded as replies are, but for what is looked for in URLs and host names."""
+    if is_link(phrase):
+        return phrase.lower()
+    return GAP.join(fold(part).strip() for part in phrase.split(GAP.strip()))
+
+
 def by_code(dsn: str, known: dict[str, Verdict]) -> Verdict | None:
     """What an enhanced status code tells: the code itself, else its class-less form."""
     return known.get(dsn) or known.get(f"X{dsn[1:]}")
@@ -398,9 +419,7 @@ def find(folded: str, reply_code: int | None, dsn: str | None, phase: str | None
     known = book()
     if rule := known.sure.first(folded, dsn, provider):
         return Verdict(rule.reason, rule.id)
-    if dsn and provider and (found := by_code(dsn, known.own.get(provider, {}))):
-        return found
-    if dsn and (found := by_code(dsn, known.telling)):
+    if dsn and (found := by_code(dsn, known.own.get(provider or "", {})) or by_code(dsn, known.telling)):
         return found
     if rule := known.vague.first(folded, dsn, provider):
         return Verdict(rule.reason, rule.id)
