@@ -74,6 +74,12 @@ def kinds() -> dict[str, Kind]:
     return {kind.reason: kind for kind in msgspec.yaml.decode(text, type=list[Kind])}
 
 
+def use_kinds(own: list[Kind]) -> None:
+    """Know the operator's classes beside ours, in place of those given before."""
+    kinds.cache_clear()
+    kinds().update({kind.reason: kind for kind in own})
+
+
 @cache
 def procedures() -> dict[tuple[str, str], Procedure]:
     """The entries of providers, by provider and reason. Raises msgspec.ValidationError."""
@@ -88,8 +94,8 @@ def explain(item: Item) -> Explanation:
     said = read_reply(text)
     code = item.reply_code if item.reply_code is not None else said.code
     dsn = valid_dsn(item.dsn) or said.dsn
-    found = verdict(text, code, dsn, item.phase)
     provider = item.provider or provider_of(item)
+    found = verdict(text, code, dsn, item.phase, provider)
     kind = kinds()[found.reason]
     own = procedures().get((provider or "", found.reason))
     return Explanation(

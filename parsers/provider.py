@@ -21,7 +21,7 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     name: str
-    evidence: str
+    evidence: str = ""
     relays: list[str] = []
     domains: list[str] = []
 
@@ -39,10 +39,20 @@ def read_providers() -> list[Provider]:
     return msgspec.yaml.decode(text, type=list[Provider])
 
 
+_own_providers: list[Provider] = []
+
+
+def use_providers(rows: list[Provider]) -> None:
+    """Put the operator's providers beside ours, in place of those given before. Of a suffix of both, it is theirs."""
+    _own_providers[:] = rows
+    for cached in (directory, find_relay, find_domain):
+        cached.cache_clear()
+
+
 @cache
 def directory() -> Directory:
     """All providers, read at first use."""
-    rows = read_providers()
+    rows = [*read_providers(), *_own_providers]
     return Directory(
         {suffix: row.name for row in rows for suffix in row.relays},
         {suffix: row.name for row in rows for suffix in row.domains},

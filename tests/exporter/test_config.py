@@ -23,7 +23,7 @@ MTAS = ", ".join(
     )
 )
 ZONE = "expected a time zone such as Europe/Prague"
-SECTIONS = "expected one of sources, labels, timezone"
+SECTIONS = "expected one of sources, labels, timezone, reasons, providers"
 
 
 @pytest.fixture
@@ -210,9 +210,12 @@ BAD = {
     "a long value": ("timezone: " + "z" * 500, [f'timezone: {ZONE}, got "{"z" * 60}…"']),
     "a list at the top": (
         "- file: /a",
-        ["expected a mapping of sources, labels, timezone, got a list"],
+        ["expected a mapping of sources, labels, timezone, reasons, providers, got a list"],
     ),
-    "a word at the top": ("hello", ['expected a mapping of sources, labels, timezone, got "hello"']),
+    "a word at the top": (
+        "hello",
+        ['expected a mapping of sources, labels, timezone, reasons, providers, got "hello"'],
+    ),
     "all of it": (
         "sources: [{fiel: /a}, {mta: none of them}, 3]\nlabels: {providers: -1, domain: 5}\ntimezone: 7\nx: 1",
         [
@@ -320,6 +323,8 @@ def test_the_page_has_every_key_with_what_it_accepts():
         "sources",
         "labels",
         "timezone",
+        "reasons",
+        "providers",
         "file",
         "mta",
         "timezone",

@@ -40,23 +40,25 @@ SUSPENDED = "delivery temporarily suspended"
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_a_sample_is_decided_by_its_own_rule(rule: Rule) -> None:
     code, dsn = read_reply(rule.sample)
-    assert verdict(rule.sample, code, dsn, None) == (rule.reason, rule.id)
+    provider = rule.providers[0] if rule.providers else None
+    assert verdict(rule.sample, code, dsn, None, provider) == (rule.reason, rule.id)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_no_phrase_is_shadowed_by_another_rule(rule: Rule) -> None:
     dsn = rule.dsn[0] if rule.dsn else None
+    provider = rule.providers[0] if rule.providers else None
     for phrase in rule.phrases:
         text = " " + phrase.replace(GAP, " ")
-        found = book().sure.first(text, dsn) or book().vague.first(text, dsn)
+        found = book().sure.first(text, dsn, provider) or book().vague.first(text, dsn, provider)
         assert found == rule, phrase
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_a_phrase_is_as_folded_text_is(rule: Rule) -> None:
-    for phrase in rule.phrases:
+    for phrase in (*rule.phrases, *rule.objects, *rule.predicates):
         if not is_link(phrase):
-            assert fold(phrase.replace(GAP, " ")) == " " + phrase.replace(GAP, " ")
+            assert fold(phrase.replace(GAP, " ")) == " " + phrase.replace(GAP, " ").rstrip()
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
