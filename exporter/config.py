@@ -50,6 +50,26 @@ class Labels:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Blocks:
+    """When a provider is said to block us. Only refusals by reputation, policy or rate count, and each message once;
+    [metrics.md](metrics.md#a-provider-that-blocks-us) has the rule."""
+
+    messages: Annotated[int, Between(1, 100_000)] = field(
+        default=10, metadata=doc("So many more messages refused than accepted are a block.")
+    )
+    minutes: Annotated[int, Between(0, 1440)] = field(
+        default=5, metadata=doc("How long that has to last, so that one burst of bad messages is none.")
+    )
+    recovery: Annotated[int, Between(1, 100_000)] = field(
+        default=5, metadata=doc("So many more messages accepted than three times those refused end it.")
+    )
+    silence_hours: Annotated[int, Between(1, 720)] = field(
+        default=24,
+        metadata=doc("A block ends, and what was counted is forgotten, when nothing is tried for so long."),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """The whole file."""
 
@@ -57,6 +77,7 @@ class Config:
         default=(), metadata=doc("What to follow. Without it, the mail logs that the host is found to have.")
     )
     labels: Labels = field(default_factory=Labels, metadata=doc("The series budget."))
+    blocks: Blocks = field(default_factory=Blocks, metadata=doc("When a provider blocks us."))
     timezone: ZoneInfo | None = field(
         default=None, metadata=doc("The zone of log times that name none. Without it, the zone of the host.")
     )

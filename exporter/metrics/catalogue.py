@@ -128,6 +128,19 @@ METRICS: dict[str, Metric] = dict(
             "Warnings and errors of the server's own programs.",
         ),
         _metric(
+            "mail_provider_blocked",
+            "gauge",
+            "mta provider reason",
+            "Whether a provider that accepted our mail refuses it, for our reputation, by policy or for our rate; 0"
+            " when that is over.",
+        ),
+        _metric(
+            "mail_provider_blocked_since_timestamp_seconds",
+            "gauge",
+            "mta provider reason",
+            "First refusal of a provider that blocks us, in seconds since the epoch.",
+        ),
+        _metric(
             "mailstat_log_lines_total",
             "counter",
             "source mta outcome",

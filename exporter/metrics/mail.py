@@ -10,6 +10,7 @@ from typing import Any
 from prometheus_client.metrics_core import Metric as Family
 
 from exporter.metrics.series import OTHER, Budget, Histogram, Labels, family
+from exporter.metrics.watch import Watch
 from parsers.events import (
     Auth,
     Connect,
@@ -65,6 +66,8 @@ class MailMetrics:
 
     def __init__(self, *, providers: int = 32) -> None:
         self.dropped: Counter[str] = Counter()
+        self.watch = Watch()
+        self._watch_delivery = self.watch.delivery
         self._events = 0  # since the last fold
         self._providers = self._budget("mail_deliveries_total", providers)
         self._services = self._budget("mail_messages_received_total", SERVICES)
@@ -177,6 +180,7 @@ class MailMetrics:
 
     def _delivery(self, event: Delivery) -> None:
         self._deliveries[_DELIVERY(event)].append(event.delay)
+        self._watch_delivery(event)
         if event.status == "sent" and event.delay_transmit is not None:
             self._raw_stages[event.origin.mta].append(_STAGES(event))
         if event.is_removal:
@@ -288,6 +292,7 @@ class MailMetrics:
         yield family("mail_messages_in_flight", {(mta,): float(count) for mta, count in in_flight.items()})
         for histogram in (self._sizes, self._recipients, self._seconds, self._stages, self._attempts):
             yield histogram.family()
+        yield from self.watch.collect()
 
     def _fill_in_zeros(self) -> None:
         """A service that was seen has numbers, be they 0: a rate over a series that appears late misses its start."""

@@ -23,7 +23,7 @@ MTAS = ", ".join(
     )
 )
 ZONE = "expected a time zone such as Europe/Prague"
-SECTIONS = "expected one of sources, labels, timezone"
+SECTIONS = "expected one of sources, labels, blocks, timezone"
 
 
 @pytest.fixture
@@ -210,9 +210,9 @@ BAD = {
     "a long value": ("timezone: " + "z" * 500, [f'timezone: {ZONE}, got "{"z" * 60}…"']),
     "a list at the top": (
         "- file: /a",
-        ["expected a mapping of sources, labels, timezone, got a list"],
+        ["expected a mapping of sources, labels, blocks, timezone, got a list"],
     ),
-    "a word at the top": ("hello", ['expected a mapping of sources, labels, timezone, got "hello"']),
+    "a word at the top": ("hello", ['expected a mapping of sources, labels, blocks, timezone, got "hello"']),
     "all of it": (
         "sources: [{fiel: /a}, {mta: none of them}, 3]\nlabels: {providers: -1, domain: 5}\ntimezone: 7\nx: 1",
         [
@@ -319,12 +319,17 @@ def test_the_page_has_every_key_with_what_it_accepts():
     assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == [
         "sources",
         "labels",
+        "blocks",
         "timezone",
         "file",
         "mta",
         "timezone",
         "providers",
         "domains",
+        "messages",
+        "minutes",
+        "recovery",
+        "silence_hours",
     ]
     assert "| `providers` | a whole number from 1 to 1000 | `32` |" in page
     assert "| `file` | a path | required |" in page
