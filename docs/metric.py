@@ -55,6 +55,7 @@ LABELS = {
     "status": "`sent` `deferred` `bounced` `expired`",
     "trust": "how far the peer's certificate was trusted: `anonymous` `untrusted` `trusted` `verified`",
     "type": "`bounce` `delay` `success`",
+    "why": "`volume`, `recipients`, `clients`, `bounces`: see [configuration.md](configuration.md#accounts)",
     "version": "the version that runs",
     "via": "`smtp` `submission` `local` `notification`",
 }

@@ -141,6 +141,25 @@ METRICS: dict[str, Metric] = dict(
             "First refusal of a provider that blocks us, in seconds since the epoch.",
         ),
         _metric(
+            "mail_accounts_over_quota",
+            "gauge",
+            "",
+            "Accounts that sent more in the last hour than their quota allows.",
+        ),
+        _metric(
+            "mail_account_max_messages_per_hour",
+            "gauge",
+            "",
+            "Messages of the account that sent most in the last hour.",
+        ),
+        _metric(
+            "mail_accounts_suspicious",
+            "gauge",
+            "why",
+            "Accounts that sent more than usual in the last hour, to or from unusually many, or of which too much"
+            " failed; who they are is in the exporter's log.",
+        ),
+        _metric(
             "mailstat_log_lines_total",
             "counter",
             "source mta outcome",

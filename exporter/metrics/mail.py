@@ -170,7 +170,10 @@ class MailMetrics:
             self._raw_recipients[event.origin].append(event.recipients)
 
     def _arrival(self, event: Queued | Received | QueueAction | Delivery) -> None:
-        self._arrivals[event.origin, event.message.via if event.message else ""] += 1
+        message = event.message
+        self._arrivals[event.origin, message.via if message else ""] += 1
+        if message and message.sasl_user:
+            self.watch.arrival(event.time, message)
 
     def _queue_action(self, event: QueueAction) -> None:
         if event.is_arrival:

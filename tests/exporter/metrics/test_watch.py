@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from exporter.config import Blocks, Config
+import logging
+
+import pytest
+
+from exporter.config import Accounts, Blocks, Config, OwnQuota, Quota
 from exporter.metrics.mail import MailMetrics
-from parsers.events import Delivery, Event, Origin
+from exporter.schema import Text
+from parsers.events import Delivery, Event, Origin, Received
+from parsers.message import Message
 
 ORIGIN = Origin("postfix", "mail", "postfix", "smtp")
 BLOCKED = "mail_provider_blocked"
@@ -46,3 +52,47 @@ def test_the_configuration_says_what_a_block_is() -> None:
     assert values(observed(*refused), BLOCKED) == {}
     config = Config(blocks=Blocks(messages=3, minutes=1))
     assert len(values(observed(*refused, config=config), BLOCKED)) == 1
+
+
+# --- accounts ---
+
+
+def arrivals(user: str, number: int) -> list[Event]:
+    message = Message("A1", 0.0, via="submission", sasl_user=user, client_ip="203.0.113.9", recipients=2)
+    row = [Received(float(at), ORIGIN, "A1", size=1, recipients=2, message=message) for at in range(number)]
+    for event in row:
+        event.is_arrival = True
+    return [*row]
+
+
+QUOTAS = Config(
+    accounts=Accounts(quota=Quota(messages=10), quotas=(OwnQuota(of=Text("News@example.com"), messages=50),))
+)
+
+
+def test_accounts_are_numbers_and_their_names_are_in_the_log_once(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        metrics = observed(*arrivals("kim@example.com", 20), *arrivals("news@example.com", 40), config=QUOTAS)
+    assert values(metrics, "mail_accounts_over_quota") == {(): 1.0}
+    assert values(metrics, "mail_account_max_messages_per_hour") == {(): 40.0}
+    assert [(it.getMessage(), vars(it)["account"], vars(it)["messages"]) for it in caplog.records] == [
+        ("an account is over its quota", "kim@example.com", 11)
+    ]
+
+
+def test_nobody_is_suspicious_at_first_and_some_are_later(caplog: pytest.LogCaptureFixture) -> None:
+    names = ("volume", "recipients", "clients", "bounces")
+    assert values(observed(), "mail_accounts_suspicious") == {(why,): 0.0 for why in names}
+    with caplog.at_level(logging.WARNING):
+        metrics = observed(*arrivals("kim@example.com", 120))
+    assert values(metrics, "mail_accounts_suspicious") == {(why,): float(why == "volume") for why in names}
+    assert [(vars(it)["account"], vars(it)["why"]) for it in caplog.records] == [("kim@example.com", "volume")]
+
+
+def test_who_does_not_authenticate_is_no_account() -> None:
+    assert values(observed(*arrivals("", 500)), "mail_account_max_messages_per_hour") == {(): 0.0}
+
+
+def test_no_name_of_an_account_is_in_a_scrape() -> None:
+    metrics = observed(*arrivals("kim@example.com", 500))
+    assert not any("kim" in str(sample) for it in metrics.collect({}) for sample in it.samples)
