@@ -35,6 +35,7 @@ LABELS = {
     "direction": "of a delivery: `outbound` (SMTP to another host), `local` (on this host); of TLS: `inbound` or"
     " `outbound`",
     "error": "`timeout` `refused` `unreachable` `lost` `tls` `dns`",
+    "kind": "of attackers: `hammer` `spray`",
     "metric": "the metric whose series budget was used up",
     "method": "SASL mechanism: `PLAIN` `LOGIN` …",
     "mta": "the mail server that wrote the line: `postfix`",

@@ -114,6 +114,19 @@ class Accounts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attacks:
+    """When a block of client addresses (/24 of IPv4, /64 of IPv6) is said to guess passwords, within an hour."""
+
+    failures: Annotated[int, Between(1, 1_000_000)] = field(
+        default=20, metadata=doc("So many failures are a hammer.")
+    )
+    users: Annotated[int, Between(2, 1000)] = field(default=10, metadata=doc("So many different users are a spray."))
+    blocks: Annotated[int, Between(2, 1000)] = field(
+        default=10, metadata=doc("To try a user whom so many blocks try is a spray, too.")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """The whole file."""
 
@@ -122,6 +135,7 @@ class Config:
     )
     labels: Labels = field(default_factory=Labels, metadata=doc("The series budget."))
     blocks: Blocks = field(default_factory=Blocks, metadata=doc("When a provider blocks us."))
+    attacks: Attacks = field(default_factory=Attacks, metadata=doc("Who guesses passwords."))
     accounts: Accounts = field(
         default_factory=Accounts, metadata=doc("Quotas, and what makes an account suspicious.")
     )

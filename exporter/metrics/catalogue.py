@@ -160,6 +160,19 @@ METRICS: dict[str, Metric] = dict(
             " failed; who they are is in the exporter's log.",
         ),
         _metric(
+            "mail_auth_attackers",
+            "gauge",
+            "kind",
+            "Client addresses, about so many, of the blocks that tried to guess passwords in the last hour: hammer"
+            " (many failures), spray (many users, or users whom many blocks try).",
+        ),
+        _metric(
+            "mail_auth_attacker_blocks",
+            "gauge",
+            "kind",
+            "Blocks of client addresses (/24, /64) that tried to guess passwords in the last hour.",
+        ),
+        _metric(
             "mailstat_log_lines_total",
             "counter",
             "source mta outcome",

@@ -157,6 +157,8 @@ class MailMetrics:
 
     def _auth(self, event: Auth) -> None:
         self._login(event.origin, event.sasl_method or "unknown", event.result, event.attempts)
+        if event.result == "failure":
+            self.watch.failure(event)
 
     def _login(self, origin: Origin, method: str, result: str, times: int) -> None:
         labels = (origin.mta, self._services[origin.service], self._methods[method.upper()], result)

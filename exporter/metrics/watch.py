@@ -1,4 +1,5 @@
-"""What is watched for the operator in the stream of events: providers that block us, accounts that are abused.
+"""What is watched for the operator in the stream of events: providers that block us, accounts that are abused,
+addresses that guess passwords.
 
 What is found stands in gauges, in the time of the newest event: the same log gives the same answer when it is read
 again. Names of accounts are for the service's log alone.
@@ -10,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from exporter.metrics.series import Labels, family
-from parsers import account, onset
+from parsers import account, attack, onset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family
 
     from exporter.config import Accounts, Blocks, Config
-    from parsers.events import Delivery
+    from parsers.events import Auth, Delivery
     from parsers.message import Message
 
 logger = logging.getLogger(__name__)
@@ -30,12 +31,14 @@ class Watch:
     def __init__(self) -> None:
         self._onset = onset.Onset()
         self._accounts = account.Accounts(on_told=_tell)
+        self._attacks = attack.Attacks()
 
     def configure(self, config: Config) -> None:
         """Judge by the settings of a configuration from now on."""
         self._onset.rule = _rule(config.blocks)
         self._accounts.limits = _limits(config.accounts)
         self._accounts.quotas = quotas(config.accounts)
+        self._attacks.limits = attack.Limits(config.attacks.failures, config.attacks.users, config.attacks.blocks)
 
     def delivery(self, event: Delivery) -> None:
         """See one delivery."""
@@ -48,6 +51,10 @@ class Watch:
         """See that a message of somebody who authenticated entered the queue."""
         self._accounts.arrive(time, message)
 
+    def failure(self, event: Auth) -> None:
+        """See that somebody failed to authenticate."""
+        self._attacks.fail(event)
+
     def collect(self) -> Iterator[Family]:
         """The families of a scrape."""
         blocks = list(self._onset.blocks())
@@ -55,9 +62,20 @@ class Watch:
         since: dict[Labels, float] = {it[:3]: it.since for it in blocks if not it.is_over}
         yield family("mail_provider_blocked", states)
         yield family("mail_provider_blocked_since_timestamp_seconds", since)
+        yield from self._collect_attacks()
         yield family("mail_accounts_over_quota", {(): self._accounts.over_quota()})
         yield family("mail_account_max_messages_per_hour", {(): self._accounts.most_messages()})
         yield family("mail_accounts_suspicious", {(why,): n for why, n in self._accounts.suspicious().items()})
+
+    def _collect_attacks(self) -> Iterator[Family]:
+        addresses: dict[Labels, float] = {(kind,): 0.0 for kind in attack.KINDS}
+        blocks = dict(addresses)
+        for _, state in self._attacks.states():
+            if state.kind:
+                addresses[(state.kind,)] += state.addresses
+                blocks[(state.kind,)] += 1
+        yield family("mail_auth_attackers", addresses)
+        yield family("mail_auth_attacker_blocks", blocks)
 
 
 def _tell(name: str, why: str, number: float) -> None:

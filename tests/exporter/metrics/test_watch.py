@@ -6,10 +6,10 @@ import logging
 
 import pytest
 
-from exporter.config import Accounts, Blocks, Config, OwnQuota, Quota
+from exporter.config import Accounts, Attacks, Blocks, Config, OwnQuota, Quota
 from exporter.metrics.mail import MailMetrics
 from exporter.schema import Text
-from parsers.events import Delivery, Event, Origin, Received
+from parsers.events import Auth, Delivery, Event, Origin, Received
 from parsers.message import Message
 
 ORIGIN = Origin("postfix", "mail", "postfix", "smtp")
@@ -96,3 +96,27 @@ def test_who_does_not_authenticate_is_no_account() -> None:
 def test_no_name_of_an_account_is_in_a_scrape() -> None:
     metrics = observed(*arrivals("kim@example.com", 500))
     assert not any("kim" in str(sample) for it in metrics.collect({}) for sample in it.samples)
+
+
+# --- guessers ---
+
+
+def failures(number: int, user: str = "kim") -> list[Event]:
+    return [Auth(1.0, ORIGIN, "failure", None, f"192.0.2.{at % 3}", "LOGIN", user) for at in range(number)]
+
+
+def test_attackers_are_counted_by_kind_and_be_they_none() -> None:
+    assert values(observed(), "mail_auth_attackers") == {("hammer",): 0.0, ("spray",): 0.0}
+    metrics = observed(*failures(20))
+    assert values(metrics, "mail_auth_attackers") == {("hammer",): 3.0, ("spray",): 0.0}
+    assert values(metrics, "mail_auth_attacker_blocks") == {("hammer",): 1.0, ("spray",): 0.0}
+
+
+def test_who_logs_in_attacks_nobody() -> None:
+    logins = [Auth(1.0, ORIGIN, "success", None, "192.0.2.1", "LOGIN", f"user{at}") for at in range(500)]
+    assert values(observed(*logins), "mail_auth_attackers") == {("hammer",): 0.0, ("spray",): 0.0}
+
+
+def test_the_configuration_says_who_attacks() -> None:
+    config = Config(attacks=Attacks(failures=2))
+    assert values(observed(*failures(2), config=config), "mail_auth_attacker_blocks")[("hammer",)] == 1.0
