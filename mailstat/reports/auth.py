@@ -15,8 +15,8 @@ NAME = "auth"
 HELP = "failures to authenticate: blocks of addresses, users, shared lists; addresses for a firewall"
 DESCRIPTION = (
     "Failures to authenticate by blocks of client addresses (/24, /64), by users, and the lists of users that "
-    "several blocks share. A hammer fails often within an hour; a spray tries many users, or users whom many blocks try. "
-    "Logins are those that succeeded, also for the same users and from the same block."
+    "several blocks share. A hammer fails often within an hour; a spray tries many users, or users whom many blocks "
+    "try. Logins are those that succeeded, also for the same users and from the same block."
 )
 BLOCKS = (
     Column("block"),
@@ -38,8 +38,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     """What comes first, or nothing but addresses."""
     parser.add_argument("--by", choices=BY, default=BY[0], help="which part comes first, and is all of JSON and CSV")
     only = parser.add_mutually_exclusive_group()
-    only.add_argument("--addresses", action="store_true", help="nothing but the addresses that attack, one a "
-                      "line, as a firewall or fail2ban takes them; none from which more logins came than failures")  # fmt: skip
+    only.add_argument(
+        "--addresses",
+        action="store_true",
+        help="nothing but the addresses that attack, one a line, as a firewall or fail2ban takes them; none from"
+        " which more logins came than failures",
+    )
     only.add_argument("--networks", action="store_true", help="the same as networks (192.0.2.0/24)")
 
 
