@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 if TYPE_CHECKING:
+    from parsers.greylist import Deferral
     from parsers.message import Message
 
 
@@ -164,7 +165,8 @@ class Delivery(Event, gc=False):
     the last of a message, in the log of a server that does not say that a message left the queue; the tracker sets
     it, if the line does not tell. `is_arrival` (set by the tracker) marks the first that is done with a message that
     might have been refused. The `delay` is set by the tracker where the log does not tell it. `tls_sessions` is 1
-    where no line before this one told of its TLS session.
+    where no line before this one told of its TLS session. The tracker also tells that a first deferral
+    `may_be_greylisting`, and by `greylisted`, on the acceptance, that the deferral before it was.
     """
 
     kind = "delivery"
@@ -198,6 +200,8 @@ class Delivery(Event, gc=False):
     tls_cipher: str | None = None
     tls_trust: str | None = None
     tls_sessions: int = 0
+    may_be_greylisting: bool = False
+    greylisted: Deferral | None = None
 
 
 class Reject(Event, gc=False):
@@ -312,8 +316,8 @@ KINDS: tuple[type[Event], ...] = (
 
 # What stands in an event for those that count.
 CONTEXT = frozenset(
-    "is_arrival is_hearsay is_removal logins may_be_refused message more_recipients notification session source"
-    " tls_sessions via".split()
+    "greylisted is_arrival is_hearsay is_removal logins may_be_greylisting may_be_refused message more_recipients"
+    " notification session source tls_sessions via".split()
 )
 
 

@@ -23,6 +23,7 @@ from parsers.events import (
     Reject,
     Removed,
 )
+from parsers.greylist import Deferral, deferral_of, is_taken_back, may_be_greylisting
 from parsers.message import Message
 from parsers.mta import SERVERS
 
@@ -289,6 +290,8 @@ class Tracker:
         if message.via:
             is_attempt = event.status != "expired" or event.attempts is not None
             event.attempts = before + is_attempt or None
+        if message.vague:
+            self._was_vague(event, message.vague)
         if event.status != "sent":
             message.has_failed = True
             if event.status == "expired" and message.reason is not None:
@@ -326,8 +329,27 @@ class Tracker:
         if attempts is None:
             attempts = message.attempts = {}
         recipient = event.recipient or ""
-        if len(attempts) < RECIPIENTS or recipient in attempts:
-            attempts[recipient] = attempts.get(recipient, 0) + 1
+        before = attempts.get(recipient, 0)
+        if before or len(attempts) < RECIPIENTS:
+            attempts[recipient] = before + 1
+            self._may_be_greylisting(event, message, is_first=not before)
+
+    def _may_be_greylisting(self, event: Delivery, message: Message, *, is_first: bool) -> None:
+        """Only a first deferral is taken back at the next attempt."""
+        recipient = event.recipient or ""
+        if not is_first:
+            if message.vague:
+                message.vague.pop(recipient, None)
+        elif may_be_greylisting(event):
+            event.may_be_greylisting = True
+            if message.vague is None:
+                message.vague = {}
+            message.vague[recipient] = deferral_of(event)
+
+    def _was_vague(self, event: Delivery, vague: dict[str, Deferral]) -> None:
+        deferral = vague.pop(event.recipient or "", None)
+        if deferral and event.status == "sent" and is_taken_back(deferral, event):
+            event.greylisted = deferral
 
     def _gave_up_on(self, event: Delivery, message: Message) -> None:
         event.direction, event.provider, event.reason = message.direction, message.provider, message.reason

@@ -10,6 +10,7 @@ from typing import Any
 from prometheus_client.metrics_core import Metric as Family
 
 from exporter.metrics.series import OTHER, Budget, Histogram, Labels, family
+from exporter.metrics.watch import Watch
 from parsers.events import (
     Auth,
     Connect,
@@ -65,6 +66,8 @@ class MailMetrics:
 
     def __init__(self, *, providers: int = 32) -> None:
         self.dropped: Counter[str] = Counter()
+        self.watch = Watch()
+        self._watch_delivery = self.watch.delivery
         self._events = 0  # since the last fold
         self._providers = self._budget("mail_deliveries_total", providers)
         self._services = self._budget("mail_messages_received_total", SERVICES)
@@ -156,6 +159,8 @@ class MailMetrics:
 
     def _auth(self, event: Auth) -> None:
         self._login(event.origin, event.sasl_method or "unknown", event.result, event.attempts)
+        if event.result == "failure":
+            self.watch.failure(event)
 
     def _login(self, origin: Origin, method: str, result: str, times: int) -> None:
         labels = (origin.mta, self._services[origin.service], self._methods[method.upper()], result)
@@ -169,7 +174,10 @@ class MailMetrics:
             self._raw_recipients[event.origin].append(event.recipients)
 
     def _arrival(self, event: Queued | Received | QueueAction | Delivery) -> None:
-        self._arrivals[event.origin, event.message.via if event.message else ""] += 1
+        message = event.message
+        self._arrivals[event.origin, message.via if message else ""] += 1
+        if message and message.sasl_user:
+            self.watch.arrival(event.time, message)
 
     def _queue_action(self, event: QueueAction) -> None:
         if event.is_arrival:
@@ -179,6 +187,7 @@ class MailMetrics:
 
     def _delivery(self, event: Delivery) -> None:
         self._deliveries[_DELIVERY(event)].append(event.delay)
+        self._watch_delivery(event)
         if event.status == "sent" and event.delay_transmit is not None:
             self._raw_stages[event.origin.mta].append(_STAGES(event))
         if event.is_removal:
@@ -292,6 +301,7 @@ class MailMetrics:
         yield family("mail_messages_in_flight", {(mta,): float(count) for mta, count in in_flight.items()})
         for histogram in (self._sizes, self._recipients, self._seconds, self._stages, self._attempts):
             yield histogram.family()
+        yield from self.watch.collect()
 
     def _fill_in_zeros(self) -> None:
         """A service that was seen has numbers, be they 0: a rate over a series that appears late misses its start."""
