@@ -1,0 +1,113 @@
+"""What lines of Sendmail say that later ones need: who logged in, who waits, and what the submission agent has.
+
+All of it is bounded; what was remembered first goes first.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from parsers.events import Auth, Delivery, Event, Received
+
+SESSIONS = 20_000  # whose login is remembered
+MESSAGES = 20_000  # that wait; and that are on their way from the submission agent to the MTA
+RECIPIENTS = 1_000  # of one message that wait
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+def remember(memory: dict[Key, Value], key: Key, value: Value, *, most: int) -> Value:
+    """Put it last; the first goes where there are too many."""
+    memory.pop(key, None)
+    if len(memory) >= most:
+        del memory[next(iter(memory))]
+    memory[key] = value
+    return value
+
+
+class Memory:
+    """One is used for all logs that are read together."""
+
+    def __init__(self) -> None:
+        self._logins: dict[tuple[str, int | None], Auth] = {}  # by host and pid
+        self._waiting: dict[tuple[str, str], dict[str, Delivery]] = {}  # by instance and id, then by recipient
+        self._submitted: dict[tuple[str, str, str], str] = {}  # ids by host, Message-ID and sender without domain
+
+    def join(self, events: list[Event]) -> list[Event]:
+        """The same events; but for the end of a message that is given up, one for each recipient it waited for."""
+        waiting = self._waiting
+        given_up: dict[int, list[Event]] = {}
+        for event in events:
+            if isinstance(event, Delivery):
+                if event.status != "sent" or (event.origin.instance, event.queue_id) in waiting:
+                    self._delivery(event, given_up)
+            elif isinstance(event, Received):
+                self._received(event)
+            elif isinstance(event, Auth):
+                self._auth(event)
+        if not given_up:
+            return events
+        return [each for event in events for each in given_up.get(id(event), (event,))]
+
+    def _delivery(self, event: Delivery, given_up: dict[int, list[Event]]) -> None:
+        if event.origin.mta != "sendmail":
+            return
+        key = (event.origin.instance, event.queue_id)
+        if event.recipient is None:
+            given_up[id(event)] = expired(event, self._waiting.pop(key, {}))
+        elif event.status == "deferred":
+            recipients = self._waiting.get(key)
+            if recipients is None:
+                recipients = remember(self._waiting, key, {}, most=MESSAGES)
+            remember(recipients, event.recipient, event, most=RECIPIENTS)
+        elif recipients := self._waiting.get(key):
+            recipients.pop(event.recipient, None)
+            if not recipients:
+                del self._waiting[key]
+
+    def _auth(self, event: Auth) -> None:
+        origin = event.origin
+        if event.result == "success" and origin.mta == "sendmail":
+            remember(self._logins, (origin.host, origin.pid), event, most=SESSIONS)
+
+    def _received(self, event: Received) -> None:
+        origin = event.origin
+        if origin.mta != "sendmail":
+            return
+        if event.protocol and event.protocol.endswith("A"):
+            login = self._logins.get((origin.host, origin.pid))
+            if login:
+                event.sasl_method, event.sasl_user = login.sasl_method, login.sasl_user
+        if not event.message_id:
+            return
+        # The MTA adds the domain to a sender that the submission agent names without one.
+        key = (origin.host, event.message_id, (event.sender or "").partition("@")[0])
+        if event.via == "local":
+            remember(self._submitted, key, event.queue_id, most=MESSAGES)
+        elif event.client_ip and (event.client_ip.startswith("127.") or event.client_ip == "::1"):
+            event.original_queue_id = self._submitted.get(key)
+
+
+def expired(event: Delivery, waiting: dict[str, Delivery]) -> list[Event]:
+    """The end of a message for all that waited for it, with the destination and the reason of their last deferral."""
+    events: list[Event] = [
+        Delivery(
+            event.time,
+            event.origin,
+            event.queue_id,
+            recipient,
+            "expired",
+            last.direction,
+            relay_host=last.relay_host,
+            relay_ip=last.relay_ip,
+            transport=last.transport,
+            reply=event.reply,
+            phase=last.phase,
+            provider=last.provider,
+            reason=last.reason,
+            is_removal=place == len(waiting),
+        )
+        for place, (recipient, last) in enumerate(waiting.items(), start=1)
+    ]
+    return events or [event]
