@@ -25,12 +25,11 @@ LOCAL_MAILERS = frozenset(
 )
 SMTP_MAILERS = frozenset({"esmtp", "smtp", "smtp8", "dsmtp", "relay"})
 # How a reply that another server did not give begins, though it has a code (sendmail/usersmtp.c, deliver.c).
-OURS = (
-    "421 4.4.1 Connection reset by ",
-    "451 4.4.1 reply: read error from ",
-    "451 4.4.1 timeout writing message to ",
-    "451 4.4.1 open timeout on ",
-    "421 4.4.2 Connection reset by ",
+OURS = tuple(
+    f"{code} {dsn} {words} "
+    for code in (421, 451)
+    for dsn in ("4.4.1", "4.4.2")
+    for words in ("Connection reset by", "reply: read error from", "timeout writing message to", "open timeout on")
 )
 # What we were doing, by our own words; the first that the text holds decides.
 PHASES = (

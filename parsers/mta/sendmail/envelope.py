@@ -166,6 +166,7 @@ SHAPES = (
     shape("{queue_id}: unquarantine", "5ALA00aB004711: unquarantine", QueueAction, action="release"),
     # Said at log levels above 9 only, so that the last recipient has to tell.
     shape("{queue_id}: done; {_}", "5ALA00aB004711: done; delay=00:00:01, ntries=1"),
-    shape("{queue_id}: discarded", "5ALA00aB004711: discarded"),
+    # Below log level 10 there is no to= line that says so.
+    shape("{queue_id}: discarded", "5ALA00aB004711: discarded", QueueAction, action="discard"),
     shape("{queue_id}: split: {_}", "5ALA00aB004711: split: count=2, id1=5ALA00aC004711"),
 )

@@ -41,6 +41,11 @@ SHAPES = (
         general=True,
     ),
     shape(
+        "{queue_id}: ERROR: {text}",
+        "5ALA00aB004711: ERROR: inconsistent reply, please see <https://example.org/>, rcode=75, e_rcode=550",
+        failure,
+    ),
+    shape(
         "SYSERR({_}): {text}",
         "SYSERR(root): hash map access: missing map file /etc/mail/access.db",
         Problem,

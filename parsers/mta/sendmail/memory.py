@@ -5,13 +5,17 @@ All of it is bounded; what was remembered first goes first.
 
 from __future__ import annotations
 
+import re
 from typing import TypeVar
 
 from parsers.events import Auth, Delivery, Event, Received
 
 SESSIONS = 20_000  # whose login is remembered
-MESSAGES = 20_000  # that wait; and that are on their way from the submission agent to the MTA
+MESSAGES = 20_000  # whose senders are known; that wait; that are on their way from the submission agent to the MTA
 RECIPIENTS = 1_000  # of one message that wait
+
+UNKNOWN = object()
+_OWN_ID = re.compile(r"\d{12}\.(\w{8,24})@").match
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -31,31 +35,36 @@ class Memory:
 
     def __init__(self) -> None:
         self._logins: dict[tuple[str, int | None], Auth] = {}  # by host and pid
+        self._senders: dict[tuple[str, str], str | None] = {}  # by instance and id
         self._waiting: dict[tuple[str, str], dict[str, Delivery]] = {}  # by instance and id, then by recipient
         self._submitted: dict[tuple[str, str, str], str] = {}  # ids by host, Message-ID and sender without domain
 
     def join(self, events: list[Event]) -> list[Event]:
-        """The same events; but for the end of a message that is given up, one for each recipient it waited for."""
+        """The same events; but for the end of a message that is given up, one for each recipient it waited for, and
+        none for a sender who cannot be told of it."""
         waiting = self._waiting
-        given_up: dict[int, list[Event]] = {}
+        replaced: dict[int, list[Event]] = {}
         for event in events:
             if isinstance(event, Delivery):
                 if event.status != "sent" or (event.origin.instance, event.queue_id) in waiting:
-                    self._delivery(event, given_up)
+                    self._delivery(event, replaced)
             elif isinstance(event, Received):
                 self._received(event)
             elif isinstance(event, Auth):
                 self._auth(event)
-        if not given_up:
+        if not replaced:
             return events
-        return [each for event in events for each in given_up.get(id(event), (event,))]
+        return [each for event in events for each in replaced.get(id(event), (event,))]
 
-    def _delivery(self, event: Delivery, given_up: dict[int, list[Event]]) -> None:
+    def _delivery(self, event: Delivery, replaced: dict[int, list[Event]]) -> None:
         if event.origin.mta != "sendmail":
             return
         key = (event.origin.instance, event.queue_id)
         if event.recipient is None:
-            given_up[id(event)] = expired(event, self._waiting.pop(key, {}))
+            replaced[id(event)] = expired(event, self._waiting.pop(key, {}))
+        elif event.delay_transmit is None and event.recipient == self._senders.get(key, UNKNOWN):
+            # Not one of its recipients: where the notification would go, had the sender an address here.
+            replaced[id(event)] = []
         elif event.status == "deferred":
             recipients = self._waiting.get(key)
             if recipients is None:
@@ -79,6 +88,7 @@ class Memory:
             login = self._logins.get((origin.host, origin.pid))
             if login:
                 event.sasl_method, event.sasl_user = login.sasl_method, login.sasl_user
+        remember(self._senders, (origin.instance, event.queue_id), event.sender, most=MESSAGES)
         if not event.message_id:
             return
         # The MTA adds the domain to a sender that the submission agent names without one.
@@ -86,7 +96,13 @@ class Memory:
         if event.via == "local":
             remember(self._submitted, key, event.queue_id, most=MESSAGES)
         elif event.client_ip and (event.client_ip.startswith("127.") or event.client_ip == "::1"):
-            event.original_queue_id = self._submitted.get(key)
+            event.original_queue_id = self._submitted.get(key) or notification_id(event)
+
+
+def notification_id(event: Received) -> str | None:
+    """The id of the submission agent's own notification: Sendmail makes Message-IDs of the time and the queue id."""
+    found = _OWN_ID(event.message_id or "")
+    return found[1] if found and not event.sender else None
 
 
 def expired(event: Delivery, waiting: dict[str, Delivery]) -> list[Event]:
