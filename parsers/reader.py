@@ -26,6 +26,7 @@ from parsers.server import Join, Server, Table
 from parsers.shape import KEY, NO_CANDIDATES, SEVERAL, Candidates
 
 OTHER = "other"  # the `mta` of programs that are none
+PID = 10  # digits
 SPEAKERS = 20_000  # "host program[pid]" that are kept; a busy host has some hundred at a time
 PROTOTYPES = 8_000  # events that are kept to be copied: some MB
 LONGEST_REPEAT = 300  # characters of a message whose event is kept
@@ -91,6 +92,7 @@ class LogReader:
         self.last_time = 0.0
         self._on_strange = on_strange
         self._speakers: dict[str, Speaker] = {}  # by how the log words them
+        self._programs: dict[str, Speaker] = {}  # one of each program's processes, by "host program"
         self._writers: dict[tuple[str, str, int | None], Speaker] = {}  # the same, by who they are
         self._heads: dict[str, Entry] = {}  # of the lines with the same stamp as the last
         self._prototypes: dict[str, Any] = {}  # events without time, origin and id, by their words
@@ -241,7 +243,7 @@ class LogReader:
 
     def _enter(self, line: str, head: str, message: str) -> tuple[Entry, str]:
         """What a head that was not met at this time stands for, and the line's message. Raises ValueError, Rows."""
-        speaker = self._own or self._speakers.get(head[self._width :])
+        speaker = self._own or self._speakers.get(head[self._width :]) or self._sibling(head[self._width :])
         if speaker is None:
             return self._begin(line)
         stamp = head[: self._width]
@@ -275,10 +277,29 @@ class LogReader:
             self._width = prefix.width
             self._is_precise = "." in bare[: prefix.width]
             self._read_stamp = self.clock.iso8601 if bare[0].isdecimal() else self.clock.rfc3164
-            if len(self._speakers) >= SPEAKERS:
-                self._speakers.clear()
-            self._speakers[prefix.tag] = speaker
+            self._keep_speaker(prefix.tag, speaker)
+            if prefix.pid is not None and len(self._programs) < SPEAKERS:
+                self._programs[prefix.tag.rpartition("[")[0]] = speaker
         return (prefix.time, speaker), prefix.message
+
+    def _keep_speaker(self, tag: str, speaker: Speaker) -> None:
+        if len(self._speakers) >= SPEAKERS:
+            self._speakers.clear()
+        self._speakers[tag] = speaker
+
+    def _sibling(self, tag: str) -> Speaker | None:
+        """A new process of a program that is known: some servers fork one for each session, so they are many."""
+        program, _, end = tag.rpartition("[")
+        known = self._programs.get(program)
+        pid = end[:-1]
+        if known is None or not end.endswith("]") or not pid.isdecimal() or len(pid) > PID:
+            return None
+        if known is not self._nobody:
+            one, by_start, by_lead, lead, tally, server = known
+            new = Origin(one.mta, one.host, one.service, one.program, int(pid), one.entry)
+            known = (new, by_start, by_lead, lead, tally, server)
+        self._keep_speaker(tag, known)
+        return known
 
     def _begin_own(self, server: Server, line: str) -> tuple[Entry, str]:
         """The first line of a server's own log, or of another form of it. Raises ValueError, Rows."""

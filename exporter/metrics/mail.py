@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from prometheus_client.metrics_core import Metric as Family
 
@@ -55,6 +55,23 @@ _DELIVERY: Callable[[Delivery], DeliveryKey] = attrgetter(
 )
 _STAGES: Callable[[Delivery], tuple[float | None, ...]] = attrgetter(*(f"delay_{stage}" for stage in STAGES))
 
+_PROGRAM: Callable[[Origin], tuple[str, str, str]] = attrgetter("mta", "service", "program")
+_SERVICE: Callable[[Origin], tuple[str, str]] = attrgetter("mta", "service")
+Raw = TypeVar("Raw")
+Key = TypeVar("Key")
+
+
+def merged(counts: Mapping[Raw, int], key: Callable[[Raw], Key]) -> dict[Key, int]:
+    """Counts by what matters of them: a server that forks for each session has as many origins."""
+    total: dict[Key, int] = defaultdict(int)
+    for each, count in counts.items():
+        total[key(each)] += count
+    return total
+
+
+def _session(raw: tuple[Origin, bool, str | None, str | None]) -> tuple[str, bool, str | None, str | None]:
+    return (raw[0].mta, *raw[1:])
+
 
 class MailMetrics:
     """Counts events that the tracker has put in context. `providers` of them get a label of their own.
@@ -77,9 +94,9 @@ class MailMetrics:
         self._removals: dict[Origin, int] = defaultdict(int)
         self._sessions: dict[tuple[Origin, bool, str | None, str | None], int] = defaultdict(int)
         self._counts: dict[str, dict[Labels, int]] = defaultdict(lambda: defaultdict(int))
-        self._arrivals: dict[tuple[Origin, str], int] = defaultdict(int)
-        self._raw_sizes: dict[Origin, list[float]] = defaultdict(list)
-        self._raw_recipients: dict[Origin, list[float]] = defaultdict(list)
+        self._arrivals: dict[tuple[str, str, str], int] = defaultdict(int)
+        self._raw_sizes: dict[Labels, list[float]] = defaultdict(list)
+        self._raw_recipients: dict[Labels, list[float]] = defaultdict(list)
         self._raw_stages: dict[str, list[tuple[float | None, ...]]] = defaultdict(list)
         self._sizes = Histogram("mail_message_size_bytes")
         self._recipients = Histogram("mail_message_recipients")
@@ -160,14 +177,21 @@ class MailMetrics:
         self._count("mail_auth_attempts_total", *labels, times=times)
 
     def _queued(self, event: Queued | Received) -> None:
-        self._arrival(event)
-        if event.size is not None:
-            self._raw_sizes[event.origin].append(event.size)
-        if event.recipients is not None:
-            self._raw_recipients[event.origin].append(event.recipients)
+        self._arrival(event.origin, event.message.via if event.message else "", event.size, event.recipients)
 
-    def _arrival(self, event: Queued | Received | QueueAction | Delivery) -> None:
-        self._arrivals[event.origin, event.message.via if event.message else ""] += 1
+    def _began(self, event: Delivery | QueueAction) -> None:
+        """The first that is done with a message tells that it was taken."""
+        message = event.message
+        if message:
+            self._arrival(event.origin, message.via, message.size, message.recipients)
+
+    def _arrival(self, origin: Origin, via: str, size: int | None, recipients: int | None) -> None:
+        labels = origin.mta, origin.service
+        self._arrivals[*labels, via] += 1
+        if size is not None:
+            self._raw_sizes[labels].append(size)
+        if recipients is not None:
+            self._raw_recipients[labels].append(recipients)
 
     def _queue_action(self, event: QueueAction) -> None:
         if event.is_arrival:
@@ -182,15 +206,6 @@ class MailMetrics:
         if event.is_arrival:
             self._began(event)
 
-    def _began(self, event: Delivery | QueueAction) -> None:
-        """The first that is done with a message tells that it was taken."""
-        self._arrival(event)
-        message = event.message
-        if message and message.size is not None:
-            self._raw_sizes[event.origin].append(message.size)
-        if message and message.recipients is not None:
-            self._raw_recipients[event.origin].append(message.recipients)
-
     def _provider(self, direction: str, provider: str | None) -> str:
         return self._providers[provider or OTHER] if direction == "outbound" else ""
 
@@ -201,7 +216,7 @@ class MailMetrics:
 
     def _notification(self, event: Notification) -> None:
         if event.is_arrival:
-            self._arrivals[event.origin, "notification"] += 1
+            self._arrival(event.origin, "notification", None, None)
         self._count("mail_notifications_total", event.origin.mta, event.type)
 
     def _connection_failure(self, event: ConnectionFailure) -> None:
@@ -214,15 +229,14 @@ class MailMetrics:
     # --- from raw values to labels ---
 
     def _fold(self) -> None:
-        for origin, count in self._connects.items():
-            labels = (origin.mta, self._services[origin.service], origin.program)
-            self._count("mail_connections_total", *labels, times=count)
-        for origin, count in self._removals.items():
-            self._count("mail_messages_removed_total", origin.mta, self._services[origin.service], times=count)
-        for (origin, is_inbound, protocol, trust), count in self._sessions.items():
+        for (mta, raw_service, program), count in merged(self._connects, _PROGRAM).items():
+            self._count("mail_connections_total", mta, self._services[raw_service], program, times=count)
+        for (mta, raw_service), count in merged(self._removals, _SERVICE).items():
+            self._count("mail_messages_removed_total", mta, self._services[raw_service], times=count)
+        for (mta, is_inbound, protocol, trust), count in merged(self._sessions, _session).items():
             direction = "inbound" if is_inbound else "outbound"
             kept = (self._protocols[protocol or ""], self._protocols[trust or ""])
-            self._count("mail_tls_connections_total", origin.mta, direction, *kept, times=count)
+            self._count("mail_tls_connections_total", mta, direction, *kept, times=count)
         for key, delays in self._deliveries.items():
             self._fold_deliveries(*key, delays=delays)
         for mta, rows in self._raw_stages.items():
@@ -234,13 +248,11 @@ class MailMetrics:
         self._events = 0
 
     def _fold_arrivals(self) -> None:
-        for (origin, via), count in self._arrivals.items():
-            service = self._services[origin.service]
-            self._count("mail_messages_received_total", origin.mta, service, via, times=count)
-        for origin, values in self._raw_sizes.items():
-            self._sizes.observe_all((origin.mta, self._services[origin.service]), values)
-        for origin, values in self._raw_recipients.items():
-            self._recipients.observe_all((origin.mta, self._services[origin.service]), values)
+        for (mta, raw_service, via), count in self._arrivals.items():
+            self._count("mail_messages_received_total", mta, self._services[raw_service], via, times=count)
+        for raw, histogram in ((self._raw_sizes, self._sizes), (self._raw_recipients, self._recipients)):
+            for (mta, raw_service), values in raw.items():
+                histogram.observe_all((mta, self._services[raw_service]), values)
 
     def _fold_deliveries(
         self,

@@ -49,8 +49,7 @@ PHASES = (
 )
 LOST = "4.4.2"  # the session ended: a reply that stands beside it is an earlier one
 GREETING = frozenset({"4.5.0", "5.5.0"})  # smtpinit()'s for a server that does not want us, whatever its reply says
-# What the next hop calls the message now: Sendmail, Postfix, Exim.
-_NEXT_ID = re.compile(r"([0-9A-Za-z]{8,20}) Message accepted for delivery|(?:queued as |OK id=)([0-9A-Za-z-]{5,40})")
+_ID = re.compile(r"[0-9A-Za-z-]{5,40}+").match
 OUR_HOP = " Message accepted for delivery)"
 # Nothing was tried, or it was not for want of a host: by what stat= says, what was done with the message.
 NOT_TRIED = {"queued": None, "quarantined": "hold", "discarded": "discard"}
@@ -71,8 +70,8 @@ def delivery(
     time: float,
     origin: Origin,
     queue_id: str,
-    recipients: str,
-    delay: str | None,
+    to: str,
+    waited: str | None,
     xdelay: str | None,
     transport: str,
     relay: str | None,
@@ -81,22 +80,22 @@ def delivery(
     stat: str,
 ) -> list[Event]:
     """One event for each recipient. Raises ValueError where a number is none, or the line is cut."""
-    if not recipients:
+    if not to:
         raise ValueError("no recipient")
     host, ip, provider, is_ours = RELAYS[relay]
     new_id = None
     if stat[:4] == "Sent" and dsn[:1] in ("2", ""):
         if is_ours and stat.endswith(OUR_HOP):
-            return handed_over(time, origin, queue_id, recipients, stat)
+            return handed_over(time, origin, queue_id, to, stat)
         status, said, code, phase, reason = "sent", stat[6:-1] or None, None, None, None
-        if said and " " in said:
+        if said and ("queued as " in said or "accepted" in said or "OK id=" in said):
             new_id = next_id(said)
     elif stat in NOT_TRIED:
         return not_tried(time, origin, queue_id, stat)
     else:
         status, said, code, phase, reason = fate(stat, reply, dsn)
-    seconds, transmit = INTERVALS[delay], INTERVALS[xdelay]
-    waited = max(seconds - transmit, 0.0) if seconds is not None and transmit is not None else None
+    delay, transmit = INTERVALS[waited], INTERVALS[xdelay]
+    in_queue = max(delay - transmit, 0.0) if delay is not None and transmit is not None else None
     is_local = is_ours or transport in LOCAL_MAILERS or (ip is None and transport not in SMTP_MAILERS)
     direction = "local" if is_local else "outbound"
     # By position: this is the line that a relay writes most, and keywords cost as much as all the rest.
@@ -113,9 +112,9 @@ def delivery(
             ip,
             None,
             transport,
-            seconds,
+            delay,
             None,
-            waited,
+            in_queue,
             None,
             transmit,
             dsn or None,
@@ -126,7 +125,7 @@ def delivery(
             reason,
             new_id,
         )
-        for recipient in read_addresses(recipients)
+        for recipient in read_addresses(to)
     ]
 
 
@@ -154,9 +153,11 @@ def phase_of(text: str) -> str | None:
 
 
 def next_id(reply: str) -> str | None:
-    """The queue id that the next hop says it gave."""
-    found = _NEXT_ID.search(reply)
-    return found[1] or found[2] if found else None
+    """The queue id that the next hop says it gave: Sendmail, Postfix, Exim."""
+    before, is_ours, _ = reply.partition(" Message accepted for delivery")
+    text = before.rpartition(" ")[2].lstrip("(") if is_ours else reply.partition("OK id=")[2]
+    found = _ID(text or reply.partition("queued as ")[2])
+    return found[0] if found else None
 
 
 def handed_over(time: float, origin: Origin, queue_id: str, recipients: str, stat: str) -> list[Event]:
@@ -205,8 +206,8 @@ def in_any_order(time: float, origin: Origin, queue_id: str, text: str) -> list[
 
 SHAPES = (
     shape(
-        "{queue_id}: to={recipients},[ ctladdr={_},] delay={delay},[ xdelay={xdelay},] mailer={transport}, pri={_},"
-        "[ relay={relay},] dsn={dsn},[ quarantine={_},][ reply={reply},] stat={stat}",
+        "{queue_id}: to={to}[, ctladdr={_}], delay={waited}[, xdelay={xdelay}], mailer={transport}, pri={_}"
+        "[, relay={relay}], dsn={dsn}[, quarantine={_}][, reply={reply}], stat={stat}",
         "5ALA00aB004711: to=<kim@example.org>,<lee@example.org>, ctladdr=<news@example.com> (1000/1000),"
         " delay=00:00:02, xdelay=00:00:01, mailer=esmtp, pri=61733, relay=mx.example.org. [192.0.2.25], dsn=2.0.0,"
         " stat=Sent (Ok: queued as 4dHvRr2ZXRz2pQ1)",

@@ -127,8 +127,8 @@ def too_large(time: float, origin: Origin, queue_id: str, text: str) -> Reject:
 
 SHAPES = (
     shape(
-        "{queue_id}: from={sender}, size={size}, class={_},[ pri={_},] nrcpts={recipients},[ msgid={message_id},]"
-        "[ bodytype={_},][ proto={protocol},][ daemon={daemon},] relay={client}",
+        "{queue_id}: from={sender}, size={size}, class={_}[, pri={_}], nrcpts={recipients}[, msgid={message_id}]"
+        "[, bodytype={_}][, proto={protocol}][, daemon={daemon}], relay={client}",
         "5ALA00aB004711: from=<news@example.com>, size=4711, class=0, nrcpts=2, msgid=<4711.1@example.com>,"
         " bodytype=8BITMIME, proto=ESMTPSA, daemon=MSA, relay=pc.example.net [203.0.113.9]",
         received,

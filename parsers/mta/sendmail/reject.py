@@ -126,7 +126,7 @@ def rejected(time: float, origin: Origin, queue_id: str | None, phase: str | Non
     return Reject(time, origin, queue_id, phase, reply_code=code, dsn=dsn, reply=reply, reason=reason)
 
 
-_RULESET = "ruleset={ruleset},[ arg1={argument},][ arg2={_},][ relay={client},] reject={reply}"
+_RULESET = "ruleset={ruleset}[, arg1={argument}][, arg2={_}][, relay={client}], reject={reply}"
 
 SHAPES = (
     shape(

@@ -127,7 +127,7 @@ def no_tls_in(time: float, origin: Origin, reply: str, client: str | None) -> Co
     return ConnectionFailure(time, origin, "tls", client_name=name, client_ip=ip, phase="starttls", reply=reply)
 
 
-_TLS = " relay={relay},[ version={tls_protocol},] verify={verify}, cipher={tls_cipher}, bits={_}"
+_TLS = " relay={relay}[, version={tls_protocol}], verify={verify}, cipher={tls_cipher}, bits={_}"
 
 SHAPES = (
     shape(
