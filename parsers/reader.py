@@ -16,6 +16,8 @@ from copy import copy
 from functools import partial
 from typing import Any
 
+from msgspec.structs import force_setattr
+
 from parsers.clock import Clock
 from parsers.events import Event, Origin
 from parsers.mta import SERVERS, origin, own_server
@@ -27,7 +29,7 @@ from parsers.shape import KEY, NO_CANDIDATES, SEVERAL, Candidates
 
 OTHER = "other"  # the `mta` of programs that are none
 PID = 10  # digits
-SPEAKERS = 20_000  # "host program[pid]" that are kept; a busy host has some hundred at a time
+SPEAKERS = 5_000  # "host program[pid]" that are kept; a busy host has some hundred at a time
 PROTOTYPES = 8_000  # events that are kept to be copied: some MB
 LONGEST_REPEAT = 300  # characters of a message whose event is kept
 REPEATS = 1_000  # what `message repeated N times` may stand for
@@ -289,15 +291,15 @@ class LogReader:
 
     def _sibling(self, tag: str) -> Speaker | None:
         """A new process of a program that is known: some servers fork one for each session, so they are many."""
-        program, _, end = tag.rpartition("[")
+        program, _, pid = tag[:-1].rpartition("[")
         known = self._programs.get(program)
-        pid = end[:-1]
-        if known is None or not end.endswith("]") or not pid.isdecimal() or len(pid) > PID:
+        if known is None or not pid.isdecimal() or tag[-1] != "]" or len(pid) > PID:
             return None
         if known is not self._nobody:
-            one, by_start, by_lead, lead, tally, server = known
-            new = Origin(one.mta, one.host, one.service, one.program, int(pid), one.entry)
-            known = (new, by_start, by_lead, lead, tally, server)
+            origin, by_start, by_lead, lead, tally, server = known
+            origin = copy(origin)
+            force_setattr(origin, "pid", int(pid))
+            known = (origin, by_start, by_lead, lead, tally, server)
         self._keep_speaker(tag, known)
         return known
 

@@ -69,10 +69,6 @@ def merged(counts: Mapping[Raw, int], key: Callable[[Raw], Key]) -> dict[Key, in
     return total
 
 
-def _session(raw: tuple[Origin, bool, str | None, str | None]) -> tuple[str, bool, str | None, str | None]:
-    return (raw[0].mta, *raw[1:])
-
-
 class MailMetrics:
     """Counts events that the tracker has put in context. `providers` of them get a label of their own.
 
@@ -92,7 +88,8 @@ class MailMetrics:
         self._deliveries: dict[DeliveryKey, list[float | None]] = defaultdict(list)
         self._connects: dict[Origin, int] = defaultdict(int)
         self._removals: dict[Origin, int] = defaultdict(int)
-        self._sessions: dict[tuple[Origin, bool, str | None, str | None], int] = defaultdict(int)
+        self._departures: dict[Labels, int] = defaultdict(int)  # removals of which no line tells
+        self._sessions: dict[tuple[str, bool, str | None, str | None], int] = defaultdict(int)
         self._counts: dict[str, dict[Labels, int]] = defaultdict(lambda: defaultdict(int))
         self._arrivals: dict[tuple[str, str, str], int] = defaultdict(int)
         self._raw_sizes: dict[Labels, list[float]] = defaultdict(list)
@@ -107,6 +104,7 @@ class MailMetrics:
             self._deliveries,
             self._connects,
             self._removals,
+            self._departures,
             self._sessions,
             self._raw_stages,
             self._arrivals,
@@ -131,7 +129,7 @@ class MailMetrics:
         for event in events:
             kind = type(event)
             if kind is Tls:
-                sessions[event.origin, event.relay_host is None, event.tls_protocol, event.tls_trust] += 1
+                sessions[event.origin.mta, event.relay_host is None, event.tls_protocol, event.tls_trust] += 1
             elif kind is Connect:
                 connects[event.origin] += 1
             elif kind is Removed:
@@ -202,7 +200,7 @@ class MailMetrics:
         if event.status == "sent" and event.delay_transmit is not None:
             self._raw_stages[event.origin.mta].append(_STAGES(event))
         if event.is_removal:
-            self._removals[event.origin] += 1
+            self._departures[event.origin.mta, event.origin.service] += 1
         if event.is_arrival:
             self._began(event)
 
@@ -231,9 +229,10 @@ class MailMetrics:
     def _fold(self) -> None:
         for (mta, raw_service, program), count in merged(self._connects, _PROGRAM).items():
             self._count("mail_connections_total", mta, self._services[raw_service], program, times=count)
-        for (mta, raw_service), count in merged(self._removals, _SERVICE).items():
-            self._count("mail_messages_removed_total", mta, self._services[raw_service], times=count)
-        for (mta, is_inbound, protocol, trust), count in merged(self._sessions, _session).items():
+        for removals in (merged(self._removals, _SERVICE), self._departures):
+            for (mta, raw_service), count in removals.items():
+                self._count("mail_messages_removed_total", mta, self._services[raw_service], times=count)
+        for (mta, is_inbound, protocol, trust), count in self._sessions.items():
             direction = "inbound" if is_inbound else "outbound"
             kept = (self._protocols[protocol or ""], self._protocols[trust or ""])
             self._count("mail_tls_connections_total", mta, direction, *kept, times=count)

@@ -8,6 +8,8 @@ it, it is known.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from copy import copy
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -47,6 +49,7 @@ PHASES = (
     ("encryption too weak", "starttls"),
     ("Authentication required", "auth"),
 )
+WORST = 400  # what a reply's code must be to tell of a failure
 LOST = "4.4.2"  # the session ended: a reply that stands beside it is an earlier one
 GREETING = frozenset({"4.5.0", "5.5.0"})  # smtpinit()'s for a server that does not want us, whatever its reply says
 _ID = re.compile(r"[0-9A-Za-z-]{5,40}+").match
@@ -80,8 +83,6 @@ def delivery(
     stat: str,
 ) -> list[Event]:
     """One event for each recipient. Raises ValueError where a number is none, or the line is cut."""
-    if not to:
-        raise ValueError("no recipient")
     host, ip, provider, is_ours = RELAYS[relay]
     new_id = None
     if stat[:4] == "Sent" and dsn[:1] in ("2", ""):
@@ -94,54 +95,69 @@ def delivery(
         return not_tried(time, origin, queue_id, stat)
     else:
         status, said, code, phase, reason = fate(stat, reply, dsn)
+        code = code if ip else None  # without a connection it is an earlier one
     delay, transmit = INTERVALS[waited], INTERVALS[xdelay]
     in_queue = max(delay - transmit, 0.0) if delay is not None and transmit is not None else None
     is_local = is_ours or transport in LOCAL_MAILERS or (ip is None and transport not in SMTP_MAILERS)
     direction = "local" if is_local else "outbound"
+    recipients = [to[1:-1]] if "," not in to and to[:1] == "<" and to[-1] == ">" else read_addresses(to)
     # By position: this is the line that a relay writes most, and keywords cost as much as all the rest.
-    return [
-        Delivery(
-            time,
-            origin,
-            queue_id,
-            recipient,
-            status,
-            direction,
-            None,
-            host,
-            ip,
-            None,
-            transport,
-            delay,
-            None,
-            in_queue,
-            None,
-            transmit,
-            dsn or None,
-            code,
-            said,
-            phase,
-            provider or (None if host or is_local else provider_of_domain(recipient.rpartition("@")[2])),
-            reason,
-            new_id,
-        )
-        for recipient in read_addresses(to)
-    ]
+    event = Delivery(
+        time,
+        origin,
+        queue_id,
+        recipients[0],
+        status,
+        direction,
+        None,
+        host,
+        ip,
+        None,
+        transport,
+        delay,
+        None,
+        in_queue,
+        None,
+        transmit,
+        dsn or None,
+        code,
+        said,
+        phase,
+        None if is_local else provider,
+        reason,
+        new_id,
+    )
+    if host is None and not is_local:
+        event.provider = provider_of_domain(recipients[0].rpartition("@")[2])
+    return [event] if len(recipients) == 1 else [event, *others(event, recipients[1:])]
+
+
+def others(event: Delivery, recipients: list[str]) -> Iterator[Delivery]:
+    """The same for the recipients that had the same fate."""
+    for recipient in recipients:
+        other = copy(event)
+        other.recipient = recipient
+        yield other
 
 
 @lru_cache(maxsize=4096)
 def fate(stat: str, reply: str | None, dsn: str) -> Fate:
     """What was not sent: the status, whose words tell why, and what they mean. Retries repeat them.
 
-    The enhanced status code can be of the other class than the status: `stat=Deferred` with `dsn=5.5.1`.
+    The enhanced status code can be of the other class than the status: `stat=Deferred` with `dsn=5.5.1`. `reply=` is
+    the last reply of the session, which may have been about another recipient: what stands after `stat=Deferred:`
+    is about this one.
     """
     status = "deferred" if stat.startswith("Deferred") or dsn[:1] == "4" else "sent" if dsn[:1] == "2" else "bounced"
-    text = reply or stat.removeprefix("Deferred").removeprefix(": ") or stat
+    said = stat.removeprefix("Deferred").removeprefix(": ") if status == "deferred" else ""
+    text = said or reply or stat
     code, own_dsn = read_reply(text[:20])
-    if dsn == LOST and own_dsn not in (None, LOST) and not text.startswith(OURS):
-        text, code, own_dsn = "Deferred", None, None
-    phase = "banner" if dsn in GREETING and code and own_dsn != dsn else None if reply else phase_of(text)
-    if phase == "starttls" or text.startswith(OURS):
+    if text.startswith(OURS):
+        code = None
+    elif text == reply and ((code or 0) < WORST or (dsn == LOST and own_dsn not in (None, LOST))):
+        text, code, own_dsn = stat, None, None
+    phase = "banner" if dsn in GREETING and code and own_dsn != dsn else None if text == reply else phase_of(text)
+    if phase == "starttls":
         code = None
     reason = reason_of(text, code, own_dsn or dsn, phase) if status != "sent" else None
     return Fate(status, text, code, phase, reason)

@@ -11,7 +11,7 @@ import re
 
 from parsers.events import Delivery, Event, Notification, Origin, QueueAction, Received, Reject
 from parsers.memo import Memo
-from parsers.mta.sendmail.field import read_address, read_count, read_fields
+from parsers.mta.sendmail.field import COUNTS, read_address, read_count, read_fields
 from parsers.mta.sendmail.host import CLIENTS
 from parsers.shape import shape
 
@@ -67,7 +67,7 @@ def received(
         None,
         message_id.strip("<> ") if message_id else None,
         read_count(size),
-        read_count(recipients),
+        COUNTS[recipients],
         via,
         may_be_refused=True,
     )

@@ -52,11 +52,13 @@ def read_address(text: str) -> str:
 
 
 def read_addresses(text: str) -> list[str]:
-    """`<a@b>,<c@d>`, with or without `, [more]`."""
+    """`<a@b>,<c@d>`, with or without `, [more]`. Raises ValueError where there is none."""
     whole = text.removesuffix(MORE)
-    if "," not in whole:
-        return [read_address(whole)]
-    return [read_address(part) for part in _ADDRESS.findall(whole)]
+    parts = _ADDRESS.findall(whole) if "," in whole else [whole]
+    if not any(parts):
+        raise ValueError("no recipient")
+    return [read_address(part) for part in parts]
 
 
+COUNTS: Memo[str, int] = Memo(read_count)
 INTERVALS: Memo[str | None, float | None] = Memo(read_interval)

@@ -93,7 +93,7 @@ class Memory:
         origin = event.origin
         if origin.mta != "sendmail":
             return
-        if event.protocol and event.protocol.endswith("A"):
+        if event.protocol and event.protocol[-1] == "A":
             login = self._logins.get((origin.host, origin.pid))
             if login:
                 event.sasl_method, event.sasl_user = login.sasl_method, login.sasl_user
