@@ -11,8 +11,7 @@ from parsers.reason import REASONS, reason_of
 
 # A row: the class, the reply code, the enhanced status code, the text; a dash where there is no code.
 ROWS = [
-    line.split("\t", 3)
-    for line in Path(__file__).with_name("wordings.tsv").read_text(encoding="utf-8").splitlines()
+    line.split("\t", 3) for line in Path(__file__).with_name("wordings.tsv").read_text(encoding="utf-8").splitlines()
 ]
 
 
