@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from parsers.reason import Rule
 
 INTRODUCTION = """\
-Why a delivery failed or a client was refused, in classes, made from the rules in `parsers/reasons`: words of the reply
-first, then its enhanced status code, then its reply code, then the SMTP phase where nobody answered. What no rule knows
-is `unclassified`. `mailstat explain TEXT` tells the class of a reply, the rule that decided, and what to do."""
+Why a delivery failed or a client was refused, in classes, made from the rules in `parsers/reasons`: words of
+the reply first, then its enhanced status code, then its reply code, then the SMTP phase where nobody answered.
+What no rule knows is `unclassified`. `mailstat explain TEXT` tells the class of a reply, the rule that decided,
+and what to do."""
 
 PRECEDENCE = """\
 The first of these that knows a reply decides; within a file, the first rule does.
@@ -27,26 +28,27 @@ The first of these that knows a reply decides; within a file, the first rule doe
 2. The words of our own servers: `postfix.yaml`, `exim.yaml` and so on.
 3. `providers.yaml`: what providers and filters word in a way of their own.
 4. `replies.yaml`: what all others answer.
-5. Enhanced status codes that this provider uses otherwise than registered (`providers` in `codes.yaml`): Gmail's 5.7.27
-   is SPF, Exchange Online's 5.1.10 and 5.4.1 are unknown recipients.
+5. Enhanced status codes that this provider uses otherwise than registered (`providers` in `codes.yaml`):
+   Gmail's 5.7.27 is SPF, Exchange Online's 5.1.10 and 5.4.1 are unknown recipients.
 6. Enhanced status codes that name a cause (`telling`).
-7. `vague.yaml`: words that many causes share, most of them in pairs of an object and a predicate that stand near each
-   other in whichever order ("mailbox", "full"), so that wordings nobody has met yet find their class.
+7. `vague.yaml`: words that many causes share, most of them in pairs of an object and a predicate that stand
+   near each other in whichever order ("mailbox", "full"), so that wordings nobody has met yet find their class.
 8. Enhanced status codes and reply codes that many causes share.
 9. The SMTP phase, where nobody answered.
 
-So text beats code, and a list's or a rule's name beats "rejected". An unknown address in reply to MAIL is the sender's.
+So text beats code, and a list's or a rule's name beats "rejected". An unknown address in reply to MAIL is the
+sender's.
 
-Words are looked for in the folded reply: small letters without accents or punctuation, without addresses, numbers, ids
-and host names, at most 1,000 characters. A match is a search for fixed words, never a regular expression made of rules,
-so its time is bounded whatever a server sends."""
+Words are looked for in the folded reply: small letters without accents or punctuation, without addresses,
+numbers, ids and host names, at most 1,000 characters. A match is a search for fixed words, never a regular
+expression made of rules, so its time is bounded whatever a server sends."""
 
 FIGURES = """\
-`make bench-reasons` measures on labelled texts that are not part of the project. The families `sisimai-comments`,
-`sisimai-tests` (samples in the sources of Sisimai) and `zone-mta` (samples above the rules of ZoneMTA), 245 texts, were
-held back: whoever wrote rules did not read them, and looked at their totals and at which class was taken for which six
-times. *Lenient* counts a label that is not wrong either; *wrong* is wrong suppression, not the recipient's fault, but
-classed as a dead address.
+`make bench-reasons` measures on labelled texts that are not part of the project. The families
+`sisimai-comments`, `sisimai-tests` (samples in the sources of Sisimai) and `zone-mta` (samples above the rules
+of ZoneMTA), 245 texts, were held back: whoever wrote rules did not read them, and looked at their totals and at
+which class was taken for which six times. *Lenient* counts a label that is not wrong either; *wrong* is wrong
+suppression, not the recipient's fault, but classed as a dead address.
 
 | part | texts | strict | lenient | macro-F1 | unclassified | wrong |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: |
@@ -59,10 +61,10 @@ classed as a dead address.
 The classifier takes some 55 microseconds for a text never seen, and 2 for one that came before."""
 
 OWN = """\
-A file of your own, named by `reasons` in the configuration and by `--reasons` of the reports, has rules that come before
-all of ours, and may have classes that are new. A rule's phrases are looked for as written, apart from what folding
-takes away; ` … ` is a gap, `providers` and `dsn` limit it to replies of these. `sample` is a reply that it has to
-decide. `objects` and `predicates` make pairs.
+A file of your own, named by `reasons` in the configuration and by `--reasons` of the reports, has rules that
+come before all of ours, and may have classes that are new. A rule's phrases are looked for as written, apart
+from what folding takes away; ` … ` is a gap, `providers` and `dsn` limit it to replies of these. `sample` is a
+reply that it has to decide. `objects` and `predicates` make pairs.
 
 ```yaml
 classes:
@@ -79,8 +81,8 @@ rules:
     providers: [partner]
 ```
 
-Providers of your own are in a file that `providers` and `--providers` name. Its suffixes beat ours; `customers` are names
-below them that are nobody's. A host that was seen keeps its provider until the exporter is restarted.
+Providers of your own are in a file that `providers` and `--providers` name. Its suffixes beat ours; `customers`
+are names below them that are nobody's. A host that was seen keeps its provider until the exporter is restarted.
 
 ```yaml
 - name: partner
