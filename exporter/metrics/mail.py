@@ -142,6 +142,8 @@ class MailMetrics:
                     self._queued(event)
             elif kind is not Disconnect or event.logins:
                 steps[kind](event)
+        if events:
+            self.watch.now = max(self.watch.now, events[-1].time)
         self._events += len(events)
         if self._events > RAW:
             self._fold()
