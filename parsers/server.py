@@ -67,8 +67,8 @@ class Unwrapped(NamedTuple):
 class Server(NamedTuple):
     """A mail server. `name` is how its people write it; each of the `samples` is taken for this server's alone.
 
-    `origin(host, program, pid)` tells who wrote a line, None where the program is not of this server. A server without
-    a `grammar` has a table.
+    `origin(host, program, pid)` tells who wrote a line, None where the program is not of this server. A server
+    without a `grammar` has a table.
 
     `unwrap(message, clock)` takes off what stands before the message itself, behind any prefix; it raises ValueError
     where that is broken. Without `says_removed`, a message leaves the queue with its last recipient, silently.

@@ -92,4 +92,4 @@ def test_no_text_is_an_exception(text: str, line: str, at: int) -> None:
     ],
 )
 def test_the_cost_of_hostile_text_grows_with_its_length_and_no_faster(make: Callable[[int], str]) -> None:
-    assert is_linear(lambda text: own_server(text), make)
+    assert is_linear(own_server, make)
