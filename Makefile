@@ -15,6 +15,9 @@ run: $(VENV)/installed ## start the exporter on the mail logs of this host, or o
 test: $(VENV)/developed ## run the tests
 	$(BIN)/python -m pytest $(ARGS)
 
+test-mta: $(VENV)/developed ## run real mail servers against the exporter and the report (see CONTRIBUTING.md)
+	$(BIN)/python -m pytest -m mta tests/mta $(ARGS)
+
 check: $(VENV)/developed ## check format, lint, types, the direction of imports, and that the documentation is current
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -36,7 +39,7 @@ bench-reasons: $(VENV)/installed ## measure how well reasons are told, on labell
 	$(BIN)/python -m bench.reasons $(ARGS)
 
 clean: ## remove all that was made here, the environment too
-	rm -rf $(VENV) .ci-venv dist build bench/data .*_cache .hypothesis
+	rm -rf $(VENV) .ci-venv .ci-packages dist build bench/data .*_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/installed: pyproject.toml tools/environment.sh
@@ -50,4 +53,4 @@ $(VENV)/developed: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	touch $@
 
-.PHONY: help run test check format docs bench bench-reasons clean
+.PHONY: help run test test-mta check format docs bench bench-reasons clean

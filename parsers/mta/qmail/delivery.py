@@ -126,6 +126,8 @@ def failed(time: float, origin: Origin, queue_id: str, status: str, text: str) -
         "outbound" if known.is_remote else "local",
     )
     _, _, event.relay_ip, event.phase, event.reply, event.reply_code, event.dsn, event.reason = known
+    if known.has_expired:
+        event.attempts = 1  # it gives up after a last attempt
     return event
 
 
