@@ -7,13 +7,16 @@ BIN := $(VENV)/bin
 export PYTHON
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: $(VENV)/installed ## start the exporter on the mail logs of this host, or on a demo where it has none
 	$(BIN)/mailstat_exporter --demo=auto $(ARGS)
 
 test: $(VENV)/developed ## run the tests
 	$(BIN)/python -m pytest $(ARGS)
+
+test-mta: $(VENV)/developed ## run real mail servers against the exporter and the report (see CONTRIBUTING.md)
+	$(BIN)/python -m pytest -m mta tests/mta $(ARGS)
 
 check: $(VENV)/developed ## check format, lint, types, the direction of imports, and that the documentation is current
 	$(BIN)/ruff format --check .
@@ -35,8 +38,11 @@ flood: $(VENV)/developed ## send a million names that never come twice, for some
 bench: $(VENV)/installed ## measure against other programs, for some minutes (ARGS="--lines 200000" is quicker)
 	$(BIN)/python -m bench.run $(ARGS)
 
+bench-reasons: $(VENV)/installed ## measure how well reasons are told, on labelled texts (ARGS="--confusions" tells more)
+	$(BIN)/python -m bench.reasons $(ARGS)
+
 clean: ## remove all that was made here, the environment too
-	rm -rf $(VENV) .ci-venv dist build bench/data .*_cache .hypothesis
+	rm -rf $(VENV) .ci-venv .ci-packages dist build bench/data .*_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/installed: pyproject.toml tools/environment.sh
@@ -50,4 +56,4 @@ $(VENV)/developed: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	touch $@
 
-.PHONY: help run test check format docs flood bench clean
+.PHONY: help run test test-mta check format docs flood bench bench-reasons clean

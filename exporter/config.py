@@ -143,6 +143,11 @@ class Config:
         default=None, metadata=doc("The zone of log times that name none. Without it, the zone of the host.")
     )
 
+    reasons: Path | None = field(
+        default=None, metadata=doc("Rules and classes of reasons of your own, see [reasons.md](reasons.md).")
+    )
+    providers: Path | None = field(default=None, metadata=doc("Providers of your own, see [reasons.md](reasons.md)."))
+
     def __post_init__(self) -> None:
         """Refuse to follow a file twice: all its mail would be counted twice."""
         first: dict[Path, int] = {}
@@ -162,9 +167,27 @@ def load_config(path: Path) -> Config:
     """
     try:
         content = yamlfile.load(path)
-        return Config() if content is None else structure(content, Config, path.parent)
+        config = Config() if content is None else structure(content, Config, path.parent)
     except InvalidError as invalid:
         raise ConfigError(f"{path}: {error}" for error in invalid.errors) from None
+    if config.reasons or config.providers:
+        _check_lore(config)
+    return config
+
+
+def _check_lore(config: Config) -> None:
+    """Read the files that the configuration names, which tell by themselves what is wrong with them."""
+    from exporter import lore  # noqa: PLC0415 - the rules are read only where somebody has more of them
+
+    errors = []
+    for load, path in ((lore.load_reasons, config.reasons), (lore.load_providers, config.providers)):
+        try:
+            if path:
+                load(path)
+        except InvalidError as invalid:
+            errors += invalid.errors
+    if errors:
+        raise ConfigError(errors)
 
 
 _INTRODUCTION = f"""\

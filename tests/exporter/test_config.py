@@ -23,7 +23,7 @@ MTAS = ", ".join(
     )
 )
 ZONE = "expected a time zone such as Europe/Prague"
-SECTIONS = "expected one of sources, labels, blocks, attacks, accounts, timezone"
+SECTIONS = "expected one of sources, labels, blocks, attacks, accounts, timezone, reasons, providers"
 
 
 @pytest.fixture
@@ -221,11 +221,15 @@ BAD = {
     "a long value": ("timezone: " + "z" * 500, [f'timezone: {ZONE}, got "{"z" * 60}…"']),
     "a list at the top": (
         "- file: /a",
-        ["expected a mapping of sources, labels, blocks, attacks, accounts, timezone, got a list"],
+        [
+            "expected a mapping of sources, labels, blocks, attacks, accounts, timezone, reasons, providers, got a list"
+        ],
     ),
     "a word at the top": (
         "hello",
-        ['expected a mapping of sources, labels, blocks, attacks, accounts, timezone, got "hello"'],
+        [
+            'expected a mapping of sources, labels, blocks, attacks, accounts, timezone, reasons, providers, got "hello"'
+        ],
     ),
     "all of it": (
         "sources: [{fiel: /a}, {mta: none of them}, 3]\nlabels: {providers: -1, domain: 5}\ntimezone: 7\nx: 1",
@@ -337,6 +341,8 @@ def test_the_page_has_every_key_with_what_it_accepts():
         "attacks",
         "accounts",
         "timezone",
+        "reasons",
+        "providers",
         "file",
         "mta",
         "timezone",
