@@ -222,13 +222,15 @@ BAD = {
     "a list at the top": (
         "- file: /a",
         [
-            "expected a mapping of sources, labels, blocks, attacks, accounts, timezone, reasons, providers, got a list"
+            "expected a mapping of sources, labels, blocks, attacks, accounts, timezone, reasons, providers,"
+            " got a list"
         ],
     ),
     "a word at the top": (
         "hello",
         [
-            'expected a mapping of sources, labels, blocks, attacks, accounts, timezone, reasons, providers, got "hello"'
+            "expected a mapping of sources, labels, blocks, attacks, accounts, timezone, reasons, providers,"
+            ' got "hello"'
         ],
     ),
     "all of it": (
