@@ -282,6 +282,8 @@ class LogReader:
         server = own_server(bare, or_head=True)
         if server and self.mta in (None, server.mta):
             return self._begin_own(server, bare)
+        if server:
+            return (self.last_time, self._nobody), bare
         prefix = read_prefix(bare, self.clock)
         if prefix is None:
             if self.mta and find_stamp(bare):  # signs are not needed of a server that is named
