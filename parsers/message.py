@@ -5,8 +5,11 @@ from __future__ import annotations
 import msgspec
 
 
-class Message(msgspec.Struct, gc=False):
-    """What is known of one message in a queue. Addresses are as the log has them."""
+class Message(msgspec.Struct, gc=False, array_like=True):
+    """What is known of one message in a queue. Addresses are as the log has them.
+
+    It is stored by the order of its fields: a new one stands at the end.
+    """
 
     queue_id: str
     since: float

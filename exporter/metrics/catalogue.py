@@ -164,6 +164,12 @@ METRICS: dict[str, Metric] = dict(
             "Label values that did not fit into the series budget and were counted as other.",
         ),
         _metric(
+            "mailstat_state_last_save_successful",
+            "gauge",
+            "",
+            "Whether the last attempt to write the state to disk succeeded.",
+        ),
+        _metric(
             "mailstat_config_last_reload_successful",
             "gauge",
             "",

@@ -43,11 +43,12 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         filename: str | Path,
         offset_file: str | Path | None = None,
         *,
+        position: Position | None = None,
         from_end: bool = False,
         block_bytes: int = BLOCK_BYTES,
         line_bytes: int = LINE_BYTES,
     ) -> None:
-        """Take up the saved position; without ``offset_file`` nothing is restored or saved.
+        """Go on from a position, or from the one saved in ``offset_file``; without both, from the start.
 
         ``from_end`` skips what a file holds now that was never read before. A line longer than ``line_bytes``
         is delivered cut to that.
@@ -65,7 +66,7 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         self._block_bytes = min(block_bytes, line_bytes)
         self._file: LogFile | None = None
         self._live: os.stat_result | None = None  # what the path leads to
-        self._kept = self._restore()  # the position, while it is not in the open file
+        self._kept = position or self._restore()  # the position, while it is not in the open file
         self._seen: tuple[_Signature, _Signature] | None = None
         self._is_settled = False
         self._is_moving = False  # files are being renamed or packed just now: the next poll looks again
@@ -85,6 +86,10 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
     def skipped_bytes(self) -> int:
         """Bytes given up: the rest of overlong lines, and of lines that were cut off by a truncation."""
         return self._lines.skipped_bytes
+
+    @skipped_bytes.setter
+    def skipped_bytes(self, count: int) -> None:
+        self._lines.skipped_bytes = count
 
     @property
     def lag_bytes(self) -> int:

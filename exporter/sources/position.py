@@ -7,6 +7,7 @@ other stopped. pygtail reads exactly two lines, so what else identifies the file
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from dataclasses import dataclass
@@ -85,6 +86,13 @@ def save(offset_file: Path, position: Position) -> None:
     identity = _Identity(position.device, position.inode, position.fingerprint, position.modified)
     _replace(_identity_file(offset_file), msgspec.json.encode(identity) + b"\n")
     _replace(offset_file, b"%d\n%d\n" % (position.inode, position.offset))
+
+
+def forget(offset_file: Path) -> None:
+    """Remove both files where they are."""
+    for path in (offset_file, _identity_file(offset_file)):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _numbers(text: bytes) -> tuple[int, int]:
