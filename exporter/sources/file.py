@@ -35,7 +35,7 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
     The caller polls: ``blocks()``, then ``save()``. What cannot be read is waited for; ``error`` says why.
 
     What is still lost, and logged: the unread end of a file that was truncated or removed, and of which no
-    copy is left.
+    copy is left. ``skipped_bytes`` counts as much of it as was seen.
     """
 
     def __init__(
@@ -234,6 +234,8 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
             return False
         if old.path != self.path and self._is_live(file) and file.goes_on_from(old):
             file.go_to(old.offset)  # the old one is a copy, and the log was not truncated yet
+        elif old.missing_bytes:  # written between copy and truncation
+            self._lines.give_up(old.missing_bytes)
         if self._lines.pending:
             self._kept = self.position
         self.rotations += not old.is_copy
@@ -307,6 +309,8 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         found = renamed or rotated.resembling(position) or self._guess(position, rotated)
         if found:
             file = self._open_at(found[0], position.offset, is_copy=was_live)
+            if file:
+                file.size = position.size
         elif rotated != generations(self.path, self._live):
             self._is_moving = True
             return None
@@ -319,6 +323,7 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
 
     def _give_up(self, position: Position, live: LogFile | None, later: list[Sibling]) -> LogFile | None:
         """Go on with what was written later than a file of which nothing is left."""
+        pending = len(self._lines.pending)
         file = self._open_at(later[0], 0) if later else live
         if file:
             logger.warning(
@@ -326,7 +331,8 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
                 self.path,
                 position.offset,
             )
-            self._lines.give_up()
+            self._lines.pending = b""  # the position stands before it
+            self._lines.give_up(max(position.unread_bytes, pending))
         return file
 
     def _open_at(self, target: Sibling, offset: int, *, is_copy: bool = False) -> LogFile | None:
