@@ -66,6 +66,7 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         self._block_bytes = min(block_bytes, line_bytes)
         self._file: LogFile | None = None
         self._live: os.stat_result | None = None  # what the path leads to
+        self._rotated: Generations | None = None  # as the next file was chosen among them
         self._kept = position or self._restore()  # the position, while it is not in the open file
         self._seen: tuple[_Signature, _Signature] | None = None
         self._is_settled = False
@@ -213,6 +214,7 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
             return None
         rotated = generations(self.path, self._live)
         position = file.position(file.offset)
+        self._rotated = rotated
         holder = rotated.renamed(position) or rotated.resembling(position)
         if not holder and rotated != generations(self.path, self._live):
             self._is_moving = True
@@ -228,7 +230,8 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         file = self._open_at(following, 0)
         if file is None:
             return False
-        if old.has_more():  # its writer had not left it
+        # Its writer had not left it; or the log was copied and cut again before it was opened.
+        if old.has_more() or (file.path == self.path and self._rotated != generations(self.path, self._live)):
             self._is_moving = True
             file.close()
             return False
