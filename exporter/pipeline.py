@@ -47,6 +47,7 @@ BLOCK_BYTES = 1 << 16  # small enough that a block's lines and events stay in th
 SLICE = 8  # blocks of a source between two looks at the rest of the world: some ten milliseconds
 POLL_SECONDS = 0.5
 SAVE_SECONDS = 5.0
+LONGEST_REST = 60.0  # seconds until a source that died is tried again
 FORGET_SECONDS = 90 * 86400.0  # until a log that is no more followed begins anew when it is followed again
 
 
@@ -59,6 +60,7 @@ class SourceMemory(msgspec.Struct):
     truncations: int
     skipped_bytes: int
     reader: ReaderMemory
+    restarts: int = 0
     seen: float = 0.0
 
 
@@ -95,6 +97,10 @@ class Source:
         self._detector = Detector()
         self._told: str | None = None
         self._blocks: Iterator[bytes] | None = None
+        self.restarts = 0
+        self._failures = 0  # since something was read
+        self._resting_until = 0.0
+        self._block_bytes = 0  # of the block that is being read
         if memory:
             self._restore(memory)
 
@@ -107,9 +113,14 @@ class Source:
             self._blocks = None
             self._tell()
             return None
+        self._block_bytes = len(block)
         text = block.decode("utf-8", "surrogateescape")
         self._detector.feed(text)
         return self._reader.read(text)
+
+    def done(self) -> None:
+        """The events that were read last are counted."""
+        self._block_bytes = self._failures = 0
 
     def _new_reader(self) -> LogReader:
         return LogReader(Clock(self._zone, self._now), mta=self.config.mta, joins=self._joins, met=self._met)
@@ -128,12 +139,30 @@ class Source:
     def memory(self) -> SourceMemory:
         """What the source has to know that goes on in the place of this one."""
         counts = (self.read_bytes, self.rotations, self.truncations, self.skipped_bytes)
-        return SourceMemory(self._tail.position, *counts, self._reader.memory())
+        return SourceMemory(self._tail.position, *counts, self._reader.memory(), self.restarts)
 
     def _restore(self, memory: SourceMemory) -> None:
         self._tail.read_bytes, self._tail.rotations = memory.read_bytes, memory.rotations
         self._tail.truncations, self._tail.skipped_bytes = memory.truncations, memory.skipped_bytes
         self._reader.restore(memory.reader)
+        self.restarts = memory.restarts
+
+    def restart(self) -> None:
+        """Begin anew behind the block that could not be read, after a pause that grows until one can be."""
+        self.restarts += 1
+        self._failures += 1
+        self._resting_until = self._now() + min(2.0**self._failures, LONGEST_REST)
+        self._tail.skipped_bytes += self._block_bytes
+        self._block_bytes = 0
+        self._blocks = None
+        self._tail.close()
+        old, self._reader = self._reader, self._new_reader()
+        self._reader.restore(old.memory())
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether it died just now."""
+        return self._now() < self._resting_until
 
     def close(self) -> None:
         """Stop following."""
@@ -290,12 +319,24 @@ class Pipeline(Collector):
         return sum(map(self._read, self._sources)) > 0
 
     def _read(self, source: Source) -> bool:
+        if source.is_resting:
+            return False
+        try:
+            return self._read_slice(source)
+        except Exception:
+            # A line that nobody thought of must not end what goes on with all the others.
+            logger.exception("a source died: it is restarted", extra={"source": source.name})
+            source.restart()
+            return False
+
+    def _read_slice(self, source: Source) -> bool:
         for count in range(SLICE):
             events = source.read()
             if events is None:
                 return count > 0
             self._tracker.follow(events)
             self._mail.observe(events)
+            source.done()
         return True
 
     async def run(self) -> None:
