@@ -22,6 +22,7 @@ from exporter.config import Config, ConfigError, FileSource, load_config
 from exporter.finder import find_logs, read_error
 from exporter.log import LEVELS, configure
 from exporter.pipeline import Pipeline
+from exporter.state import InUseError
 from exporter.web import ListenError, application, serve
 from parsers import __version__
 
@@ -98,7 +99,7 @@ def main(argv: list[str] | None = None) -> int:
         demo = _demo_log(options, config, stack)
         try:
             asyncio.run(_serve(options, _with_sources(config, demo), demo))
-        except (ListenError, ValueError) as error:
+        except (ListenError, InUseError, ValueError) as error:
             sys.stderr.write(f"mailstat_exporter: {error}\n")
             return 1
     return 0
@@ -151,7 +152,11 @@ def _state_dir(wanted: Path | None) -> Path | None:
 
 async def _serve(options: argparse.Namespace, config: Config, demo: Path | None) -> None:
     """Follow and answer until SIGTERM or SIGINT."""
-    pipeline = Pipeline(config, _state_dir(options.state_dir))
+    with contextlib.closing(Pipeline(config, _state_dir(options.state_dir))) as pipeline:
+        await _follow(pipeline, options, demo)
+
+
+async def _follow(pipeline: Pipeline, options: argparse.Namespace, demo: Path | None) -> None:
     loop = asyncio.get_running_loop()
 
     async def reload() -> list[str]:

@@ -189,6 +189,12 @@ METRICS: dict[str, Metric] = dict(
         _metric("mailstat_log_rotations_total", "counter", "source", "Rotations of the log that were followed."),
         _metric("mailstat_log_truncations_total", "counter", "source", "Times that the log was cut to nothing."),
         _metric("mailstat_log_skipped_bytes_total", "counter", "source", "Bytes that were lost or too long to read."),
+        _metric(
+            "mailstat_log_source_restarts_total",
+            "counter",
+            "source",
+            "Times that reading failed for a reason nobody foresaw, and began anew behind where it failed.",
+        ),
         _metric("mailstat_log_lag_bytes", "gauge", "source", "Bytes of the log that are not read yet."),
         _metric(
             "mailstat_log_lag_seconds",
@@ -214,6 +220,12 @@ METRICS: dict[str, Metric] = dict(
             "counter",
             "metric",
             "Label values that did not fit into the series budget and were counted as other.",
+        ),
+        _metric(
+            "mailstat_state_last_save_successful",
+            "gauge",
+            "",
+            "Whether the last attempt to write the state to disk succeeded.",
         ),
         _metric(
             "mailstat_config_last_reload_successful",

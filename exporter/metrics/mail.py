@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
+import msgspec
 from prometheus_client.metrics_core import Metric as Family
 
-from exporter.metrics.series import OTHER, Budget, Histogram, Labels, family
+from exporter.metrics.catalogue import METRICS
+from exporter.metrics.series import OTHER, Budget, Histogram, HistogramMemory, Labels, family
 from exporter.metrics.watch import Watch
 from parsers.events import (
     Auth,
@@ -28,7 +30,7 @@ from parsers.events import (
     Removed,
     Tls,
 )
-from parsers.greylist import Deferral
+from parsers.message import Deferral
 from parsers.reply import valid_dsn
 
 SERVICES = 50
@@ -71,6 +73,15 @@ def merged(counts: Mapping[Raw, int], key: Callable[[Raw], Key]) -> dict[Key, in
     return total
 
 
+class Memory(msgspec.Struct):
+    """All that was counted, by metric and label values. `budgets` are the values that have a label of their own."""
+
+    counts: dict[str, list[tuple[Labels, int]]] = {}
+    histograms: dict[str, HistogramMemory] = {}
+    budgets: dict[str, list[str]] = {}
+    dropped: dict[str, int] = {}
+
+
 class MailMetrics:
     """Counts events that the tracker has put in context. `providers` of them get a label of their own.
 
@@ -83,6 +94,7 @@ class MailMetrics:
         self.watch = Watch()
         self._watch_delivery = self.watch.delivery
         self._events = 0  # since the last fold
+        self._budgets: dict[str, Budget[str]] = {}
         self._providers = self._budget("mail_deliveries_total", providers)
         self._services = self._budget("mail_messages_received_total", SERVICES)
         self._methods = self._budget("mail_auth_attempts_total", METHODS)
@@ -104,6 +116,7 @@ class MailMetrics:
         self._seconds = Histogram("mail_delivery_seconds")
         self._stages = Histogram("mail_delivery_stage_seconds")
         self._attempts = Histogram("mail_delivery_attempts")
+        self._histograms = (self._sizes, self._recipients, self._seconds, self._stages, self._attempts)
         self._raw: tuple[dict[Any, Any], ...] = (
             self._deliveries,
             self._connects,
@@ -154,7 +167,8 @@ class MailMetrics:
         self._providers.most = providers
 
     def _budget(self, metric: str, most: int) -> Budget[str]:
-        return Budget(metric, most, self.dropped, OTHER)
+        self._budgets[metric] = Budget(metric, most, self.dropped, OTHER)
+        return self._budgets[metric]
 
     def _count(self, metric: str, *labels: str, times: int = 1) -> None:
         self._counts[metric][labels] += times
@@ -251,6 +265,30 @@ class MailMetrics:
     def _problem(self, event: Problem) -> None:
         self._count("mail_log_problems_total", event.origin.mta, event.origin.program, event.severity)
 
+    # --- for the metrics that go on in the place of these ---
+
+    def memory(self) -> Memory:
+        """All that was counted until now."""
+        self._fold()
+        return Memory(
+            {name: list(counts.items()) for name, counts in self._counts.items()},
+            {histogram.metric: histogram.memory() for histogram in self._histograms},
+            {metric: list(budget) for metric, budget in self._budgets.items()},
+            dict(self.dropped),
+        )
+
+    def restore(self, memory: Memory) -> None:
+        """Go on counting from there. What the catalogue has no more, or in another form, begins anew."""
+        for name, counts in memory.counts.items():
+            if name in METRICS:
+                width = len(METRICS[name].labels)
+                self._counts[name].update((labels, count) for labels, count in counts if len(labels) == width)
+        for histogram in self._histograms:
+            histogram.restore(memory.histograms.get(histogram.metric))
+        for metric, budget in self._budgets.items():
+            budget.update((value, value) for value in memory.budgets.get(metric, ()))
+        self.dropped.update(memory.dropped)
+
     # --- from raw values to labels ---
 
     def _fold(self) -> None:
@@ -322,7 +360,7 @@ class MailMetrics:
         self._fill_in_zeros()
         yield from (family(name, counts) for name, counts in sorted(self._counts.items()))
         yield family("mail_messages_in_flight", {(mta,): float(count) for mta, count in in_flight.items()})
-        for histogram in (self._sizes, self._recipients, self._seconds, self._stages, self._attempts):
+        for histogram in self._histograms:
             yield histogram.family()
         yield from self.watch.collect()
 

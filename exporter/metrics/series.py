@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from typing import TypeVar
 
+import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
@@ -38,6 +39,13 @@ class Budget(dict[Value, Value]):
             return self._other
         self[value] = value
         return value
+
+
+class HistogramMemory(msgspec.Struct, array_like=True):
+    """What a histogram has observed: the bounds, and rows as they are in it."""
+
+    bounds: tuple[float, ...]
+    rows: list[tuple[Labels, list[float]]]
 
 
 class Histogram:
@@ -69,6 +77,15 @@ class Histogram:
     def _row(self, labels: Labels) -> list[float]:
         row = self.rows.get(labels)
         return self.rows.setdefault(labels, [0] * (len(self.bounds) + 2)) if row is None else row
+
+    def memory(self) -> HistogramMemory:
+        """What was observed until now."""
+        return HistogramMemory(tuple(self.bounds), list(self.rows.items()))
+
+    def restore(self, memory: HistogramMemory | None) -> None:
+        """Go on from there; other buckets begin anew."""
+        if memory and memory.bounds == tuple(self.bounds):
+            self.rows.update(memory.rows)
 
     def family(self) -> Family:
         """The family of a scrape."""
