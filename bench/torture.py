@@ -136,14 +136,17 @@ class Exporter:
 
     def scrape(self, timeout: float = PATIENCE) -> Samples:
         """All samples, by name and labels; OSError where nobody answers."""
+        lines = (it.rpartition(" ") for it in self.text(timeout).splitlines() if it and it[0] != "#")
+        return {name: float(value) for name, _, value in lines}
+
+    def text(self, timeout: float = PATIENCE) -> str:
+        """What /metrics answers."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             connection.request("GET", "/metrics")
-            text = connection.getresponse().read().decode()
+            return connection.getresponse().read().decode()
         finally:
             connection.close()
-        lines = (line.rpartition(" ") for line in text.splitlines() if line and line[0] != "#")
-        return {name: float(value) for name, _, value in lines}
 
     def until(self, is_so: Callable[[Samples], object]) -> Samples:
         """The first scrape of which that is so, or the last one."""
@@ -300,7 +303,7 @@ def copytruncate(folder: Path, *, is_short: bool, rng: random.Random) -> list[st
         else:
             writer.write(20_000)
         writer.finish()
-        time.sleep(rng.uniform(0.3, 0.6))  # it is looked at twice a second
+        exporter.until(lambda it: seen(it) == writer.written)
         os.truncate(log, 0)
         found = exporter.until(lambda it: total(it, "mailstat_log_truncations_total") > number)  # noqa: B023
     size = log.stat().st_size
@@ -317,6 +320,11 @@ def copytruncate(folder: Path, *, is_short: bool, rng: random.Random) -> list[st
     counted = total(found, "mailstat_log_truncations_total")
     errors += [f"{counted:.0f} truncations were counted"] if counted != truncations else []
     return errors + skipped(found, lost)
+
+
+def seen(found: Samples) -> float:
+    """Bytes that the exporter knows of."""
+    return sum(total(found, f"mailstat_log_{it}") for it in ("read_bytes_total", "skipped_bytes_total", "lag_bytes"))
 
 
 # --- endurance ---
@@ -397,7 +405,7 @@ def scrapes(folder: Path, *, is_short: bool, rng: random.Random) -> list[str]:
 def timed(exporter: Exporter, times: list[float], failed: list[str]) -> None:
     begin = time.monotonic()
     try:
-        exporter.scrape()
+        exporter.text()
     except OSError as error:
         failed.append(f"a scrape was not answered: {error}")
     times.append(time.monotonic() - begin)
