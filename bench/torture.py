@@ -29,6 +29,8 @@ from pathlib import Path
 PATIENCE = 120.0  # seconds
 PACKERS = (("gzip", "gz"), ("bzip2", "bz2"), ("xz", "xz"))
 MESSAGE_LINES = 4
+LINE_BYTES = 400  # no line is longer
+BACKLOG = 20_000  # messages, which are not read at once
 START = 1_790_000_000
 Samples = dict[str, float]
 # What the numbered messages add up to: a line that is lost is not made up for by another that comes twice.
@@ -136,21 +138,24 @@ class Exporter:
 
     def scrape(self, timeout: float = PATIENCE) -> Samples:
         """All samples, by name and labels; OSError where nobody answers."""
+        lines = (it.rpartition(" ") for it in self.text(timeout).splitlines() if it and it[0] != "#")
+        return {name: float(value) for name, _, value in lines}
+
+    def text(self, timeout: float = PATIENCE) -> str:
+        """What /metrics answers."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             connection.request("GET", "/metrics")
-            text = connection.getresponse().read().decode()
+            return connection.getresponse().read().decode()
         finally:
             connection.close()
-        lines = (line.rpartition(" ") for line in text.splitlines() if line and line[0] != "#")
-        return {name: float(value) for name, _, value in lines}
 
-    def until(self, is_so: Callable[[Samples], object]) -> Samples:
+    def until(self, is_so: Callable[[Samples], object], every: float = 0.1) -> Samples:
         """The first scrape of which that is so, or the last one."""
         end = time.monotonic() + PATIENCE
         found: Samples = {}
         while time.monotonic() < end and not is_so(found):
-            time.sleep(0.1)
+            time.sleep(every)
             try:
                 found = self.scrape()
             except OSError:
@@ -296,11 +301,9 @@ def copytruncate(folder: Path, *, is_short: bool, rng: random.Random) -> list[st
         writer.finish()
         if rng.random() < 0.7:
             shutil.copy2(log, log.with_name(f"{log.name}-202609{number:06}"))
-            writer.write(20_000)  # more than is read at once
-        else:
-            writer.write(20_000)
+        writer.write(BACKLOG)
         writer.finish()
-        time.sleep(rng.uniform(0.3, 0.6))  # it is looked at twice a second
+        exporter.until(lambda it: writer.written - seen(it) < LINE_BYTES, every=0.01)
         os.truncate(log, 0)
         found = exporter.until(lambda it: total(it, "mailstat_log_truncations_total") > number)  # noqa: B023
     size = log.stat().st_size
@@ -317,6 +320,11 @@ def copytruncate(folder: Path, *, is_short: bool, rng: random.Random) -> list[st
     counted = total(found, "mailstat_log_truncations_total")
     errors += [f"{counted:.0f} truncations were counted"] if counted != truncations else []
     return errors + skipped(found, lost)
+
+
+def seen(found: Samples) -> float:
+    """Bytes that the exporter knows of, but for the line that it has read a part of."""
+    return sum(total(found, f"mailstat_log_{it}") for it in ("read_bytes_total", "skipped_bytes_total", "lag_bytes"))
 
 
 # --- endurance ---
@@ -397,7 +405,7 @@ def scrapes(folder: Path, *, is_short: bool, rng: random.Random) -> list[str]:
 def timed(exporter: Exporter, times: list[float], failed: list[str]) -> None:
     begin = time.monotonic()
     try:
-        exporter.scrape()
+        exporter.text()
     except OSError as error:
         failed.append(f"a scrape was not answered: {error}")
     times.append(time.monotonic() - begin)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -28,6 +27,7 @@ from exporter.metrics.mail import Memory as MailMemory
 from exporter.metrics.series import family
 from exporter.sources.file import FileTail
 from exporter.sources.position import Position, forget
+from exporter.sources.wakeup import Wakeup
 from exporter.state import DamagedError, State, encode
 from exporter.view import SourceView
 from exporter.zone import host_zone
@@ -340,21 +340,26 @@ class Pipeline(Collector):
 
     async def run(self) -> None:
         """Read until cancelled; then remember where."""
+        wakeup = Wakeup()
         try:
             while True:
                 is_busy = self.step()
                 self._is_ready |= not is_busy
                 if self._now() - self._saved > SAVE_SECONDS:
                     self._commit()
-                await asyncio.sleep(0 if is_busy else POLL_SECONDS)
+                if is_busy:
+                    await asyncio.sleep(0)
+                else:
+                    await wakeup.wait([source.config.file for source in self._sources], POLL_SECONDS)
         finally:
+            wakeup.close()
             self.close()
 
     async def save(self) -> None:
         """Return when all that was counted at the time of the call is on disk, as far as the disk allows."""
         writing = self._commit()
         if writing:
-            with suppress(sqlite3.Error):
+            with suppress(OSError):
                 await asyncio.shield(asyncio.wrap_future(writing))
 
     def close(self) -> None:
@@ -415,7 +420,7 @@ class Pipeline(Collector):
         """That the state cannot be saved is logged once."""
         error = writing.exception()
         if error and self._is_saved:
-            logger.error("the state cannot be saved", extra={"error": str(error)})
+            logger.warning("the state cannot be saved", extra={"error": str(error)})
         elif not error and not self._is_saved:
             logger.info("the state can be saved again")
         self._is_saved = error is None

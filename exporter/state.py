@@ -72,8 +72,8 @@ class State:
     def save(self, parts: Parts) -> Future[None]:
         """Write the parts that have changed since, in one transaction; None takes a part away.
 
-        When the future is done they are on the disk; it raises sqlite3.Error where they are not, and then nothing of
-        them is.
+        When the future is done they are on the disk; it raises OSError where they are not, and then nothing of
+        them is. Where the file was removed, a new one gets these parts alone.
         """
         return self._thread.submit(self._save, parts)
 
@@ -83,7 +83,7 @@ class State:
 
     def close(self) -> None:
         """Wait for what is being written, and let go of the database."""
-        self._do(self._connection.close)
+        self._do(self._close)
         self._thread.shutdown()
 
     def _do(self, task: Callable[..., Value], *arguments: Any) -> Value:
@@ -136,24 +136,31 @@ class State:
         return content
 
     def _save(self, parts: Parts) -> None:
+        if not self.path.exists():
+            self._connection.close()
+            self._digests.clear()
+            self._connection = self._connect()
         digests = {name: _digest(content) for name, content in parts.items()}
         changed = [name for name, digest in digests.items() if self._digests.get(name, b"") != digest]
         if not changed:
             return
         execute = self._connection.execute
-        execute("BEGIN IMMEDIATE")
         try:
+            execute("BEGIN IMMEDIATE")
             for name in changed:
                 if parts[name] is None:
                     execute("DELETE FROM part WHERE name = ?", (name,))
                 else:
                     execute("REPLACE INTO part VALUES (?, ?, ?)", (name, digests[name], parts[name]))
             execute("COMMIT")
-        except sqlite3.Error:
+        except sqlite3.Error as error:
             with suppress(sqlite3.Error):  # a full disk has ended it already
                 execute("ROLLBACK")
-            raise
+            raise OSError(f"{self.path}: {error}") from error
         self._digests |= {name: digests[name] for name in changed}
+
+    def _close(self) -> None:
+        self._connection.close()
 
     def _start_over(self, why: str) -> None:
         self._connection.close()
