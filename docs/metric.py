@@ -39,6 +39,12 @@ at once with the reason of its text (`unclassified`, `system_error`, `rate_limit
 for a reason, greylisting left out, is the one without the other; both only grow. `mailstat summary` knows the whole
 log and counts it as `greylisted`. A reply that names its cause keeps it, whatever comes next."""
 
+DOMAINS = """\
+With `labels.domains` in the [configuration](configuration.md#labels), `mail_deliveries_total` and
+`mail_delivery_failures_total` have one label more, `domain`: that of the recipient, of outbound deliveries to the
+busiest domains; all others are `other`. A domain that is idle for `labels.idle_hours`, or far less busy than another
+one, makes room. Its series ends, and goes on from where it was if the domain comes back; `other` does not jump."""
+
 LABELS = {
     "direction": "of a delivery: `outbound` (SMTP to another host), `local` (on this host); of TLS: `inbound` or"
     " `outbound`",
@@ -79,6 +85,8 @@ def text() -> str:
         INTRODUCTION,
         "## Mail",
         _metrics(mail),
+        "### Domains",
+        DOMAINS,
         "### Greylisting",
         GREYLISTED,
         "### A provider that blocks us",

@@ -47,6 +47,9 @@ class Labels:
     domains: Annotated[int, Between(0, 1000)] = field(
         default=0, metadata=doc("Values of the label `domain`; 0 keeps domains out of the metrics.")
     )
+    idle_hours: Annotated[int, Between(1, 8760)] = field(
+        default=24, metadata=doc("A domain without deliveries for so long leaves; it goes on from where it was.")
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -296,7 +296,9 @@ class Pipeline(Collector):
     def configure(self, config: Config) -> None:
         """Follow the sources of a configuration; those that were followed already go on where they are."""
         zone = config.timezone or host_zone()
-        self._mail.limit(providers=config.labels.providers)
+        labels = config.labels
+        idle = labels.idle_hours * 3600.0
+        self._mail.limit(providers=labels.providers, domains=labels.domains, idle_seconds=idle)
         self._mail.watch.configure(config)
         known = {source.config.file: source for source in self._sources}
         for gone in known.keys() - {source.file for source in config.sources}:

@@ -219,7 +219,7 @@ METRICS: dict[str, Metric] = dict(
             "mailstat_series_dropped_total",
             "counter",
             "metric",
-            "Label values that did not fit into the series budget and were counted as other.",
+            "Observations that were counted as other since their label value did not fit into the series budget.",
         ),
         _metric(
             "mailstat_state_last_save_successful",

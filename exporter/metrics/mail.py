@@ -11,6 +11,7 @@ import msgspec
 from prometheus_client.metrics_core import Metric as Family
 
 from exporter.metrics.catalogue import METRICS
+from exporter.metrics.domain import Domains
 from exporter.metrics.series import OTHER, Budget, Histogram, HistogramMemory, Labels, family
 from exporter.metrics.watch import Watch
 from parsers.events import (
@@ -39,6 +40,7 @@ METHODS = 20
 REASONS = 100
 PROTOCOLS = 20
 VIAS = ("smtp", "submission", "local", "notification")
+BY_DOMAIN = {"mail_deliveries_total": 3, "mail_delivery_failures_total": 2}  # where the provider is among the labels
 STAGES = ("before_queue", "in_queue", "connect", "transmit")
 STATUSES = ("sent", "deferred", "bounced", "expired")
 
@@ -93,6 +95,7 @@ class MailMetrics:
         self.dropped: Counter[str] = Counter()
         self.watch = Watch()
         self._watch_delivery = self.watch.delivery
+        self._domains = Domains()
         self._events = 0  # since the last fold
         self._budgets: dict[str, Budget[str]] = {}
         self._providers = self._budget("mail_deliveries_total", providers)
@@ -162,9 +165,11 @@ class MailMetrics:
         if self._events > RAW:
             self._fold()
 
-    def limit(self, *, providers: int) -> None:
-        """Let so many providers have a label of their own; those that have one keep it."""
+    def limit(self, *, providers: int, domains: int = 0, idle_seconds: float = 86_400.0) -> None:
+        """Let so many providers have a label of their own; those that have one keep it. With `domains`, so many of
+        them do, until they were idle for so long."""
         self._providers.most = providers
+        self._domains.most, self._domains.idle = domains, idle_seconds
 
     def _budget(self, metric: str, most: int) -> Budget[str]:
         self._budgets[metric] = Budget(metric, most, self.dropped, OTHER)
@@ -228,6 +233,8 @@ class MailMetrics:
     def _delivery(self, event: Delivery) -> None:
         self._deliveries[_DELIVERY(event)].append(event.delay)
         self._watch_delivery(event)
+        if self._domains.most:
+            self._domains.observe(event)
         if event.status == "sent" and event.delay_transmit is not None:
             self._raw_stages[event.origin.mta].append(_STAGES(event))
         if event.greylisted is not None:
@@ -306,6 +313,7 @@ class MailMetrics:
         for mta, rows in self._raw_stages.items():
             self._fold_stages(mta, rows)
         self._fold_arrivals()
+        self._fold_domains()
         for raw in self._raw:
             raw.clear()
         self._events = 0
@@ -315,6 +323,27 @@ class MailMetrics:
             told = [second for second in seconds if second is not None]
             if told:
                 self._stages.observe_all((mta, stage), told)
+
+    def _fold_domains(self) -> None:
+        domains = self._domains
+        for (mta, raw_service, provider, status, reason), count, seat in domains.fold():
+            # All of them were looked up for the same deliveries, and what had no room was counted.
+            service, label = self._services.get(raw_service, OTHER), self._providers.get(provider or OTHER, OTHER)
+            domains.attribute("mail_deliveries_total", (mta, service, "outbound", label, status), count, seat)
+            if status != "sent":
+                labels = (mta, service, label, status, self._reasons.get(reason or "unclassified", OTHER))
+                domains.attribute("mail_delivery_failures_total", labels, count, seat)
+        domains.reseat()
+        self.dropped["mail_deliveries_total"] += domains.dropped
+        domains.dropped = 0
+
+    def _families(self) -> Iterator[Family]:
+        """The counters; two of them by domain, where that is asked for."""
+        for name, counts in sorted(self._counts.items()):
+            if self._domains.most and name in BY_DOMAIN:
+                yield family(name, self._domains.series(name, counts, BY_DOMAIN[name]), ("domain",))
+            else:
+                yield family(name, counts)
 
     def _fold_arrivals(self) -> None:
         for (mta, raw_service, via), count in self._arrivals.items():
@@ -338,7 +367,7 @@ class MailMetrics:
         delays: list[float | None],
     ) -> None:
         service, count = self._services[raw_service], len(delays)
-        label = self._provider(direction, provider)
+        label = self._providers.of(provider or OTHER, count) if direction == "outbound" else ""
         self._count("mail_deliveries_total", mta, service, direction, label, status, times=count)
         if attempts:
             self._attempts.observe((mta, status), attempts, count)
@@ -358,7 +387,7 @@ class MailMetrics:
         """The families of all `mail_…` metrics; `in_flight` are the tracker's messages for each MTA."""
         self._fold()
         self._fill_in_zeros()
-        yield from (family(name, counts) for name, counts in sorted(self._counts.items()))
+        yield from self._families()
         yield family("mail_messages_in_flight", {(mta,): float(count) for mta, count in in_flight.items()})
         for histogram in self._histograms:
             yield histogram.family()

@@ -40,6 +40,13 @@ class Budget(dict[Value, Value]):
         self[value] = value
         return value
 
+    def of(self, value: Value, times: int) -> Value:
+        """The same for so many observations: each one that is of `other` for want of room counts as dropped."""
+        kept = self[value]
+        if kept == self._other != value:
+            self._dropped[self._metric] += times - 1
+        return kept
+
 
 class HistogramMemory(msgspec.Struct, array_like=True):
     """What a histogram has observed: the bounds, and rows as they are in it."""
@@ -103,11 +110,12 @@ def _cumulated(bounds: Iterable[float], row: list[float]) -> Iterable[tuple[str,
         yield "+Inf" if bound == float("inf") else f"{bound:g}", total
 
 
-def family(name: str, values: Mapping[Labels, float]) -> Family:
-    """The family of a counter or a gauge of the catalogue, from its values by label values."""
+def family(name: str, values: Mapping[Labels, float], more: Labels = ()) -> Family:
+    """The family of a counter or a gauge of the catalogue, from its values by label values; `more` are the names of
+    labels that it has besides."""
     metric = METRICS[name]
     kind = CounterMetricFamily if metric.type == "counter" else GaugeMetricFamily
-    made = kind(metric.name, metric.help, labels=metric.labels)
+    made = kind(metric.name, metric.help, labels=(*metric.labels, *more))
     for labels, value in sorted(values.items()):
         made.add_metric(labels, value)
     return made

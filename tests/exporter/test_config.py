@@ -105,7 +105,7 @@ BAD = {
     ),
     "the value of an unknown key is not told": (
         "labels: {password: hunter2}",
-        ["labels.password: unknown key, expected one of providers, domains"],
+        ["labels.password: unknown key, expected one of providers, domains, idle_hours"],
     ),
     "nor what is within it": (
         "secrets: {inner: [hunter2, {deep: hunter2}]}",
@@ -191,7 +191,7 @@ BAD = {
     ),
     "a section that is a number": (
         "labels: 32",
-        ["labels: expected a mapping of providers, domains, got 32"],
+        ["labels: expected a mapping of providers, domains, idle_hours, got 32"],
     ),
     "a quota of nobody": (
         "accounts: {quotas: [{messages: 5}]}",
@@ -344,6 +344,7 @@ def test_the_page_has_every_key_with_what_it_accepts():
         "timezone",
         "providers",
         "domains",
+        "idle_hours",
         "messages",
         "minutes",
         "recovery",
