@@ -95,7 +95,6 @@ def delivery(
         return not_tried(time, origin, queue_id, stat)
     else:
         status, said, code, phase, reason = fate(stat, reply, dsn)
-        code = code if ip else None  # without a connection it is an earlier one
     delay, transmit = INTERVALS[waited], INTERVALS[xdelay]
     in_queue = max(delay - transmit, 0.0) if delay is not None and transmit is not None else None
     is_local = is_ours or transport in LOCAL_MAILERS or (ip is None and transport not in SMTP_MAILERS)
