@@ -44,10 +44,14 @@ PHASES = (
     ("Host unknown", "dns"),
     ("Name server", "dns"),
     ("Local configuration error", "dns"),
-    ("TLS handshake failed", "starttls"),
-    ("authentication failed", "starttls"),
-    ("encryption too weak", "starttls"),
-    ("Authentication required", "auth"),
+)
+# What the rulesets tls_server and tls_rcpt say of a server (cf/m4/proto.m4); the last ends with numbers of bits.
+TLS_WORDS = (
+    "4.7.0 TLS handshake failed.",
+    "4.7.0 TLS handshake failed",
+    "4.7.0 authentication failed",
+    "4.7.0 authentication required",
+    "less than 112",
 )
 WORST = 400  # what a reply's code must be to tell of a failure
 LOST = "4.4.2"  # the session ended: a reply that stands beside it is an earlier one
@@ -153,18 +157,21 @@ def fate(stat: str, reply: str | None, dsn: str) -> Fate:
     code, own_dsn = read_reply(text[:20])
     if text.startswith(OURS):
         code = None
-    elif text == reply and ((code or 0) < WORST or (dsn == LOST and own_dsn not in (None, LOST))):
+    elif dsn == LOST and own_dsn not in (None, LOST):
+        text, code, own_dsn = "Deferred", None, None
+    elif text == reply and (code or 0) < WORST:
         text, code, own_dsn = stat, None, None
-    phase = "banner" if dsn in GREETING and code and own_dsn != dsn else None if text == reply else phase_of(text)
-    if phase == "starttls":
-        code = None
+    if text.endswith(TLS_WORDS):
+        return Fate(status, text, None, "starttls", "tls_failure")
+    phase = "banner" if dsn in GREETING and code and own_dsn != dsn else phase_of(text, dsn) if not code else None
     reason = reason_of(text, code, own_dsn or dsn, phase) if status != "sent" else None
     return Fate(status, text, code, phase, reason)
 
 
-def phase_of(text: str) -> str | None:
-    """The phase of a session that our own words name."""
-    return next((phase for words, phase in PHASES if words in text), None)
+def phase_of(text: str, dsn: str) -> str | None:
+    """The phase of a session that our own words name; what they say of connecting they say of a session as well."""
+    phase = next((phase for words, phase in PHASES if words in text), None)
+    return None if phase == "connect" and dsn == LOST else phase
 
 
 def next_id(reply: str) -> str | None:
