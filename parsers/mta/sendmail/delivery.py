@@ -151,6 +151,8 @@ def fate(stat: str, reply: str | None, dsn: str) -> Fate:
     the last reply of the session, which may have been about another recipient: what stands after `stat=Deferred:`
     is about this one.
     """
+    if not stat:
+        raise ValueError("no status")
     status = "deferred" if stat.startswith("Deferred") or dsn[:1] == "4" else "sent" if dsn[:1] == "2" else "bounced"
     said = stat.removeprefix("Deferred").removeprefix(": ") if status == "deferred" else ""
     text = said or reply or stat
