@@ -34,8 +34,8 @@ LABELS = {
     "reason": "why: the classes of [reasons.md](reasons.md)",
     "reply_code": "SMTP reply code of three digits",
     "dsn": "enhanced status code, RFC 3463",
-    "result": "of an attempt to authenticate: `success` `failure`; of a probe's message: `sent` `send_failed` `arrived`"
-    " `late` `lost` `spam_folder`; of the receiver's check: `pass` `fail` … as in RFC 8601",
+    "result": "of an attempt to authenticate: `success` `failure`; of a probe's message: `sent` `send_failed`"
+    " `arrived` `late` `lost` `spam_folder`; of the receiver's check: `pass` `fail` … as in RFC 8601",
     "service": "syslog name of the server's instance: `postfix`, `postfix-out` …",
     "severity": "`warning` `error` `fatal` `panic`",
     "source": "the log that is followed",
@@ -45,8 +45,8 @@ LABELS = {
     "type": "`bounce` `delay` `success`",
     "version": "the version that runs",
     "via": "`smtp` `submission` `local` `notification`",
-    "check": "of the receiver: `spf` `dkim` `dmarc` `arc`; of the DNS: `mx` `a` `ptr` `fcrdns` `spf` `dkim` `dmarc` `mta_sts`"
-    " `tls_rpt` `tlsa`; of what a server refuses: `open_relay` `forged_sender` `plaintext_auth` `smuggling`",
+    "check": "of the receiver: `spf` `dkim` `dmarc` `arc`; of the DNS: `mx` `a` `ptr` `fcrdns` `spf` `dkim` `dmarc`"
+    " `mta_sts` `tls_rpt` `tlsa`; of what a server refuses: `open_relay` `forged_sender` `plaintext_auth` `smuggling`",
     "le": "upper bound in seconds, `+Inf` for all",
     "probe": "name of the probe in the configuration",
     "queue": "`maildrop` `incoming` `active` `deferred` `hold` `corrupt`; Exim: `queued` `frozen`",
