@@ -11,7 +11,14 @@ import promql_parser as promql
 from exporter.metrics.catalogue import METRICS
 
 TARGET = frozenset({"job", "instance"})  # what Prometheus adds to all that it scrapes
-ITS_OWN = {"up": TARGET, "ALERTS": TARGET | {"alertname", "alertstate", "severity"}}
+# Prometheus' own, and those of the client library on Linux.
+ITS_OWN = {
+    "up": TARGET,
+    "scrape_samples_scraped": TARGET,
+    "process_cpu_seconds_total": TARGET,
+    "process_resident_memory_bytes": TARGET,
+    "ALERTS": TARGET | {"alertname", "alertstate", "severity"},
+}
 
 Known = Mapping[str, frozenset[str]]
 
@@ -79,7 +86,7 @@ def _aggregated(node: Any, known: Known) -> frozenset[str]:
         return frozenset()
     named = set(node.modifier.labels)
     assert named <= inner | {"week"}, f"{named - inner} are no labels of {node.expr}"
-    return frozenset(inner & named if node.modifier.type == promql.LabelModifierType.Include else inner - named)
+    return frozenset(inner & named if node.modifier.type == promql.AggModifierType.By else inner - named)
 
 
 def _joined(node: Any, known: Known) -> frozenset[str] | None:
