@@ -21,9 +21,10 @@ test-mta: $(VENV)/developed ## run real mail servers against the exporter and th
 check: $(VENV)/developed ## check format, lint, types, the direction of imports, and that the documentation is current
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy -p parsers -p exporter -p mailstat -p docs
+	$(BIN)/mypy -p parsers -p exporter -p mailstat -p docs -p dashboards
 	$(BIN)/lint-imports
 	$(BIN)/python -m docs.generate --check
+	$(BIN)/python -m dashboards.generate --check
 
 format: $(VENV)/developed ## format the code, and correct what the linter can
 	$(BIN)/ruff format .
@@ -31,6 +32,9 @@ format: $(VENV)/developed ## format the code, and correct what the linter can
 
 docs: $(VENV)/installed ## write the pages that are made from the code
 	$(BIN)/python -m docs.generate
+
+dashboards: $(VENV)/developed ## write the dashboards that are made from the code
+	$(BIN)/python -m dashboards.generate
 
 flood: $(VENV)/developed ## send a million names that never come twice, for some minutes
 	FLOOD=1000000 $(BIN)/python -m pytest tests/test_flood.py $(ARGS)
@@ -59,4 +63,4 @@ $(VENV)/developed: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	touch $@
 
-.PHONY: help run test test-mta check format docs flood bench bench-reasons torture clean
+.PHONY: help run test test-mta check format docs dashboards flood bench bench-reasons torture clean

@@ -54,7 +54,8 @@ LABELS = {
     "method": "SASL mechanism: `PLAIN` `LOGIN` …",
     "mta": "the mail server that wrote the line: `postfix`",
     "outcome": "`parsed`; `ignored`: known, and of no use to anybody; `unknown`; `malformed`",
-    "phase": "SMTP phase: `connect` `banner` `ehlo` `starttls` `auth` `mail` `rcpt` `data` `end_of_data` `dns`",
+    "phase": "SMTP phase: `connect` `banner` `ehlo` `starttls` `auth` `mail` `rcpt` `data` `end_of_data` `dns`, and"
+    " of a probe `arrival`",
     "program": "the daemon: `smtp` `smtpd` `qmgr` …",
     "protocol": "`TLSv1.3` …",
     "provider": "who runs the destination: `google` `microsoft` … as in [reasons.md](reasons.md#providers); `other`:"
@@ -62,7 +63,8 @@ LABELS = {
     "reason": "why: the classes of [reasons.md](reasons.md)",
     "reply_code": "SMTP reply code of three digits",
     "dsn": "enhanced status code, RFC 3463",
-    "result": "`success` `failure`",
+    "result": "of an attempt to authenticate: `success` `failure`; of a probe's message: `sent` `send_failed`"
+    " `arrived` `late` `lost` `spam_folder`; of the receiver's check: `pass` `fail` … as in RFC 8601",
     "service": "syslog name of the server's instance: `postfix`, `postfix-out` …",
     "severity": "`warning` `error` `fatal` `panic`",
     "source": "the log that is followed",
@@ -73,6 +75,14 @@ LABELS = {
     "why": "`volume`, `recipients`, `clients`, `bounces`: see [configuration.md](configuration.md#accounts)",
     "version": "the version that runs",
     "via": "`smtp` `submission` `local` `notification`",
+    "check": "of the receiver: `spf` `dkim` `dmarc` `arc`; of the DNS: `mx` `a` `ptr` `fcrdns` `spf` `dkim` `dmarc`"
+    " `mta_sts` `tls_rpt` `tlsa`; of what a server refuses: `open_relay` `forged_sender` `plaintext_auth` `smuggling`",
+    "le": "upper bound in seconds, `+Inf` for all",
+    "probe": "name of the probe in the configuration",
+    "queue": "`maildrop` `incoming` `active` `deferred` `hold` `corrupt`; Exim: `queued` `frozen`",
+    "zone": "of a block list, as configured",
+    "kind": "of attackers: `hammer` `spray`",
+    "why": "`volume`, `recipients`, `clients`, `bounces`",
 }
 
 
