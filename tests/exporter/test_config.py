@@ -23,7 +23,7 @@ MTAS = ", ".join(
     )
 )
 ZONE = "expected a time zone such as Europe/Prague"
-SECTIONS = "expected one of sources, labels, blocks, attacks, accounts, timezone, reasons, providers"
+SECTIONS = "expected one of sources, labels, blocks, attacks, accounts, timezone, reasons, providers, probes"
 
 
 @pytest.fixture
@@ -221,15 +221,11 @@ BAD = {
     "a long value": ("timezone: " + "z" * 500, [f'timezone: {ZONE}, got "{"z" * 60}…"']),
     "a list at the top": (
         "- file: /a",
-        [
-            "expected a mapping of sources, labels, blocks, attacks, accounts, timezone, reasons, providers, got a list"
-        ],
+        [SECTIONS.replace("one", "a mapping", 1) + ", got a list"],
     ),
     "a word at the top": (
         "hello",
-        [
-            'expected a mapping of sources, labels, blocks, attacks, accounts, timezone, reasons, providers, got "hello"'
-        ],
+        [SECTIONS.replace("one", "a mapping", 1) + ', got "hello"'],
     ),
     "all of it": (
         "sources: [{fiel: /a}, {mta: none of them}, 3]\nlabels: {providers: -1, domain: 5}\ntimezone: 7\nx: 1",
@@ -334,7 +330,11 @@ def test_any_text_is_a_configuration_or_has_printable_errors(scratch, content):
 
 def test_the_page_has_every_key_with_what_it_accepts():
     page = describe()
-    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == [
+    above, _, probes = page.partition("\n## `probes[]`\n")
+    assert {"name", "send", "server", "from", "password_file", "imap"} <= set(
+        re.findall(r"(?m)^\| `(\w+)` \|", probes)
+    )
+    assert re.findall(r"^\| `(\w+)` \|", above, re.MULTILINE) == [
         "sources",
         "labels",
         "blocks",
@@ -343,6 +343,7 @@ def test_the_page_has_every_key_with_what_it_accepts():
         "timezone",
         "reasons",
         "providers",
+        "probes",
         "file",
         "mta",
         "timezone",
