@@ -18,6 +18,9 @@ test: $(VENV)/developed ## run the tests
 test-mta: $(VENV)/developed ## run real mail servers against the exporter and the report (see CONTRIBUTING.md)
 	$(BIN)/python -m pytest -m mta tests/mta $(ARGS)
 
+test-kill: $(VENV)/developed ## kill the exporter 50 times while it probes, and look whether it counted every mail once
+	PROBE_KILLS=50 $(BIN)/python -m pytest tests/exporter/probes -k killed $(ARGS)
+
 check: $(VENV)/developed ## check format, lint, types, the direction of imports, and that the documentation is current
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -31,6 +34,9 @@ format: $(VENV)/developed ## format the code, and correct what the linter can
 
 docs: $(VENV)/installed ## write the pages that are made from the code
 	$(BIN)/python -m docs.generate
+
+flood: $(VENV)/developed ## send a million names that never come twice, for some minutes
+	FLOOD=1000000 $(BIN)/python -m pytest tests/test_flood.py $(ARGS)
 
 bench: $(VENV)/installed ## measure against other programs, for some minutes (ARGS="--lines 200000" is quicker)
 	$(BIN)/python -m bench.run $(ARGS)
@@ -53,4 +59,4 @@ $(VENV)/developed: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	touch $@
 
-.PHONY: help run test test-mta check format docs bench bench-reasons clean
+.PHONY: help run test test-mta test-kill check format docs flood bench bench-reasons clean

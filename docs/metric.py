@@ -31,6 +31,14 @@ The provider blocks us, since the run began and for the reason most of its messa
 tried for {hours:g} hours (`blocks.silence_hours`). All times are those of the log: the same log, read again, gives
 the same answer, and a log that is read late gives what was true at its end."""
 
+GREYLISTED = """\
+A bare `451 Try again later` does not say whether it is greylisting: that shows when the same host accepts the
+recipient at the next attempt. A counter takes nothing back, so `mail_delivery_failures_total` counts such a deferral
+at once with the reason of its text (`unclassified`, `system_error`, `rate_limited` or `policy_rejected`), and
+`mail_delivery_greylisted_total` counts it when it is accepted, with the same provider and reason. What was deferred
+for a reason, greylisting left out, is the one without the other; both only grow. `mailstat summary` knows the whole
+log and counts it as `greylisted`. A reply that names its cause keeps it, whatever comes next."""
+
 LABELS = {
     "direction": "of a delivery: `outbound` (SMTP to another host), `local` (on this host); of TLS: `inbound` or"
     " `outbound`",
@@ -40,15 +48,18 @@ LABELS = {
     "method": "SASL mechanism: `PLAIN` `LOGIN` …",
     "mta": "the mail server that wrote the line: `postfix`",
     "outcome": "`parsed`; `ignored`: known, and of no use to anybody; `unknown`; `malformed`",
-    "phase": "SMTP phase: `connect` `banner` `ehlo` `starttls` `auth` `mail` `rcpt` `data` `end_of_data` `dns`",
+    "phase": "SMTP phase: `connect` `banner` `ehlo` `starttls` `auth` `mail` `rcpt` `data` `end_of_data` `dns`;"
+    " of a probe `arrival`, too",
+    "probe": "the name of the probe",
     "program": "the daemon: `smtp` `smtpd` `qmgr` …",
     "protocol": "`TLSv1.3` …",
     "provider": "who runs the destination: `google` `microsoft` … as in [reasons.md](reasons.md#providers); `other`:"
     " anybody else, or one that the series budget has no room for; empty: a local delivery",
-    "reason": "why: the classes of [reasons.md](reasons.md)",
+    "reason": "why: the classes of [reasons.md](reasons.md); of a probe [probe-failures.md](probe-failures.md)",
     "reply_code": "SMTP reply code of three digits",
     "dsn": "enhanced status code, RFC 3463",
-    "result": "`success` `failure`",
+    "result": "of AUTH: `success` `failure`; of a probe's mail: `sent` `send_failed` `arrived` `late` `lost` `found`"
+    " `duplicate` `spam_folder`",
     "service": "syslog name of the server's instance: `postfix`, `postfix-out` …",
     "severity": "`warning` `error` `fatal` `panic`",
     "source": "the log that is followed",
@@ -71,6 +82,8 @@ def text() -> str:
         INTRODUCTION,
         "## Mail",
         _metrics(mail),
+        "### Greylisting",
+        GREYLISTED,
         "### A provider that blocks us",
         _blocked(),
         "## The exporter itself",

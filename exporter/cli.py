@@ -120,7 +120,7 @@ def _probe_once(config: Config, options: argparse.Namespace) -> int:
         names = ", ".join(probe.name for probe in config.probes) or "none"
         sys.stderr.write(f"mailstat_exporter: no probe of this name is configured; there are: {names}\n")
         return 2
-    outcome = asyncio.run(Prober(config.probes, None).send(probe, probe.send))
+    outcome = asyncio.run(Prober((probe,), None).send(probe, probe.send))
     sys.stdout.write(outcome.dialogue.text())
     failure = outcome.result.failure
     seconds = f"{outcome.result.seconds:.3f} seconds"
@@ -190,7 +190,8 @@ async def _serve(options: argparse.Namespace, config: Config, demo: Path | None)
     app = application(pipeline, options.path, reload, probe=ProbePage(prober).answer)
     runner = await serve(app, options.addresses or [ADDRESS])
     logger.info("listening", extra={"address": ", ".join(addresses(runner)), "version": __version__})
-    tasks = [loop.create_task(pipeline.run())]
+    pipeline.registry.register(prober)
+    tasks = [loop.create_task(pipeline.run()), loop.create_task(prober.run())]
     if demo:
         tasks.append(loop.create_task(_write_demo(demo)))
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -203,6 +204,7 @@ async def _serve(options: argparse.Namespace, config: Config, demo: Path | None)
     finally:
         _stop(tasks)
         await runner.cleanup()
+        prober.close()
 
 
 def addresses(runner: AppRunner) -> list[str]:

@@ -182,7 +182,7 @@ def _errors_of_providers(rows: Sequence[Provider]) -> Iterator[str]:
             yield f"[{place}].name: {shown(row.name)} is no name: small letters, digits and _, at most 40"
         if not (row.relays or row.domains):
             yield f"[{place}]: relays or domains have to be there"
-        for key in ("relays", "domains"):
+        for key in ("relays", "domains", "customers"):
             for at, suffix in enumerate(getattr(row, key)):
                 yield from (f"[{place}].{key}[{at}]: {error}" for error in _errors_of_suffix(suffix))
                 if first.setdefault((key, suffix), row.name) != row.name:

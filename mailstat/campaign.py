@@ -81,7 +81,7 @@ class Campaigns:
         self.blocks[block or UNKNOWN].fail(event, user)
         if user:
             self.users[user].fail(event, block)
-        kind = self._attacks.state(block).kind if block else ""
+        kind = self._attacks.state(block, event.time).kind if block else ""
         if kind:
             self.blocks[block].kinds.add(kind)
             if user:

@@ -13,6 +13,7 @@ from parsers.window import Window
 
 ACCOUNT, SENDER = "account", "sender"
 NULL = "<>"  # the sender of notifications
+REVIEW_SECONDS = 300.0  # between two looks at the last hour
 KNOWN = 100_000  # different recipients and clients of one that are told apart
 
 
@@ -72,12 +73,15 @@ class Senders:
 
     def __init__(self, quotas: Quotas | None = None) -> None:
         self._quotas = quotas or Quotas()
+        self._now = self._review_at = 0.0
         self._figures: dict[tuple[str, str], Figures] = defaultdict(Figures)
         self._accounts = Accounts(quotas=self._quotas, on_told=self._tell)
 
     def add(self, events: Iterable[Event]) -> None:
         """Add a batch of events in context."""
         for event in events:
+            if event.time >= self._review_at:
+                self._review(event.time)
             message: Message | None = getattr(event, "message", None)
             if message is None:
                 continue
@@ -86,13 +90,20 @@ class Senders:
             if type(event) is Delivery:
                 self._deliver(event, message)
 
+    def _review(self, time: float) -> None:
+        """Judge by the hour that ended before this moment."""
+        self._accounts.review(self._now)
+        self._review_at = time + REVIEW_SECONDS
+
     def _arrive(self, event: Any, message: Message) -> None:
+        self._now = event.time
         for it in self._of(message):
             it.arrive(event.time, message)
         if message.sasl_user:
             self._accounts.arrive(event.time, message)
 
     def _deliver(self, event: Delivery, message: Message) -> None:
+        self._now = event.time
         for it in self._of(message):
             it.deliver(event)
         if message.sasl_user:
@@ -111,5 +122,6 @@ class Senders:
 
     def rows(self) -> list[Row]:
         """Accounts first; of both, those with most messages first."""
+        self._accounts.review(self._now)
         order = sorted(self._figures.items(), key=lambda it: (it[0][0], -it[1].messages, -it[1].sent, it[0][1]))
         return [Row(kind, name, it, "quota" in it.suspicions) for (kind, name), it in order]

@@ -85,7 +85,7 @@ class Account:
     """One account. `usual` is how many messages it sends in an hour in which it sends; `told` is when it was last
     over what."""
 
-    __slots__ = ("hour", "name", "sent", "told", "usual", "window")
+    __slots__ = ("begin", "client", "end", "hour", "last", "name", "part", "sent", "told", "usual", "window")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -93,15 +93,21 @@ class Account:
         self.usual = 0.0
         self.hour = 0
         self.sent = 0  # messages of this clock hour
+        self.client: str | None = None  # the last one
         self.told: dict[str, float] = {}
+        self.last = 0.0  # message
+        self.begin = self.end = 0.0  # of the part that is filled
+        self.part = Part()
 
-    def learn(self, time: float) -> None:
-        """Count a message towards what is usual."""
+    def turn(self, time: float) -> None:
+        """Go on in the part of this moment."""
+        self.part = self.window.at(time)
+        self.begin, self.end = time, self.window.end(time)
+        self.client = None
         hour = int(time // HOUR)
         if hour > self.hour:
             self.usual += (self.sent - self.usual) / USUAL_HOURS
             self.hour, self.sent = hour, 0
-        self.sent += 1
 
 
 class State(NamedTuple):
@@ -131,8 +137,9 @@ def state_of(account: Account, now: float) -> State:
 class Accounts:
     """Follows the messages and deliveries of those who authenticated.
 
-    `on_told(name, why, number)` is told once for each beginning: why is one of `WHYS`, or `quota`; the number is that
-    of messages, recipients or clients, or the share of bounces.
+    An account is judged when a part of its hour is over, and all are by `review`. `on_told(name, why, number)` is
+    told once for each beginning: why is one of `WHYS`, or `quota`; the number is that of messages, recipients or
+    clients, or the share of bounces.
     """
 
     def __init__(
@@ -140,65 +147,82 @@ class Accounts:
     ) -> None:
         self.limits = limits or Limits()
         self.quotas = quotas or Quotas()
-        self.now = 0.0
         self._on_told = on_told
-        self._accounts: dict[str, Account] = {}  # the one that was silent for longest first
+        self._accounts: dict[str, Account] = {}
 
     def arrive(self, time: float, message: Message) -> None:
         """A message of somebody who authenticated entered the queue."""
-        account = self._account(time, message)
-        part = account.window.at(time)
+        account = self._accounts.get(message.sasl_user or "") or self._find(message)
+        if not account.begin <= time < account.end:
+            self._turn(account, time)
+        account.sent += 1
+        account.last = time
+        part = account.part
         part.messages += 1
         part.recipients += message.recipients or 0
-        if message.client_ip:
-            part.clients |= bit_of(message.client_ip, CLIENT_BITS)
-        account.learn(time)
-        self._judge(account, time)
+        if message.client_ip != account.client:
+            account.client = message.client_ip
+            part.clients |= bit_of(message.client_ip or "", CLIENT_BITS)
 
     def deliver(self, event: Delivery, message: Message) -> None:
         """What became of one recipient of such a message."""
-        account = self._account(event.time, message)
-        part = account.window.at(event.time)
+        account = self._accounts.get(message.sasl_user or "") or self._find(message)
+        if not account.begin <= event.time < account.end:
+            self._turn(account, event.time)
+        part = account.part
         if event.recipient:
-            part.to |= bit_of(event.recipient.lower(), RECIPIENT_BITS)
+            part.to |= bit_of(event.recipient, RECIPIENT_BITS)
         if event.status == "sent":
             part.sent += 1
         elif event.status in FAILED:
             part.failed += 1
-        self._judge(account, event.time)
 
-    # --- what is asked ---
+    # --- what is asked, at a moment in the time of events ---
 
-    def over_quota(self) -> int:
+    def over_quota(self, now: float) -> int:
         """Accounts that sent more than they may in the last hour."""
-        return sum(self._is_over(account, state_of(account, self.now)) for account in self._accounts.values())
+        return sum(self._is_over(account, state_of(account, now)) for account in self._accounts.values())
 
-    def most_messages(self) -> int:
+    def most_messages(self, now: float) -> int:
         """Messages of the account that sent most in the last hour."""
-        return max(
-            (sum(part.messages for part in it.window.live(self.now)) for it in self._accounts.values()), default=0
-        )
+        return max((sum(part.messages for part in it.window.live(now)) for it in self._accounts.values()), default=0)
 
-    def suspicious(self) -> dict[str, int]:
+    def suspicious(self, now: float) -> dict[str, int]:
         """How many accounts are suspicious of what."""
         counts = dict.fromkeys(WHYS, 0)
         for account in self._accounts.values():
-            for why, _ in self._suspicions(account, state_of(account, self.now)):
+            for why, _ in self._suspicions(account, state_of(account, now)):
                 counts[why] += 1
         return counts
 
+    def review(self, now: float) -> None:
+        """Judge all that did something within the last hour."""
+        for account in self._accounts.values():
+            if now < account.end + HOUR:
+                self._judge(account, now)
+
     # --- how it is judged ---
 
-    def _account(self, time: float, message: Message) -> Account:
-        self.now = max(self.now, time)
+    def _find(self, message: Message) -> Account:
+        """The account by its name in lower case, which may begin here."""
         name = (message.sasl_user or "")[:NAME].lower()
-        account = self._accounts.pop(name, None)
+        account = self._accounts.get(name)
         if account is None:
-            account = Account(name)
             if len(self._accounts) >= ACCOUNTS:
-                del self._accounts[next(iter(self._accounts))]
-        self._accounts[name] = account
+                self._forget()
+            account = self._accounts[name] = Account(name)
         return account
+
+    def _forget(self) -> None:
+        """Let go of the quarter that was silent for longest."""
+        order = sorted(self._accounts.values(), key=lambda it: it.last)
+        for account in order[: ACCOUNTS // 4]:
+            del self._accounts[account.name]
+
+    def _turn(self, account: Account, time: float) -> None:
+        if time >= account.end > 0:
+            self._judge(account, time)
+        account.turn(time)
 
     def _is_over(self, account: Account, state: State) -> bool:
         quota = self.quotas.of(account.name)
@@ -218,15 +242,15 @@ class Accounts:
         if ended >= limits.ended and state.failed >= limits.bounces * ended:
             yield "bounces", round(state.failed / ended, 3)
 
-    def _judge(self, account: Account, time: float) -> None:
+    def _judge(self, account: Account, now: float) -> None:
         """Tell what begins; what was told within the hour goes on."""
         if self._on_told is None:
             return
-        state = state_of(account, time)
+        state = state_of(account, now)
         found = list(self._suspicions(account, state))
         if self._is_over(account, state):
             found.append(("quota", state.messages))
         for why, number in found:
-            if time - account.told.get(why, -2 * HOUR) > HOUR:
+            if now - account.told.get(why, -2 * HOUR) > HOUR:
                 self._on_told(account.name, why, number)
-            account.told[why] = max(time, account.told.get(why, time))
+            account.told[why] = max(now, account.told.get(why, now))

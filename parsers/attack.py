@@ -102,13 +102,11 @@ class Attacks:
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
-        self.now = 0.0
         self._blocks: dict[str, Block] = {}  # the one that was silent for longest first
         self._users: dict[str, Window[Blocks]] = {}
 
     def fail(self, event: Auth) -> str:
         """One failure, or as many as its line stands for; the block it came from, "" where that is not known."""
-        self.now = max(self.now, event.time)
         name = block_of[(event.client_ip or "")[:50]]
         if not name:
             return ""
@@ -124,35 +122,36 @@ class Attacks:
             self._try(user, name, event.time)
         return name
 
-    def states(self) -> Iterator[tuple[str, State]]:
-        """The blocks that failed within the last hour."""
+    def states(self, now: float) -> Iterator[tuple[str, State]]:
+        """The blocks that failed within the last hour, in the time of events."""
         for name, block in self._blocks.items():
-            state = self.state(name, block)
+            state = self._state(block, now)
             if state.failures:
                 yield name, state
 
-    def state(self, name: str, block: Block | None = None) -> State:
+    def state(self, name: str, now: float) -> State:
         """The last hour of a block."""
-        block = block or self._blocks.get(name) or Block()
+        return self._state(self._blocks.get(name) or Block(), now)
+
+    def _state(self, block: Block, now: float) -> State:
         failures = users = addresses = 0
-        for part in block.window.live(self.now):
+        for part in block.window.live(now):
             failures += part.failures
             users |= part.users
             addresses |= part.addresses
         different = count(users, BITS)
-        return State(self._kind(block, failures, different), failures, different, count(addresses, BITS))
+        kind = self._kind(block, failures, different, now) if failures else ""
+        return State(kind, failures, different, count(addresses, BITS))
 
-    def _kind(self, block: Block, failures: int, users: int) -> str:
-        if not failures:
-            return ""
-        if users >= self.limits.users or any(map(self._is_target, block.tried)):
+    def _kind(self, block: Block, failures: int, users: int, now: float) -> str:
+        if users >= self.limits.users or any(self._is_target(user, now) for user in block.tried):
             return "spray"
         return "hammer" if failures >= self.limits.failures else ""
 
-    def _is_target(self, user: str) -> bool:
+    def _is_target(self, user: str, now: float) -> bool:
         window = self._users.get(user)
         bits = 0
-        for part in window.live(self.now) if window else ():
+        for part in window.live(now) if window else ():
             bits |= part.bits
         return count(bits, BITS) >= self.limits.blocks
 

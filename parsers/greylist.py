@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from parsers.events import Delivery
 
 # What words that many causes share are classed as.
-VAGUE = frozenset({"unclassified", "system_error", "rate_limited", "policy_rejected", "greylisted"})
+VAGUE = frozenset({"unclassified", "system_error", "rate_limited", "policy_rejected"})
 PHASES = frozenset({None, "rcpt", "data", "end_of_data"})  # None: the log does not tell the command
 EXAMPLE = 200  # characters of the reply that are kept
 

@@ -34,6 +34,7 @@ STANDINGS = 1_000  # pairs of server and provider
 MESSAGES = 256  # of a run, that are known again
 REFUSED_WEIGHT = 3  # of acceptances, on the way to recovery
 OUTBOUND = "outbound"
+Key = tuple[str, str | None]  # server and provider
 
 
 class Rule(NamedTuple):
@@ -56,16 +57,12 @@ class Block(NamedTuple):
 
 
 class Standing:
-    """What one provider has lately said to one server. `reason` is "" where it does not block."""
+    """A run of refusals of one provider towards one server. `reason` is "" where it does not block yet."""
 
     __slots__ = ("accepted", "last", "reason", "reasons", "score", "seen", "since")
 
     def __init__(self, time: float) -> None:
         self.last = time  # anything was decided
-        self.clear()
-
-    def clear(self) -> None:
-        """Begin anew."""
         self.score = 0
         self.reason = ""
         self.since = 0.0
@@ -86,19 +83,16 @@ class Standing:
             self.reason = min(self.reasons, key=lambda reason: (-self.reasons[reason], reason))
             self.score = 0
 
-    def accept(self, queue_id: str, rule: Rule) -> None:
-        """A message is accepted for a recipient."""
+    def accept(self, queue_id: str, rule: Rule) -> bool:
+        """A message is accepted for a recipient. Returns whether that ends a run of refusals, or the block."""
         if queue_id and queue_id == self.accepted:
-            return
+            return False
         self.accepted = queue_id
         if self.reason:
             self.score += 1
-            if self.score >= rule.recovery:
-                self.clear()
-        elif self.score > 1:
-            self.score -= 1
-        elif self.score:
-            self.clear()
+            return self.score >= rule.recovery
+        self.score -= 1
+        return self.score <= 0
 
     def _is_new(self, queue_id: str) -> bool:
         if queue_id in self.seen:
@@ -115,45 +109,55 @@ class Onset:
 
     def __init__(self, rule: Rule | None = None) -> None:
         self.rule = rule or Rule()
-        self.now = 0.0  # of the newest delivery
-        self._standings: dict[tuple[str, str], Standing] = {}
+        self._standings: dict[Key, Standing] = {}
         self._known: dict[tuple[str, str, str], float] = {}  # blocks there were, with their last beginning
 
     def observe(self, event: Delivery) -> None:
         """What one delivery says."""
-        if event.time > self.now:  # noqa: PLR1730 - of each delivery: max() costs more
-            self.now = event.time
-        provider = event.provider
-        if provider is None or event.direction != OUTBOUND:
-            return
-        key = (event.origin.mta, provider)
-        standing = self._standings.get(key)
         if event.status == "sent":
-            if standing:
-                self._fresh(standing, event.time).accept(event.queue_id or "", self.rule)
+            if self._standings:
+                self._accept(event)
         elif event.reason in REFUSALS and not event.may_be_greylisting:
-            standing = self._fresh(standing or self._begin(key, event.time), event.time)
-            standing.refuse(event, self.rule)
-            if standing.reason:
-                self._known[*key, standing.reason] = standing.since
+            self._refuse(event)
 
-    def blocks(self) -> Iterator[Block]:
-        """The blocks of now, and those that are over."""
+    def _accept(self, event: Delivery) -> None:
+        key = (event.origin.mta, event.provider)
+        standing = self._fresh(key, event.time)
+        if standing and standing.accept(event.queue_id or "", self.rule):
+            del self._standings[key]
+
+    def _refuse(self, event: Delivery) -> None:
+        if event.provider is None or event.direction != OUTBOUND:
+            return
+        key = (event.origin.mta, event.provider)
+        standing = self._fresh(key, event.time) or self._begin(key, event.time)
+        standing.refuse(event, self.rule)
+        if standing.reason:
+            self._known[*key, standing.reason] = standing.since
+
+    def blocks(self, now: float) -> Iterator[Block]:
+        """The blocks of now, in the time of events, and those that are over."""
         for (mta, provider, reason), since in sorted(self._known.items()):
             standing = self._standings.get((mta, provider))
-            is_on = standing and standing.reason == reason and self.now - standing.last <= self.rule.silence
+            is_on = standing and standing.reason == reason and now - standing.last <= self.rule.silence
             yield Block(mta, provider, reason, since, not is_on)
 
-    def _fresh(self, standing: Standing, time: float) -> Standing:
+    def _fresh(self, key: Key, time: float) -> Standing | None:
+        """What is known of a provider, unless it was silent for too long."""
+        standing = self._standings.get(key)
+        if standing is None:
+            return None
         if time - standing.last > self.rule.silence:
-            standing.clear()
+            del self._standings[key]
+            return None
         standing.last = max(standing.last, time)
         return standing
 
-    def _begin(self, key: tuple[str, str], time: float) -> Standing:
+    def _begin(self, key: Key, time: float) -> Standing:
         if len(self._standings) >= STANDINGS:
             oldest = min(self._standings, key=lambda it: self._standings[it].last)
             del self._standings[oldest]
-            self._known = {known: since for known, since in self._known.items() if known[:2] != oldest}
+        if len(self._known) >= STANDINGS:
+            self._known = {it: since for it, since in self._known.items() if it[:2] in self._standings}
         standing = self._standings[key] = Standing(time)
         return standing

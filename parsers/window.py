@@ -21,6 +21,10 @@ class Window(Generic[Slot]):
         self._make = make
         self._slots: dict[int, Slot] = {}
 
+    def end(self, time: float) -> float:
+        """When the slot of a moment ends."""
+        return (time // self._step + 1) * self._step
+
     def at(self, time: float) -> Slot:
         """The slot of a moment."""
         number = int(time // self._step)

@@ -62,6 +62,13 @@ METRICS: dict[str, Metric] = dict(
             "Delivery attempts that did not succeed, by reason class.",
         ),
         _metric(
+            "mail_delivery_greylisted_total",
+            "counter",
+            "mta service provider reason",
+            "Deferrals that turned out to be greylisting: a vague reply, then the same host accepted the recipient."
+            " They are in mail_delivery_failures_total too, as deferred for this reason.",
+        ),
+        _metric(
             "mail_delivery_replies_total",
             "counter",
             "mta status reply_code dsn",
@@ -171,6 +178,55 @@ METRICS: dict[str, Metric] = dict(
             "gauge",
             "kind",
             "Blocks of client addresses (/24, /64) that tried to guess passwords in the last hour.",
+        ),
+        _metric(
+            "mail_probe_success",
+            "gauge",
+            "probe",
+            "Whether the last mail of the probe was sent and arrived in time; 0 until one did.",
+        ),
+        _metric(
+            "mail_probe_phase_seconds",
+            "gauge",
+            "probe phase",
+            "How long each phase of the last dialogue took, and the last arrival.",
+        ),
+        _metric(
+            "mail_probe_roundtrip_seconds",
+            "histogram",
+            "probe",
+            "Time from the start of sending to the arrival.",
+            DELAYS,
+        ),
+        _metric(
+            "mail_probe_messages_total",
+            "counter",
+            "probe result",
+            "Mails of the probe by result; late, found (had been lost) and spam_folder are arrived, too.",
+        ),
+        _metric(
+            "mail_probe_pending_messages",
+            "gauge",
+            "probe",
+            "Mails that were sent and have not arrived, nor are lost.",
+        ),
+        _metric(
+            "mail_probe_last_success_timestamp_seconds",
+            "gauge",
+            "probe",
+            "When the probe was a success the last time, in seconds since the epoch.",
+        ),
+        _metric(
+            "mail_probe_certificate_expiry_timestamp_seconds",
+            "gauge",
+            "probe",
+            "When the server's certificate expires, in seconds since the epoch.",
+        ),
+        _metric(
+            "mail_probe_failure_info",
+            "gauge",
+            "probe phase reason",
+            "Why the probe is no success: 1 for the phase and the reason, as long as it lasts.",
         ),
         _metric(
             "mailstat_log_lines_total",

@@ -29,6 +29,7 @@ class Watch:
     """Follows what has been counted."""
 
     def __init__(self) -> None:
+        self.now = 0.0  # the newest event
         self._onset = onset.Onset()
         self._accounts = account.Accounts(on_told=_tell)
         self._attacks = attack.Attacks()
@@ -57,20 +58,22 @@ class Watch:
 
     def collect(self) -> Iterator[Family]:
         """The families of a scrape."""
-        blocks = list(self._onset.blocks())
+        blocks = list(self._onset.blocks(self.now))
         states: dict[Labels, float] = {it[:3]: float(not it.is_over) for it in blocks}
         since: dict[Labels, float] = {it[:3]: it.since for it in blocks if not it.is_over}
         yield family("mail_provider_blocked", states)
         yield family("mail_provider_blocked_since_timestamp_seconds", since)
         yield from self._collect_attacks()
-        yield family("mail_accounts_over_quota", {(): self._accounts.over_quota()})
-        yield family("mail_account_max_messages_per_hour", {(): self._accounts.most_messages()})
-        yield family("mail_accounts_suspicious", {(why,): n for why, n in self._accounts.suspicious().items()})
+        self._accounts.review(self.now)
+        suspicious = self._accounts.suspicious(self.now)
+        yield family("mail_accounts_over_quota", {(): self._accounts.over_quota(self.now)})
+        yield family("mail_account_max_messages_per_hour", {(): self._accounts.most_messages(self.now)})
+        yield family("mail_accounts_suspicious", {(why,): number for why, number in suspicious.items()})
 
     def _collect_attacks(self) -> Iterator[Family]:
         addresses: dict[Labels, float] = {(kind,): 0.0 for kind in attack.KINDS}
         blocks = dict(addresses)
-        for _, state in self._attacks.states():
+        for _, state in self._attacks.states(self.now):
             if state.kind:
                 addresses[(state.kind,)] += state.addresses
                 blocks[(state.kind,)] += 1

@@ -42,7 +42,7 @@ def refused(start: float, numbers: Iterable[int], reason: str, every: float = MI
     return (attempt(start + at * every, number, reason) for at, number in enumerate(numbers))
 
 
-def watched(*events: Iterable[Event], rule: Rule | None = None, block: int = 0) -> Onset:
+def watched(*events: Iterable[Event], rule: Rule | None = None, block: int = 0) -> tuple[Onset, list[Block]]:
     """What is known after events that came in blocks of this size."""
     tracker, onset = Tracker(), Onset(rule)
     every = list(chain(*events))
@@ -52,11 +52,11 @@ def watched(*events: Iterable[Event], rule: Rule | None = None, block: int = 0) 
         for event in every[start : start + size]:
             assert isinstance(event, Delivery)
             onset.observe(event)
-    return onset
+    return onset, list(onset.blocks(max(event.time for event in every)))
 
 
 def blocks(*events: Iterable[Event], rule: Rule | None = None) -> list[Block]:
-    return list(watched(*events, rule=rule).blocks())
+    return watched(*events, rule=rule)[1]
 
 
 BEFORE = list(sent(0.0, range(100)))
@@ -172,14 +172,14 @@ def test_the_same_events_give_the_same_answer_whatever_the_blocks(block: int) ->
             for at, reason in enumerate(row)
         ]
 
-    expected = list(watched(log()).blocks())
+    expected = watched(log())[1]
     assert len({it.provider for it in expected}) == 2
-    assert list(watched(log(), block=block).blocks()) == expected
+    assert watched(log(), block=block)[1] == expected
 
 
 def test_what_is_kept_is_bounded() -> None:
     many = (attempt(float(at), at, "blocked_ip", provider=f"p{at}") for at in range(3 * STANDINGS))
-    onset = watched(many, refused(0.0, range(10 * MESSAGES), "blocked_ip"))
+    onset, _ = watched(many, refused(0.0, range(10 * MESSAGES), "blocked_ip"))
     assert len(onset._standings) <= STANDINGS
     assert len(onset._known) <= STANDINGS
     assert all(len(it.seen) <= MESSAGES for it in onset._standings.values())
