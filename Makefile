@@ -18,6 +18,9 @@ test: $(VENV)/developed ## run the tests
 test-mta: $(VENV)/developed ## run real mail servers against the exporter and the report (see CONTRIBUTING.md)
 	$(BIN)/python -m pytest -m mta tests/mta $(ARGS)
 
+test-kill: $(VENV)/developed ## kill the exporter 50 times while it probes, and look whether it counted every mail once
+	PROBE_KILLS=50 $(BIN)/python -m pytest tests/exporter/probes -k killed $(ARGS)
+
 check: $(VENV)/developed ## check format, lint, types, the direction of imports, and that the documentation is current
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -63,4 +66,4 @@ $(VENV)/developed: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	touch $@
 
-.PHONY: help run test test-mta check format docs dashboards flood bench bench-reasons torture clean
+.PHONY: help run test test-mta test-kill check format docs dashboards flood bench bench-reasons torture clean

@@ -60,11 +60,12 @@ LABELS = {
     "protocol": "`TLSv1.3` …",
     "provider": "who runs the destination: `google` `microsoft` … as in [reasons.md](reasons.md#providers); `other`:"
     " anybody else, or one that the series budget has no room for; empty: a local delivery",
-    "reason": "why: the classes of [reasons.md](reasons.md)",
+    "reason": "why: the classes of [reasons.md](reasons.md); of a probe [probe-failures.md](probe-failures.md)",
     "reply_code": "SMTP reply code of three digits",
     "dsn": "enhanced status code, RFC 3463",
     "result": "of an attempt to authenticate: `success` `failure`; of a probe's message: `sent` `send_failed`"
-    " `arrived` `late` `lost` `spam_folder`; of the receiver's check: `pass` `fail` … as in RFC 8601",
+    " `arrived` `late` `lost` `found` `duplicate` `spam_folder`; of the receiver's check: `pass` `fail` … as in RFC"
+    " 8601",
     "service": "syslog name of the server's instance: `postfix`, `postfix-out` …",
     "severity": "`warning` `error` `fatal` `panic`",
     "source": "the log that is followed",

@@ -273,6 +273,7 @@ class Pipeline(Collector):
         self.started = now()
         self.was_reloaded = True
         self.registry = CollectorRegistry()
+        self.hooks: list[Callable[[list[Event]], None]] = []  # shown all events, once the tracker has seen them
         self._now = now
         self._state_dir = state_dir
         self._tracker = Tracker()
@@ -338,6 +339,8 @@ class Pipeline(Collector):
             self._tracker.follow(events)
             self._mail.observe(events)
             source.done()
+            for hook in self.hooks:
+                hook(events)
         return True
 
     async def run(self) -> None:

@@ -50,9 +50,13 @@ class ListenError(Exception):
 
 
 def application(
-    view: View, telemetry_path: str, reload: Reload, now: Callable[[], float] = time.time
+    view: View,
+    telemetry_path: str,
+    reload: Reload,
+    now: Callable[[], float] = time.time,
+    probe: Handler | None = None,
 ) -> web.Application:
-    """All routes of the service. `now` gives seconds since the epoch.
+    """All routes of the service. `now` gives seconds since the epoch, `probe` answers `/probe`.
 
     Raises ValueError for a telemetry path that is none, or that is one of the other routes.
     """
@@ -64,6 +68,8 @@ def application(
     app.router.add_get("/-/ready", service.ready)
     app.router.add_post("/-/reload", service.reload)
     app.router.add_put("/-/reload", service.reload)
+    if probe:
+        app.router.add_get("/probe", probe)
     if telemetry_path != "/":
         app.router.add_get("/", service.page)
     return app
