@@ -48,6 +48,7 @@ class Report:
 
     A report as long as the log has `records` instead of rows, made while they are read, and one section whose columns
     are the fields that a table shows of each; in JSON a record is a line of its own, with all it has.
+    One that somebody wants in a form of its own (a map, a diagram) has `text`, which no format changes.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Report:
     sections: Sequence[Section]
     document: Mapping[str, Any] | None = None
     records: Iterator[Record] | None = None
+    text: str | None = None
 
     def limited(self, most: int) -> Report:
         """The same with at most so many rows in a section, or so many records; nothing more is read for them."""

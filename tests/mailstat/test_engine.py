@@ -141,17 +141,17 @@ def test_sql_of_others_reads_the_table_and_nothing_else(sql: str) -> None:
 
 
 def test_more_than_the_memory_holds_is_put_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "MEMORY", "60MB")
+    monkeypatch.setattr(engine, "MEMORY", "100MB")
     replies = [f"{number} " + "x" * 300 for number in range(1000)]
     with engine.Table({"reply", "number"}, kinds=None, zone=UTC) as table:
-        for _ in range(200):
+        for _ in range(400):
             table.add([Delivery(1.0, ORIGIN, "A", "b", "sent", "outbound", reply=reply) for reply in replies])
         table.flush()
         table.close_doors()
         sql = (
             "SELECT count(*), max(rank) FROM (SELECT row_number() OVER (ORDER BY reply, number) AS rank FROM events)"
         )
-        assert table.ask(sql) == [(200_000, 200_000)]
+        assert table.ask(sql) == [(400_000, 400_000)]
 
 
 def test_a_question_that_takes_too_much_room_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

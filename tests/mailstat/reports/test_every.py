@@ -22,7 +22,8 @@ from parsers.tracker import Tracker
 
 START = 1_767_571_200.0
 MTAS = [mta for mta, server in SERVERS.items() if server.grammar]
-NAMES = [name for name in reports.helps() if reports.reads_log(reports.load(name))]
+SEARCHES = {"trace"}  # the files themselves, not the events
+NAMES = [name for name in reports.helps() if reports.reads_log(reports.load(name)) and name not in SEARCHES]
 ARGUMENTS = {"query": [["SELECT * FROM events"]], "bounces": [[], ["--suppress", "1"]]}
 
 
