@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PYTHON
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: $(VENV)/installed ## start the exporter on the mail logs of this host, or on a demo where it has none
 	$(BIN)/mailstat_exporter --demo=auto $(ARGS)
@@ -35,6 +35,9 @@ docs: $(VENV)/installed ## write the pages that are made from the code
 bench: $(VENV)/installed ## measure against other programs, for some minutes (ARGS="--lines 200000" is quicker)
 	$(BIN)/python -m bench.run $(ARGS)
 
+bench-reasons: $(VENV)/installed ## measure how well reasons are told, on labelled texts (ARGS="--confusions" tells more)
+	$(BIN)/python -m bench.reasons $(ARGS)
+
 clean: ## remove all that was made here, the environment too
 	rm -rf $(VENV) .ci-venv .ci-packages dist build bench/data .*_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
@@ -50,4 +53,4 @@ $(VENV)/developed: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	touch $@
 
-.PHONY: help run test test-mta check format docs bench clean
+.PHONY: help run test test-mta check format docs bench bench-reasons clean

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from docs.markdown import code, codes, page, table
 from exporter.metrics.catalogue import METRICS
+from parsers import onset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,10 +18,24 @@ What `/metrics` shows, made from `exporter/metrics/catalogue.py`. Times are in s
 ends in `_total` is a counter. No address, queue id, message-id or host name taken from a log is ever the value of a
 label."""
 
+BLOCKED = """\
+`mail_provider_blocked` follows, for each server and provider, how many more messages were refused than accepted. What
+counts as refused: deferred or bounced for {refusals}. A message counts once, however often it is tried and for how
+many recipients; a first deferral with a bare "try again later", as greylisting sends it, does not count; neither does
+a delivery that fails for another reason. The count never goes below zero: where it leaves zero, a run of refusals
+begins.
+
+The provider blocks us, since the run began and for the reason most of its messages have, once the count is
+{rule.messages} (`blocks.messages`) and the run is {minutes:g} minutes old (`blocks.minutes`). That is over when
+{rule.recovery} (`blocks.recovery`) more messages were accepted than three times those refused, or when nothing was
+tried for {hours:g} hours (`blocks.silence_hours`). All times are those of the log: the same log, read again, gives
+the same answer, and a log that is read late gives what was true at its end."""
+
 LABELS = {
     "direction": "of a delivery: `outbound` (SMTP to another host), `local` (on this host); of TLS: `inbound` or"
     " `outbound`",
     "error": "`timeout` `refused` `unreachable` `lost` `tls` `dns`",
+    "kind": "of attackers: `hammer` `spray`",
     "metric": "the metric whose series budget was used up",
     "method": "SASL mechanism: `PLAIN` `LOGIN` …",
     "mta": "the mail server that wrote the line: `postfix`",
@@ -41,6 +56,7 @@ LABELS = {
     "status": "`sent` `deferred` `bounced` `expired`",
     "trust": "how far the peer's certificate was trusted: `anonymous` `untrusted` `trusted` `verified`",
     "type": "`bounce` `delay` `success`",
+    "why": "`volume`, `recipients`, `clients`, `bounces`: see [configuration.md](configuration.md#accounts)",
     "version": "the version that runs",
     "via": "`smtp` `submission` `local` `notification`",
 }
@@ -55,6 +71,8 @@ def text() -> str:
         INTRODUCTION,
         "## Mail",
         _metrics(mail),
+        "### A provider that blocks us",
+        _blocked(),
         "## The exporter itself",
         _metrics(own),
         "## Labels",
@@ -63,6 +81,12 @@ def text() -> str:
         "Upper bounds of the histograms' buckets; all have `+Inf` too.",
         table(["histogram", "bounds"], _bounds()),
     )
+
+
+def _blocked() -> str:
+    rule = onset.Rule()
+    refusals = codes(sorted(onset.REFUSALS))
+    return BLOCKED.format(refusals=refusals, rule=rule, minutes=rule.seconds / 60, hours=rule.silence / 3600)
 
 
 def _metrics(rows: list[Metric]) -> str:

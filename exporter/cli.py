@@ -93,6 +93,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.check:
         sys.stdout.write(f"{options.config_file or 'the default configuration'}: good\n")
         return 0
+    _learn(config)
     with contextlib.ExitStack() as stack:
         demo = _demo_log(options, config, stack)
         try:
@@ -101,6 +102,14 @@ def main(argv: list[str] | None = None) -> int:
             sys.stderr.write(f"mailstat_exporter: {error}\n")
             return 1
     return 0
+
+
+def _learn(config: Config) -> None:
+    """Put the operator's own rules and providers into force."""
+    if config.reasons or config.providers or "exporter.lore" in sys.modules:
+        from exporter import lore  # noqa: PLC0415 - the rules are read only where somebody has more of them
+
+        lore.install(config.reasons, config.providers)
 
 
 def _demo_log(options: argparse.Namespace, config: Config, stack: contextlib.ExitStack) -> Path | None:
@@ -186,7 +195,9 @@ def _reload(pipeline: Pipeline, path: Path | None, demo: Path | None) -> list[st
     if path is None:
         return []
     try:
-        pipeline.configure(_with_sources(load_config(path), demo))
+        config = load_config(path)
+        _learn(config)
+        pipeline.configure(_with_sources(config, demo))
         errors = []
     except ConfigError as error:
         errors = error.errors

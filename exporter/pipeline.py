@@ -228,6 +228,7 @@ class Pipeline(Collector):
         """Follow the sources of a configuration; those that were followed already go on where they are."""
         zone = config.timezone or host_zone()
         self._mail.limit(providers=config.labels.providers)
+        self._mail.watch.configure(config)
         known = {source.config.file: source for source in self._sources}
         for gone in known.keys() - {source.file for source in config.sources}:
             known[gone].close()

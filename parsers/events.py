@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 if TYPE_CHECKING:
+    from parsers.greylist import Deferral
     from parsers.message import Message
 
 
@@ -106,8 +107,9 @@ class Received(Event, gc=False):
     `submission`, `local` and `notification` where the line tells; else the tracker finds out. A notification is about
     the message `original_queue_id`, and `notification` (set by the tracker if the line does not tell) is its type:
     bounce, delay or success, or "" where another line is counted for it. `logins` (set by the tracker) is 1 where
-    this line is the first to tell that the client authenticated, `is_arrival` (the same) where it tells of a message
-    in the queue.
+    this line is the first to tell that the client authenticated, `tls_sessions` (the same) where it is the first to
+    tell of a TLS session, `is_arrival` (the same) where it tells of a message in the queue. `session` tells the
+    client's session from others of the same host, where the pid of the origin does not.
     """
 
     kind = "received"
@@ -129,6 +131,12 @@ class Received(Event, gc=False):
     logins: int = 0
     is_arrival: bool = False
     may_be_refused: bool = False
+    delay_before_queue: float | None = None
+    tls_protocol: str | None = None
+    tls_cipher: str | None = None
+    tls_trust: str | None = None
+    session: str | None = None
+    tls_sessions: int = 0
 
 
 class Queued(Event, gc=False):
@@ -156,7 +164,9 @@ class Delivery(Event, gc=False):
     unless the line that tells it has `attempts` of its own. `is_removal` marks
     the last of a message, in the log of a server that does not say that a message left the queue; the tracker sets
     it, if the line does not tell. `is_arrival` (set by the tracker) marks the first that is done with a message that
-    might have been refused. The `delay` is set by the tracker where the log does not tell it.
+    might have been refused. The `delay` is set by the tracker where the log does not tell it. `tls_sessions` is 1
+    where no line before this one told of its TLS session. The tracker also tells that a first deferral
+    `may_be_greylisting`, and by `greylisted`, on the acceptance, that the deferral before it was.
     """
 
     kind = "delivery"
@@ -186,6 +196,12 @@ class Delivery(Event, gc=False):
     attempts: int | None = None
     is_removal: bool = False
     is_arrival: bool = False
+    tls_protocol: str | None = None
+    tls_cipher: str | None = None
+    tls_trust: str | None = None
+    tls_sessions: int = 0
+    may_be_greylisting: bool = False
+    greylisted: Deferral | None = None
 
 
 class Reject(Event, gc=False):
@@ -234,7 +250,8 @@ class QueueAction(Event, gc=False):
     """An operator, a rule or a content filter did something to a message: hold, release, delete, requeue, …
 
     `handover`: the submission agent gave it, for one recipient, to the server of its own host, where it goes on under
-    another id: that is no delivery. `split`: some of its recipients go on under another id.
+    another id: that is no delivery. `split`: some of its recipients go on under another id. Where it changes of how
+    many recipients the server has to take care, `more_recipients` is by how many (negative: they were taken away).
     `is_removal` (set by the tracker) marks the deletion of the last recipient of a message, as a delivery's does.
     """
 
@@ -250,6 +267,7 @@ class QueueAction(Event, gc=False):
     message: Message | None = None
     is_arrival: bool = False
     is_removal: bool = False
+    more_recipients: int = 0
 
 
 class ConnectionFailure(Event, gc=False):
@@ -298,7 +316,8 @@ KINDS: tuple[type[Event], ...] = (
 
 # What stands in an event for those that count.
 CONTEXT = frozenset(
-    "is_arrival is_hearsay is_removal logins may_be_refused message notification session source via".split()
+    "greylisted is_arrival is_hearsay is_removal logins may_be_greylisting may_be_refused message more_recipients"
+    " notification session source tls_sessions via".split()
 )
 
 

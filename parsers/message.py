@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
+
+if TYPE_CHECKING:
+    from parsers.greylist import Deferral
 
 
 class Message(msgspec.Struct, gc=False):
@@ -20,8 +25,9 @@ class Message(msgspec.Struct, gc=False):
     recipients: int | None = None
     has_arrived: bool = False  # in the queue, as far as it is known how the message began
     attempts: dict[str, int] | None = None  # of the recipients that were deferred
+    vague: dict[str, Deferral] | None = None  # first deferrals, of recipients that may have been greylisted
     unfinished: int | None = None  # recipients, where only their number tells when the message is done
-    has_failed: bool = False  # for a recipient at least
+    has_failed: bool = False  # for a recipient at least, and no notification told of it yet
     direction: str = "outbound"  # of the last deferral, and what else an expiry has from it
     provider: str | None = None
     reason: str | None = None

@@ -16,6 +16,8 @@ from copy import copy
 from functools import partial
 from typing import Any
 
+from msgspec.structs import force_setattr
+
 from parsers.clock import Clock
 from parsers.events import Auth, Event, Origin
 from parsers.mta import SERVERS, origin, own_server
@@ -26,12 +28,14 @@ from parsers.server import Join, Server, Table
 from parsers.shape import KEY, NO_CANDIDATES, SEVERAL, Candidates
 
 OTHER = "other"  # the `mta` of programs that are none
-SPEAKERS = 20_000  # "host program[pid]" that are kept; a busy host has some hundred at a time
+PID = 10  # digits
+SPEAKERS = 5_000  # "host program[pid]" that are kept; a busy host has some hundred at a time
 PROTOTYPES = 8_000  # events that are kept to be copied: some MB
 LONGEST_REPEAT = 300  # characters of a message whose event is kept
 REPEATS = 1_000  # what `message repeated N times` may stand for
 # rsyslog's and syslogd's ways to say that the same came again.
 _REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*)\]").fullmatch
+_MORE_STAMP = ("+", "-", "[")  # what may follow a stamp, once an operator wants zones or pids
 _LAST_REPEATED = re.compile(r".{1,300} last message repeated (\d{1,9}) times?\s*").fullmatch
 
 
@@ -93,6 +97,7 @@ class LogReader:
         self.last_time = 0.0
         self._on_strange = on_strange
         self._speakers: dict[str, Speaker] = {}  # by how the log words them
+        self._programs: dict[str, Speaker] = {}  # one of each program's processes, by "host program"
         self._writers: dict[tuple[str, str, int | None], Speaker] = {}  # the same, by who they are
         self._heads: dict[str, Entry] = {}  # of the lines with the same stamp as the last
         self._prototypes: dict[str, Any] = {}  # events without time, origin and id, by their words
@@ -247,7 +252,7 @@ class LogReader:
 
     def _enter(self, line: str, head: str, message: str) -> tuple[Entry, str]:
         """What a head that was not met at this time stands for, and the line's message. Raises ValueError, Rows."""
-        speaker = self._own or self._speakers.get(head[self._width :])
+        speaker = self._own or self._speakers.get(head[self._width :]) or self._sibling(head[self._width :])
         if speaker is None:
             return self._begin(line)
         stamp = head[: self._width]
@@ -269,11 +274,13 @@ class LogReader:
     def _begin(self, line: str) -> tuple[Entry, str]:
         """Read a prefix that is new. Raises ValueError where the line has none, or an impossible one; Rows."""
         bare = line.strip("\0\r\ufeff")
-        server = own_server(bare)
+        server = own_server(bare, or_head=True)
         if server and server.is_read and self.mta in (None, server.mta):
             return self._begin_own(server, bare)
         prefix = read_prefix(bare, self.clock)
         if prefix is None:
+            if self.mta and find_stamp(bare):  # signs are not needed of a server that is named
+                return self._begin_own(SERVERS[self.mta], bare)
             raise ValueError("no prefix")
         speaker = self._speaker(prefix)
         self._turn(prefix.time)
@@ -281,16 +288,35 @@ class LogReader:
             self._width = prefix.width
             self._is_precise = "." in bare[: prefix.width]
             self._read_stamp = self.clock.iso8601 if bare[0].isdecimal() else self.clock.rfc3164
-            if len(self._speakers) >= SPEAKERS:
-                self._speakers.clear()
-            self._speakers[prefix.tag] = speaker
+            self._keep_speaker(prefix.tag, speaker)
+            if prefix.pid is not None and len(self._programs) < SPEAKERS:
+                self._programs[prefix.tag.rpartition("[")[0]] = speaker
         return (prefix.time, speaker), prefix.message
+
+    def _keep_speaker(self, tag: str, speaker: Speaker) -> None:
+        if len(self._speakers) >= SPEAKERS:
+            self._speakers.clear()
+        self._speakers[tag] = speaker
+
+    def _sibling(self, tag: str) -> Speaker | None:
+        """A new process of a program that is known: some servers fork one for each session, so they are many."""
+        program, _, pid = tag[:-1].rpartition("[")
+        known = self._programs.get(program)
+        if known is None or not pid.isdecimal() or tag[-1] != "]" or len(pid) > PID:
+            return None
+        if known is not self._nobody:
+            origin = copy(known[0])
+            force_setattr(origin, "pid", int(pid))
+            known = (origin, *known[1:])
+        self._keep_speaker(tag, known)
+        return known
 
     def _begin_own(self, server: Server, line: str) -> tuple[Entry, str]:
         """The first line of a server's own log, or of another form of it. Raises ValueError, Rows."""
         log = server.own_log
         if log and log.table:
             self._table = log.table()
+            self._remember(server)
             raise Rows
         stamp = find_stamp(line)
         if not log or not stamp:
@@ -382,19 +408,18 @@ class LogReader:
         events, ignored = self._table.read(lines, on_strange)
         tally.ignored += ignored
         tally.parsed += len(lines) - ignored - strange
-        if events:
-            self.last_time = events[-1].time
+        self.last_time = self._table.last_time or self.last_time
         return events
 
     # --- lines that are out of the ordinary ---
 
     def _odd(self, line: str, writer: tuple[float, Origin, Tally], message: str, events: list[Event]) -> None:
         """What no shape fits: a message in a wrapping of its own, or one that is not known."""
-        (time, origin, tally), message = self._through_syslog(line) or (writer, message)
+        (time, origin, tally), message = self._in_other_form(line, message) or (writer, message)
         repeated = _REPEATED(message)
         plain = repeated[2] if repeated else message.strip("\0\r\t ")
         times = min(int(repeated[1]), REPEATS) if repeated else 1
-        outcome, found = understand(plain, time, origin) if plain != message or " " in message else ("unknown", [])
+        outcome, found = understand(plain, time, origin)
         if outcome == "unknown" and is_foreign(plain, origin):
             tally.ignored += 1
         elif outcome in ("unknown", "malformed"):
@@ -404,20 +429,29 @@ class LogReader:
         else:
             self._repeat(found, times, tally, events)
 
-    def _through_syslog(self, line: str) -> tuple[tuple[float, Origin, Tally], str] | None:
-        """Who wrote a line that stands in a server's own log and came through syslog, and its message: two logs were
-        put together, and go on in that form."""
+    def _in_other_form(self, line: str, message: str) -> tuple[tuple[float, Origin, Tally], str] | None:
+        """Who wrote a line of a server's own log whose lines begin otherwise from here on, and its message: two logs
+        were put together, or the server was told to write more before its messages (a zone, a pid)."""
         bare = line.strip("\0\r\ufeff")
+        if not self._own or not self._begins_otherwise(bare, message):
+            return None
         try:
-            prefix = read_prefix(bare, self.clock) if self._own and not own_server(bare) else None
-            if prefix is None or self._speaker(prefix) is self._nobody:
-                return None
             (time, (origin, by_start, _, _, _, tally, server)), message = self._begin(line)
             if by_start is None and server:
                 time, origin, _, message = self._unwrap(time, origin, server, message)
         except (ValueError, Rows):
             return None
         return (time, origin, tally), message
+
+    def _begins_otherwise(self, line: str, message: str) -> bool:
+        server = own_server(line)
+        if server is not None:
+            return message[:1] in _MORE_STAMP and self._own is not None and server.mta == self._own[0].mta
+        try:
+            prefix = read_prefix(line, self.clock)
+        except ValueError:
+            return False
+        return prefix is not None and self._speaker(prefix) is not self._nobody
 
     def _repeat(self, found: list[Event], times: int, tally: Tally, events: list[Event]) -> None:
         """One line stands for several: copies, for each is put in a context of its own."""

@@ -6,6 +6,7 @@ The template language:
     {name}          a field: the text up to the next literal of the template, never given back
                     (one that begins the line is an id or a client: up to the first ": ", without blanks)
     {name:a|b}      a field that holds one of these words
+    {name: }        a field without blanks and double quotes
     {_}             text that must be there and that nobody wants
     [text]          may be missing
     {...}           any ` key=value,` pairs not named here, so that a new release's new field breaks nothing
@@ -32,6 +33,7 @@ Build = Callable[..., Any]  # what a meaning gives
 
 END = "\n"  # no line holds it
 KEY = 3  # characters of a template's first literal that find the candidates of a line
+PRINTABLE = tuple(map(chr, range(0x20, 0x7F)))  # what can stand after a literal that is one character too short
 INTEGERS = frozenset({"size", "recipients", "relay_port", "reply_code", "attempts"})
 NUMBERS = frozenset({"delay", "delay_before_queue", "delay_in_queue", "delay_connect", "delay_transmit"})
 
@@ -84,6 +86,7 @@ class Literal(NamedTuple):
 class Field(NamedTuple):
     name: str
     words: tuple[str, ...]
+    is_word: bool = False
 
 
 class Optional(NamedTuple):
@@ -132,6 +135,8 @@ def _field(text: str) -> Part:
     if text == "...":
         return Extras()
     name, _, words = text.partition(":")
+    if words == " ":
+        return Field(name, (), is_word=True)
     return Field(name, tuple(words.split("|")) if words else ())
 
 
@@ -163,12 +168,18 @@ def _pattern(parts: tuple[Part, ...], after: tuple[Part, ...]) -> str:
                 out.append(f"(?:{_pattern(inner, rest)}|)")  # cheaper than "?", which is a loop to `re`
             case Extras():
                 out.append(f"(?>(?:{_none_of(_follow(rest))} [A-Za-z_]++=[^,]*+,)*)")
-            case Field(name, words):
-                body = (
-                    "|".join(map(re.escape, words)) if words else _until(rest, is_number=name in INTEGERS | NUMBERS)
-                )
+            case Field(name):
+                body = _field_pattern(part, rest)
                 out.append(f"(?:{body})" if name == "_" else f"({body})")
     return "".join(out)
+
+
+def _field_pattern(field: Field, rest: tuple[Part, ...]) -> str:
+    if field.is_word:
+        return '[^ "]++'
+    if field.words:
+        return "|".join(map(re.escape, field.words))
+    return _until(rest, is_number=field.name in INTEGERS | NUMBERS)
 
 
 def _follow(parts: tuple[Part, ...]) -> list[str]:
@@ -362,6 +373,6 @@ def _keys(parts: tuple[Part, ...], lead: str, length: int) -> set[str]:
         _follow(tuple(rest)) if rest and isinstance(first, Literal) and min(map(len, starts)) < length else [""]
     )
     keys = {(start + more)[:length] for start in starts for more in following}
-    if not keys or any(len(key) < length for key in keys):
+    if not keys or any(len(key) < length - 1 for key in keys):
         raise ValueError(f"a template must begin with {length} characters of its own: {starts}")
-    return keys
+    return {key + mark for key in keys for mark in (PRINTABLE if len(key) < length else ("",))}

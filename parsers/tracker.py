@@ -23,6 +23,7 @@ from parsers.events import (
     Reject,
     Removed,
 )
+from parsers.greylist import Deferral, deferral_of, is_taken_back, may_be_greylisting
 from parsers.message import Message
 from parsers.mta import SERVERS
 
@@ -49,9 +50,8 @@ class Tracker:
         self.dropped = 0
         self._queues: dict[str, Queue] = {}
         self._count = 0
-        self._sessions: set[tuple[str, int | None]] = (
-            set()
-        )  # host and pid of daemons whose client's login was counted
+        # Host and pid of daemons (or what else tells a session) whose client's login was counted.
+        self._sessions: set[tuple[str, str | int | None]] = set()
         self._steps: dict[type[Event], Callable[[Any], None]] = {
             Received: self._received,
             Queued: self._queued,
@@ -114,11 +114,12 @@ class Tracker:
             elsewhere = self._elsewhere(event.origin, queue_id)
             if elsewhere is not None:
                 message = elsewhere[queue_id]
-            elif type(event) is Delivery and event.origin.program == "cleanup":
-                # It returns what it refuses of a local user: that never was in the queue.
+            elif is_passing(event):
                 message = Message(queue_id, event.time)
             else:
                 message = self._begin(queue, Message(queue_id, event.time))
+            if type(event) is Delivery:
+                message.sender = event.sender
         event.message = message
         return message
 
@@ -167,12 +168,13 @@ class Tracker:
             event.logins = max(int(found[1]) - counted, 0) if found else 0
 
     def _login(self, event: Received) -> None:
-        session = (event.origin.host, event.origin.pid)
+        session = (event.origin.host, event.session or event.origin.pid)
         if session not in self._sessions:
             if len(self._sessions) >= SESSIONS:
                 self._sessions.clear()
             self._sessions.add(session)
-            event.logins = 1
+            event.logins = int(bool(event.sasl_method or event.sasl_user))
+            event.tls_sessions = int(event.tls_protocol is not None)
 
     # --- messages: how they begin ---
 
@@ -191,7 +193,7 @@ class Tracker:
             event.message_id,
         )
         event.message = self._begin(queue, message)
-        if (event.sasl_method or event.sasl_user) and origin.mta not in SAYS_LOGIN:
+        if event.tls_protocol or ((event.sasl_method or event.sasl_user) and origin.mta not in SAYS_LOGIN):
             self._login(event)
         if message.via == "notification":
             self._notified(event, queue)
@@ -208,7 +210,9 @@ class Tracker:
         """Why a notification was written is told by what became of the message that it is about."""
         about = queue.get(event.original_queue_id or "")
         if event.notification is None:
-            event.notification = "delay" if about and not about.has_failed else "bounce"
+            event.notification = _type_of_notification(about)
+        if about and event.notification == "bounce":
+            about.has_failed = False
 
     def _came_before(self, event: Received, message: Message, queue: Queue) -> None:
         """The same message under a new id: requeued, or back from a content filter that tells its id (XFORWARD)."""
@@ -286,8 +290,12 @@ class Tracker:
         if message.via:
             is_attempt = event.status != "expired" or event.attempts is not None
             event.attempts = before + is_attempt or None
+        if message.vague:
+            self._was_vague(event, message.vague)
         if event.status != "sent":
             message.has_failed = True
+            if event.status == "expired" and message.reason is not None:
+                self._gave_up_on(event, message)
         if event.origin.mta in SILENT:
             if event.is_removal:
                 self._end(event.origin, message.queue_id)
@@ -299,15 +307,14 @@ class Tracker:
     def _is_over(self, event: Delivery | QueueAction, message: Message) -> bool:
         """Whether a message leaves the queue with this recipient: nobody waits, and all that were counted are done.
 
-        Aliases make several recipients of one, so a message may have left too early. What comes then looks like one
-        whose beginning was not seen: that leaves too, but is no removal.
+        Aliases make several recipients of one, so a message may have left too early. What is done with it then is
+        no removal, for nothing of it is in the queue.
         """
         if message.unfinished is not None:
             message.unfinished -= 1
         if message.attempts or (message.unfinished or 0) > 0:
             return False
-        self._end(event.origin, message.queue_id)
-        return bool(message.via)
+        return self._end(event.origin, message.queue_id) is not None
 
     def _forwarded(self, event: Delivery, message: Message) -> None:
         """local(8) gives a message back to the queue under a new id, to send it to whom an alias names."""
@@ -322,12 +329,34 @@ class Tracker:
         if attempts is None:
             attempts = message.attempts = {}
         recipient = event.recipient or ""
-        if len(attempts) < RECIPIENTS or recipient in attempts:
-            attempts[recipient] = attempts.get(recipient, 0) + 1
+        before = attempts.get(recipient, 0)
+        if before or len(attempts) < RECIPIENTS:
+            attempts[recipient] = before + 1
+            self._may_be_greylisting(event, message, is_first=not before)
+
+    def _may_be_greylisting(self, event: Delivery, message: Message, *, is_first: bool) -> None:
+        """Only a first deferral is taken back at the next attempt."""
+        recipient = event.recipient or ""
+        if not is_first:
+            if message.vague:
+                message.vague.pop(recipient, None)
+        elif may_be_greylisting(event):
+            event.may_be_greylisting = True
+            if message.vague is None:
+                message.vague = {}
+            message.vague[recipient] = deferral_of(event)
+
+    def _was_vague(self, event: Delivery, vague: dict[str, Deferral]) -> None:
+        deferral = vague.pop(event.recipient or "", None)
+        if deferral and event.status == "sent" and is_taken_back(deferral, event):
+            event.greylisted = deferral
+
+    def _gave_up_on(self, event: Delivery, message: Message) -> None:
+        event.direction, event.provider, event.reason = message.direction, message.provider, message.reason
 
     def _gave_up(self, event: Delivery, message: Message) -> None:
         """An expired message has the destination and the reason of its last deferral."""
-        event.direction, event.provider, event.reason = message.direction, message.provider, message.reason
+        self._gave_up_on(event, message)
         if message.attempts and message.via:
             event.attempts = max(message.attempts.values())
         message.has_failed = True
@@ -345,6 +374,8 @@ class Tracker:
         child = queue.get(event.new_queue_id or "")
         if child:
             child.via = "notification"
+        if event.is_arrival:  # what arrives is the notification
+            event.message = Message(event.new_queue_id or "", event.time, via="notification", has_arrived=True)
 
     def _queue_action(self, event: QueueAction) -> None:
         if event.action in ENDS:
@@ -354,7 +385,9 @@ class Tracker:
         message = self._find(event, event.queue_id)
         if event.action in ARRIVED:
             event.is_arrival = arrives(message)
-        if event.action == "handover":
+        if event.action == "give_up":
+            message.has_failed = True
+        elif event.action == "handover":
             self._is_over(event, message)
         elif event.action == "split":
             self._split(event, message)
@@ -362,6 +395,11 @@ class Tracker:
             if message.attempts:
                 message.attempts.pop(event.recipient, None)
             event.is_removal = self._is_over(event, message)
+        elif event.more_recipients and message.unfinished is not None:
+            message.unfinished += event.more_recipients
+            if message.unfinished <= 0:
+                self._end(event.origin, message.queue_id)
+                event.is_removal = True
 
     def _split(self, event: QueueAction, message: Message) -> None:
         """Some recipients go on under another id, nobody says how many."""
@@ -379,6 +417,13 @@ class Tracker:
         event.message = self._end(event.origin, event.queue_id)
 
 
+def _type_of_notification(about: Message | None) -> str:
+    """After a failure that nobody was told of yet it is a bounce."""
+    if about is None or about.has_failed:
+        return "bounce"
+    return "delay" if about.attempts else "success"
+
+
 def via_of(event: Received) -> str:
     """How a message came, where its line does not say so itself."""
     if event.sasl_method or event.sasl_user:
@@ -386,6 +431,14 @@ def via_of(event: Received) -> str:
     if event.client_name is None and event.client_ip is None:
         return "local"
     return "submission" if event.origin.entry in SUBMISSION_ENTRIES else "smtp"
+
+
+def is_passing(event: Queued | Delivery | QueueAction) -> bool:
+    """Whether nothing more is to come of a message that is not known: it was done, as far as this event tells."""
+    if event.origin.mta in SILENT:
+        return type(event) is QueueAction or (type(event) is Delivery and event.status != "deferred")
+    # cleanup(8) returns what it refuses of a local user: that never was in the queue.
+    return type(event) is Delivery and event.origin.program == "cleanup"
 
 
 def is_queued(message: Message) -> bool:

@@ -128,6 +128,51 @@ METRICS: dict[str, Metric] = dict(
             "Warnings and errors of the server's own programs.",
         ),
         _metric(
+            "mail_provider_blocked",
+            "gauge",
+            "mta provider reason",
+            "Whether a provider that accepted our mail refuses it, for our reputation, by policy or for our rate; 0"
+            " when that is over.",
+        ),
+        _metric(
+            "mail_provider_blocked_since_timestamp_seconds",
+            "gauge",
+            "mta provider reason",
+            "First refusal of a provider that blocks us, in seconds since the epoch.",
+        ),
+        _metric(
+            "mail_accounts_over_quota",
+            "gauge",
+            "",
+            "Accounts that sent more in the last hour than their quota allows.",
+        ),
+        _metric(
+            "mail_account_max_messages_per_hour",
+            "gauge",
+            "",
+            "Messages of the account that sent most in the last hour.",
+        ),
+        _metric(
+            "mail_accounts_suspicious",
+            "gauge",
+            "why",
+            "Accounts that sent more than usual in the last hour, to or from unusually many, or of which too much"
+            " failed; who they are is in the exporter's log.",
+        ),
+        _metric(
+            "mail_auth_attackers",
+            "gauge",
+            "kind",
+            "Client addresses, about so many, of the blocks that tried to guess passwords in the last hour: hammer"
+            " (many failures), spray (many users, or users whom many blocks try).",
+        ),
+        _metric(
+            "mail_auth_attacker_blocks",
+            "gauge",
+            "kind",
+            "Blocks of client addresses (/24, /64) that tried to guess passwords in the last hour.",
+        ),
+        _metric(
             "mailstat_log_lines_total",
             "counter",
             "source mta outcome",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from prometheus_client.metrics_core import Metric as Family
 
 from exporter.metrics.series import OTHER, Budget, Histogram, Labels, family
+from exporter.metrics.watch import Watch
 from parsers.events import (
     Auth,
     Connect,
@@ -55,6 +56,19 @@ _DELIVERY: Callable[[Delivery], DeliveryKey] = attrgetter(
 )
 _STAGES: Callable[[Delivery], tuple[float | None, ...]] = attrgetter(*(f"delay_{stage}" for stage in STAGES))
 
+_PROGRAM: Callable[[Origin], tuple[str, str, str]] = attrgetter("mta", "service", "program")
+_SERVICE: Callable[[Origin], tuple[str, str]] = attrgetter("mta", "service")
+Raw = TypeVar("Raw")
+Key = TypeVar("Key")
+
+
+def merged(counts: Mapping[Raw, int], key: Callable[[Raw], Key]) -> dict[Key, int]:
+    """Counts by what matters of them: a server that forks for each session has as many origins."""
+    total: dict[Key, int] = defaultdict(int)
+    for each, count in counts.items():
+        total[key(each)] += count
+    return total
+
 
 class MailMetrics:
     """Counts events that the tracker has put in context. `providers` of them get a label of their own.
@@ -65,6 +79,8 @@ class MailMetrics:
 
     def __init__(self, *, providers: int = 32) -> None:
         self.dropped: Counter[str] = Counter()
+        self.watch = Watch()
+        self._watch_delivery = self.watch.delivery
         self._events = 0  # since the last fold
         self._providers = self._budget("mail_deliveries_total", providers)
         self._services = self._budget("mail_messages_received_total", SERVICES)
@@ -75,11 +91,12 @@ class MailMetrics:
         self._deliveries: dict[DeliveryKey, list[float | None]] = defaultdict(list)
         self._connects: dict[Origin, int] = defaultdict(int)
         self._removals: dict[Origin, int] = defaultdict(int)
-        self._sessions: dict[tuple[Origin, bool, str | None, str | None], int] = defaultdict(int)
+        self._departures: dict[Labels, int] = defaultdict(int)  # removals of which no line tells
+        self._sessions: dict[tuple[str, bool, str | None, str | None], int] = defaultdict(int)
         self._counts: dict[str, dict[Labels, int]] = defaultdict(lambda: defaultdict(int))
-        self._arrivals: dict[tuple[Origin, str], int] = defaultdict(int)
-        self._raw_sizes: dict[Origin, list[float]] = defaultdict(list)
-        self._raw_recipients: dict[Origin, list[float]] = defaultdict(list)
+        self._arrivals: dict[tuple[str, str, str], int] = defaultdict(int)
+        self._raw_sizes: dict[Labels, list[float]] = defaultdict(list)
+        self._raw_recipients: dict[Labels, list[float]] = defaultdict(list)
         self._raw_stages: dict[str, list[tuple[float | None, ...]]] = defaultdict(list)
         self._sizes = Histogram("mail_message_size_bytes")
         self._recipients = Histogram("mail_message_recipients")
@@ -90,6 +107,7 @@ class MailMetrics:
             self._deliveries,
             self._connects,
             self._removals,
+            self._departures,
             self._sessions,
             self._raw_stages,
             self._arrivals,
@@ -114,7 +132,7 @@ class MailMetrics:
         for event in events:
             kind = type(event)
             if kind is Tls:
-                sessions[event.origin, event.relay_host is None, event.tls_protocol, event.tls_trust] += 1
+                sessions[event.origin.mta, event.relay_host is None, event.tls_protocol, event.tls_trust] += 1
             elif kind is Connect:
                 connects[event.origin] += 1
             elif kind is Removed:
@@ -124,6 +142,8 @@ class MailMetrics:
                     self._queued(event)
             elif kind is not Disconnect or event.logins:
                 steps[kind](event)
+        if events:
+            self.watch.now = max(self.watch.now, events[-1].time)
         self._events += len(events)
         if self._events > RAW:
             self._fold()
@@ -141,6 +161,8 @@ class MailMetrics:
     # --- a step for each kind of event ---
 
     def _received(self, event: Received) -> None:
+        if event.tls_sessions:
+            self._sessions[event.origin.mta, True, event.tls_protocol, event.tls_trust] += 1
         if event.logins:
             self._session(event)
         if event.is_arrival:
@@ -154,20 +176,33 @@ class MailMetrics:
 
     def _auth(self, event: Auth) -> None:
         self._login(event.origin, event.sasl_method or "unknown", event.result, event.attempts)
+        if event.result == "failure":
+            self.watch.failure(event)
 
     def _login(self, origin: Origin, method: str, result: str, times: int) -> None:
         labels = (origin.mta, self._services[origin.service], self._methods[method.upper()], result)
         self._count("mail_auth_attempts_total", *labels, times=times)
 
     def _queued(self, event: Queued | Received) -> None:
-        self._arrival(event)
-        if event.size is not None:
-            self._raw_sizes[event.origin].append(event.size)
-        if event.recipients is not None:
-            self._raw_recipients[event.origin].append(event.recipients)
+        self._arrival(event, event.size, event.recipients)
 
-    def _arrival(self, event: Queued | Received | QueueAction | Delivery) -> None:
-        self._arrivals[event.origin, event.message.via if event.message else ""] += 1
+    def _began(self, event: Delivery | QueueAction) -> None:
+        """The first that is done with a message tells that it was taken."""
+        message = event.message
+        if message:
+            self._arrival(event, message.size, message.recipients)
+
+    def _arrival(
+        self, event: Queued | Received | Delivery | QueueAction, size: int | None, recipients: int | None
+    ) -> None:
+        message, labels = event.message, (event.origin.mta, event.origin.service)
+        self._arrivals[*labels, message.via if message else ""] += 1
+        if size is not None:
+            self._raw_sizes[labels].append(size)
+        if recipients is not None:
+            self._raw_recipients[labels].append(recipients)
+        if message and message.sasl_user:
+            self.watch.arrival(event.time, message)
 
     def _queue_action(self, event: QueueAction) -> None:
         if event.is_arrival:
@@ -177,21 +212,15 @@ class MailMetrics:
 
     def _delivery(self, event: Delivery) -> None:
         self._deliveries[_DELIVERY(event)].append(event.delay)
+        self._watch_delivery(event)
         if event.status == "sent" and event.delay_transmit is not None:
             self._raw_stages[event.origin.mta].append(_STAGES(event))
         if event.is_removal:
-            self._removals[event.origin] += 1
+            self._departures[event.origin.mta, event.origin.service] += 1
+        if event.tls_sessions:
+            self._sessions[event.origin.mta, False, event.tls_protocol, event.tls_trust] += 1
         if event.is_arrival:
             self._began(event)
-
-    def _began(self, event: Delivery | QueueAction) -> None:
-        """The first that is done with a message tells that it was taken."""
-        self._arrival(event)
-        message = event.message
-        if message and message.size is not None:
-            self._raw_sizes[event.origin].append(message.size)
-        if message and message.recipients is not None:
-            self._raw_recipients[event.origin].append(message.recipients)
 
     def _provider(self, direction: str, provider: str | None) -> str:
         return self._providers[provider or OTHER] if direction == "outbound" else ""
@@ -203,7 +232,7 @@ class MailMetrics:
 
     def _notification(self, event: Notification) -> None:
         if event.is_arrival:
-            self._arrivals[event.origin, "notification"] += 1
+            self._arrivals[event.origin.mta, event.origin.service, "notification"] += 1
         self._count("mail_notifications_total", event.origin.mta, event.type)
 
     def _connection_failure(self, event: ConnectionFailure) -> None:
@@ -216,15 +245,15 @@ class MailMetrics:
     # --- from raw values to labels ---
 
     def _fold(self) -> None:
-        for origin, count in self._connects.items():
-            labels = (origin.mta, self._services[origin.service], origin.program)
-            self._count("mail_connections_total", *labels, times=count)
-        for origin, count in self._removals.items():
-            self._count("mail_messages_removed_total", origin.mta, self._services[origin.service], times=count)
-        for (origin, is_inbound, protocol, trust), count in self._sessions.items():
+        for (mta, raw_service, program), count in merged(self._connects, _PROGRAM).items():
+            self._count("mail_connections_total", mta, self._services[raw_service], program, times=count)
+        for removals in (merged(self._removals, _SERVICE), self._departures):
+            for (mta, raw_service), count in removals.items():
+                self._count("mail_messages_removed_total", mta, self._services[raw_service], times=count)
+        for (mta, is_inbound, protocol, trust), count in self._sessions.items():
             direction = "inbound" if is_inbound else "outbound"
             kept = (self._protocols[protocol or ""], self._protocols[trust or ""])
-            self._count("mail_tls_connections_total", origin.mta, direction, *kept, times=count)
+            self._count("mail_tls_connections_total", mta, direction, *kept, times=count)
         for key, delays in self._deliveries.items():
             self._fold_deliveries(*key, delays=delays)
         for mta, rows in self._raw_stages.items():
@@ -241,13 +270,11 @@ class MailMetrics:
                 self._stages.observe_all((mta, stage), told)
 
     def _fold_arrivals(self) -> None:
-        for (origin, via), count in self._arrivals.items():
-            service = self._services[origin.service]
-            self._count("mail_messages_received_total", origin.mta, service, via, times=count)
-        for origin, values in self._raw_sizes.items():
-            self._sizes.observe_all((origin.mta, self._services[origin.service]), values)
-        for origin, values in self._raw_recipients.items():
-            self._recipients.observe_all((origin.mta, self._services[origin.service]), values)
+        for (mta, raw_service, via), count in self._arrivals.items():
+            self._count("mail_messages_received_total", mta, self._services[raw_service], via, times=count)
+        for raw, histogram in ((self._raw_sizes, self._sizes), (self._raw_recipients, self._recipients)):
+            for (mta, raw_service), values in raw.items():
+                histogram.observe_all((mta, self._services[raw_service]), values)
 
     def _fold_deliveries(
         self,
@@ -288,6 +315,7 @@ class MailMetrics:
         yield family("mail_messages_in_flight", {(mta,): float(count) for mta, count in in_flight.items()})
         for histogram in (self._sizes, self._recipients, self._seconds, self._stages, self._attempts):
             yield histogram.family()
+        yield from self.watch.collect()
 
     def _fill_in_zeros(self) -> None:
         """A service that was seen has numbers, be they 0: a rate over a series that appears late misses its start."""

@@ -22,8 +22,5 @@ def names() -> list[str]:
 
 
 def render(name: str, report: Report, out: TextIO, *, zone: tzinfo) -> None:
-    """Write a report in the format of that name; one that is a text as it is."""
-    if report.text is not None:
-        out.write(report.text)
-        return
+    """Write a report in the format of that name."""
     cast("Render", import_module(f"{__name__}.{name}").render)(report, out, zone=zone)

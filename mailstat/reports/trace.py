@@ -69,14 +69,13 @@ def make(log: Log, options: Namespace) -> Report:
     if not found and not log.errors:
         raise ReportError(f"nothing was found of {text!r}")
     title = f"Trace of {text}"
-    if options.mermaid:
-        return Report(NAME, title, [], text=mermaid(found))
     events = sorted((event for stage in found for event in stage.events), key=lambda event: event.time)
     document = {"messages": [_document(stage, log) for stage in found]}
-    return Report(NAME, title, [Section("", COLUMNS, [_row(event) for event in events])], document=document)
+    section = Section("", COLUMNS, [_row(event) for event in events])
+    return Report(NAME, title, [section], document=document, lines=mermaid(found) if options.mermaid else None)
 
 
-def mermaid(found: Sequence[Stage]) -> str:
+def mermaid(found: Sequence[Stage]) -> list[str]:
     """A sequence of boxes, one for each id, with what led from one to the next and what came of it."""
     names = {stage.queue_id: f"m{number}" for number, stage in enumerate(found)}
     lines = ["flowchart LR"]
@@ -86,7 +85,7 @@ def mermaid(found: Sequence[Stage]) -> str:
         lines.append(f'    m{number}["{_label(words)}"]')
         lines += [f"    m{number} --> {names[name]}" for name in stage.following if name in names]
         lines += _outcomes(number, stage)
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _outcomes(number: int, stage: Stage) -> Iterator[str]:

@@ -28,9 +28,9 @@ def test_a_log_of_a_server_that_is_not_known_is_told_once(tmp_path: Path, caplog
         exporter.step()
         log.write_text(log.read_text() + EXIM)
     told = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert [vars(record)["error"] for record in told] == ["an Exim log: this release reads Postfix"]
+    assert [vars(record)["error"] for record in told] == ["an Exim log: this release reads Exchange and Postfix"]
     (source,) = exporter.sources()
-    assert (source.state, source.error) == ("not understood", "an Exim log: this release reads Postfix")
+    assert (source.state, source.error) == ("not understood", "an Exim log: this release reads Exchange and Postfix")
     assert (source.is_up, source.lines) == (True, 2)
 
 

@@ -27,7 +27,6 @@ EXCEPTIONS = {
     "opensmtpd/poolp-blog.log": None,  # messages without what stands before them
     "postfix/postfix-logwatch.log": None,  # the same
     "postfix/whyscream-grok.log": None,  # the same
-    "exim-4.98/paniclog.gz": None,  # four words of alarm, which are not looked for
     "postfix-3.7-postlogd/dovecot.log.gz": "dovecot",  # that server's own log
 }
 

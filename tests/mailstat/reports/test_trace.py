@@ -120,10 +120,10 @@ def test_the_trace_goes_on_in_another_log_of_another_server(tmp_path: Path) -> N
     here = tmp_path / "mail.log"
     here.write_text(POSTFIX)
     log = Log([here, there], Selection(), zone=UTC)
-    if "exim" in ids(asked(log, "4AAAAA1111")):
-        return
-    hosts = {event["mta"] for message in document(asked(log, "4AAAAA1111"))["messages"] for event in message["events"]}
-    assert hosts == {"postfix", "exim"}
+    servers = {
+        event["mta"] for message in document(asked(log, "4AAAAA1111"))["messages"] for event in message["events"]
+    }
+    assert servers == {"postfix", "exim"}
 
 
 def test_what_is_not_there_is_said(log: Log) -> None:
@@ -154,9 +154,10 @@ def test_lines_are_found_wherever_a_block_ends(tmp_path: Path) -> None:
 def test_a_diagram_shows_what_led_to_what_and_obeys_no_log(tmp_path: Path) -> None:
     path = tmp_path / "mail.log"
     path.write_text(POSTFIX.replace("bob@", 'bob"];click<script>@'))
-    text = asked(Log([path], Selection(), zone=UTC), "4AAAAA1111", mermaid=True).text
-    assert text
-    assert text.startswith("flowchart LR\n")
+    lines = asked(Log([path], Selection(), zone=UTC), "4AAAAA1111", mermaid=True).lines
+    assert lines
+    assert lines[0] == "flowchart LR"
+    text = "\n".join(lines)
     assert "m0 --> m1" in text
     assert "m1 --> m2" in text
     assert "<script>" not in text

@@ -1,0 +1,139 @@
+"""How messages come: the lines with `<=` (receive_msg() in src/receive.c).
+
+A line whose message was taken while the client was told otherwise (`control = fakereject`) has `(=`. A notification
+is told by `R=`, which on these lines names the message that it is about.
+"""
+
+from __future__ import annotations
+
+from parsers.events import Origin, Received
+from parsers.mta.exim.field import CLIENTS, HEAD, NULL_SENDER, NUMBERS, SECONDS, TLS, Tls, joined_tls, read_fields
+from parsers.mta.exim.field import unquote as unquoted
+from parsers.shape import shape
+
+SHORT_ID = 16  # characters, before 4.97
+HOUR = 4  # characters of a message's id that stay the same for about an hour: it begins with the time
+# What `bounce_message_file` and `warn_message_file` have by default, and the success of a DSN (src/deliver.c).
+SUBJECTS = (
+    ("Mail delivery failed", "bounce"),
+    ("Warning: message ", "delay"),
+    ("Delivery Status Notification", "success"),
+)
+
+
+def received(
+    time: float,
+    origin: Origin,
+    queue_id: str,
+    sender: str,
+    original_queue_id: str | None,
+    client: str | None,
+    protocol: str,
+    tls: str | None,
+    auth: str | None,
+    size: str,
+    message_id: str | None,
+) -> Received:
+    """A message that is in the queue. Raises ValueError where its size is none."""
+    name, ip, helo = CLIENTS[client]
+    method, user = None, None
+    if auth:
+        method, _, user = auth.partition(":")
+    # By position: keywords cost as much as all the rest.
+    event = Received(
+        time,
+        origin,
+        queue_id,
+        name,
+        ip,
+        method,
+        user or None,
+        "" if sender == NULL_SENDER else sender,
+        helo,
+        protocol,
+        original_queue_id,
+        message_id,
+        NUMBERS[size],
+    )
+    if original_queue_id is not None and sender == NULL_SENDER and client is None:
+        event.via = "notification"
+    if tls:
+        add_tls(event, TLS[tls], None)
+    if auth or tls:
+        event.session = session(queue_id, client, auth)
+    return event
+
+
+def session(queue_id: str, client: str | None, auth: str | None) -> str:
+    """What the messages of one session have in common: the process, whose pid is the middle part of their ids."""
+    return f"{queue_id[:HOUR]}{queue_id[6 : -5 if len(queue_id) > SHORT_ID else -3]}{client}{auth}"
+
+
+def any_received(time: float, origin: Origin, queue_id: str, text: str) -> Received:
+    """The same with its fields in any order, and with those that few configurations log. Raises ValueError."""
+    head = HEAD(text)
+    if not head:
+        raise ValueError("no sender")
+    fields, end = read_fields(text, head.end())
+    if "P" not in fields or "S" not in fields:
+        raise ValueError("cut off")
+    client = fields.get("H")
+    event = received(
+        time,
+        origin,
+        queue_id,
+        head["first"],
+        fields.get("R"),
+        client,
+        fields["P"],
+        None,
+        fields.get("A"),
+        fields["S"],
+        unquoted(fields["id"]) if "id" in fields else None,
+    )
+    add_tls(event, joined_tls(fields), fields.get("DN"))
+    event.session = session(queue_id, client, fields.get("A")) if "A" in fields or "X" in fields else None
+    event.delay_before_queue = SECONDS[fields.get("RT")]
+    subject = unquoted(fields.get("T", ""))
+    if event.via == "notification" and subject:
+        event.notification = next((kind for words, kind in SUBJECTS if subject.startswith(words)), None)
+    event.recipients = count_recipients(text, end)
+    return event
+
+
+def add_tls(event: Received, tls: Tls, peer: str | None) -> None:
+    """A client with a certificate is rare: without one that is named or verified it has none."""
+    event.tls_protocol, event.tls_cipher, is_verified = tls
+    if event.tls_protocol:
+        event.tls_trust = "trusted" if is_verified else "untrusted" if peer else "anonymous"
+
+
+def count_recipients(text: str, start: int) -> int | None:
+    """How many recipients stand behind ` for `, where they do (`log_selector = +received_recipients`)."""
+    _, found, rest = text[start:].rpartition(" for ")
+    return len(rest.split()) if found else None
+
+
+SHAPES = (
+    # In the order in which Exim writes them, where it writes no more than by default.
+    shape(
+        "{queue_id} <= {sender: }[ R={original_queue_id: }][ H={client}][ U={_: }] P={protocol: }[ X={tls}]"
+        "[ A={auth: }][ K] S={size}[ id={message_id: }]",
+        "1tXk2a-00000000ABc-0dEf <= news@example.com H=client.example.net (client) [203.0.113.7] P=esmtpsa"
+        " X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=no A=plain:kim S=4711 id=20260105.1@example.com",
+        received,
+    ),
+    shape(
+        "{queue_id} <= {text}",
+        '1tXk2a-00000000ABc-0dEf <= "kim lee"@example.com H=(client) [203.0.113.7]:40499 I=[192.0.2.25]:587 P=esmtpsa'
+        ' L.- X=TLS1.3:TLS_AES_256_GCM_SHA384:256 CV=no SNI="mail.example.com" A=plain:kim S=4711 M8S=0 RT=0.2s'
+        ' id=20260105.1@example.com T="Hello, \\"you\\"" from <kim@example.com> for lee@example.org max@example.net',
+        any_received,
+        general=True,
+    ),
+    shape(
+        "{queue_id} (= {text}",
+        "1tXk2a-00000000ABc-0dEf (= spam@example.net H=(client) [203.0.113.7] P=esmtp S=4711",
+        any_received,
+    ),
+)
