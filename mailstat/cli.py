@@ -158,6 +158,7 @@ def settle(options: Namespace, parser: ArgumentParser, now: float) -> None:
         _learn(options, parser)
     if not hasattr(options, "files"):
         return
+    options.now = now
     for name in ("since", "until"):
         text = getattr(options, name)
         try:

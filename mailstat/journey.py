@@ -152,7 +152,7 @@ def _blocks(file: BufferedReader) -> Iterator[tuple[int, bytearray, int]]:
 
 
 def _read(log: Log, paths: list[Path], found: Found) -> list[Event]:
-    """The events of the lines, in the order of time. What an earlier round has read is read anew, with all there is."""
+    """The events of the lines, in the order of time. What an earlier round has read is read anew, with what is new."""
     log.tracker, log.joins = Tracker(), {}
     events: list[Event] = []
     for number, path in enumerate(paths):

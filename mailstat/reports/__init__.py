@@ -4,7 +4,7 @@ Each has NAME, HELP (one line, for the list of reports), DESCRIPTION, `make(log,
 `add_arguments(parser)` where it has options of its own. One with `READS_LOG = False` is about something else than
 logs: it has only the options of its own and those that say how it looks, and `make(options)`. `options` are the
 command line's: `files`, `since`, `until`
-(seconds since the epoch or None), `where` (a Filter or None), `mta`, `zone` (a tzinfo), `year`, `limit`, `format`,
+(seconds since the epoch or None), `now` (the same), `where` (a Filter or None), `mta`, `zone` (a tzinfo), `year`, `limit`, `format`,
 `output`, and the report's own.
 """
 

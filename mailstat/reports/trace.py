@@ -19,8 +19,8 @@ NAME = "trace"
 HELP = "everything that happened to a message: by queue id, message-id, address, or a piece of a line"
 DESCRIPTION = (
     "Everything that happened to a message, found by a queue id, a message-id, an address, or any piece of a line, "
-    "and followed through filters, forwards, notifications, hosts and servers: by the id that the next queue gave, and "
-    "by the message-id. The log is searched, not read as a whole."
+    "and followed through filters, forwards, notifications, hosts and servers: by the id that the next queue gave, "
+    "and by the message-id. The log is searched, not read as a whole."
 )
 COLUMNS = (
     Column("time", "time"),
@@ -81,7 +81,7 @@ def mermaid(found: Sequence[Stage]) -> list[str]:
     lines = ["flowchart LR"]
     for number, stage in enumerate(found):
         head = stage.queue_id or "no queue"
-        words = f"{head}<br/>{stage.host}<br/>{stage.sender if stage.sender else '<>'}"
+        words = f"{head}<br/>{stage.host}<br/>{stage.sender or '<>'}"
         lines.append(f'    m{number}["{_label(words)}"]')
         lines += [f"    m{number} --> {names[name]}" for name in stage.following if name in names]
         lines += _outcomes(number, stage)

@@ -24,7 +24,8 @@ START = 1_767_571_200.0
 MTAS = [mta for mta, server in SERVERS.items() if server.grammar]
 SEARCHES = {"trace"}  # the files themselves, not the events
 NAMES = [name for name in reports.helps() if reports.reads_log(reports.load(name)) and name not in SEARCHES]
-ARGUMENTS = {"query": [["SELECT * FROM events"]], "bounces": [[], ["--suppress", "1"]]}
+PERIODS = ["2026-01-05", "2026-01-05T00:01..2026-01-06", "--all"]
+ARGUMENTS = {"diff": [PERIODS], "query": [["SELECT * FROM events"]], "bounces": [[], ["--suppress", "1"]]}
 
 
 @cache
@@ -54,7 +55,9 @@ class Samples(Log):
 
 
 def options_of(name: str, words: list[str]) -> Namespace:
-    return build_parser(name).parse_args(words)
+    options = build_parser(name).parse_intermixed_args(words)
+    options.now, options.zone = START, UTC
+    return options
 
 
 @pytest.mark.parametrize("mta", MTAS)
@@ -95,6 +98,7 @@ def choices(name: str) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize(("name", "words"), [(name, words) for name in NAMES for words in choices(name)])
 def test_every_choice_of_an_option_gives_a_report(name: str, words: list[str]) -> None:
-    made = reports.load(name).make(Samples("postfix"), options_of(name, words))
+    needed = ARGUMENTS.get(name, [[]])[0]
+    made = reports.load(name).make(Samples("postfix"), options_of(name, [*needed, *words]))
     assert made.sections
     assert all(len(row) == len(section.columns) for section in made.sections for row in section.rows)
