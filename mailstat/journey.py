@@ -1,7 +1,7 @@
 """The way of a message through queues, filters, hosts and servers, found without reading all of the log.
 
-Lines are looked for as bytes; only those that have the text are read. What they say (a queue id, the id that the next
-queue gave, a message-id) is looked for in the next round, until nothing new is found.
+Lines are looked for as bytes; only those that have the text are read. What they name (a queue id, the id that the next
+queue gave, a message-id) is looked for too, until nothing new is found.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from mailstat.log import Log
 
 CHUNK = 1 << 18  # bytes that are searched at once: they stay in the processor's cache
-ROUNDS = 8
-MOST = 40  # ids that are looked for in one round; each costs a pass
+PASSES = 8
+MOST = 60  # words that are looked for: each costs as much again
 LINES = 20_000  # that are kept
 SHORTEST = 5  # characters of an id that is looked for: shorter ones are everywhere
 IDS = ("queue_id", "new_queue_id", "original_queue_id", "message_id")
@@ -65,22 +65,9 @@ def trace(log: Log, text: str) -> list[Stage]:
     order of time. What is too much is left out, and `log.notes` say so. Raises ReportError."""
     if STANDARD_INPUT in log.paths:
         raise ReportError("a trace looks through its files more than once: standard input can be read only once")
-    paths = list(dict.fromkeys(log.paths))
-    found: Found = {}
-    wanted, searched = [text], set[str]()
-    events: list[Event] = []
-    for _ in range(ROUNDS):
-        before = len(found)
-        for number, path in enumerate(paths):
-            _search(log, number, path, [_bytes(word) for word in wanted], found)
-        searched.update(wanted)
-        if len(found) == before:
-            break
-        events = _read(log, paths, found)
-        wanted = _further(log, events, searched)
-        if not wanted:
-            break
-    return stages(_related(events, text, searched))
+    hunt = Hunt(log)
+    hunt.run(text)
+    return stages(_related(hunt.events(), text, hunt.known))
 
 
 def stages(events: Iterable[Event]) -> list[Stage]:
@@ -107,28 +94,93 @@ def _has_begun(stage: Stage) -> bool:
 # --- looking for lines ---
 
 
-def _search(log: Log, number: int, path: Path, words: list[bytes], found: Found) -> None:
-    try:
-        with opened(path) as file:
-            for begin, block, end in _blocks(file):
-                for word in words:
-                    _look((number, begin), block, end, word, found)
-                if len(found) > LINES:
-                    raise ReportError(f"more than {LINES:,} lines have it: say more, or name fewer files")
-    except (OSError, *CORRUPT) as error:
-        told = f"{path}: {getattr(error, 'strerror', None) or error}"
-        if told not in log.errors:
-            log.errors.append(told)
+class Hunt:
+    """Lines that have a text, or what such lines name. What a line names is looked for from there on at once, and
+    before that in the next pass: mostly there is little, for what belongs together stands together."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self.paths = list(dict.fromkeys(log.paths))
+        self.known: set[str] = set()
+        self.found: Found = {}
+
+    def run(self, text: str) -> None:
+        """Look until nothing new is found. Raises ReportError where too much is."""
+        self.known.add(text)
+        words, until = [text], None
+        for _ in range(PASSES):
+            since = self._pass(words, until)
+            if not since:
+                return
+            words = list(since)
+            until = max(since.values()) if until is None else None
+
+    def events(self) -> list[Event]:
+        """Of all lines that were found, in the order of time and in context."""
+        self.log.tracker, self.log.joins = Tracker(), {}
+        events: list[Event] = []
+        for number, path in enumerate(self.paths):
+            lines = [line for (of, _), line in sorted(self.found.items()) if of == number]
+            events += self._read(path, lines) if lines else ()
+        events.sort(key=lambda event: event.time)
+        return events
+
+    def _pass(self, words: list[str], until: Place | None) -> dict[str, Place]:
+        """Look for the words everywhere before a place; where the words begin that were met on the way."""
+        since: dict[str, Place] = {}
+        for number, path in enumerate(self.paths):
+            try:
+                with opened(path) as file:
+                    for begin, block, end in _blocks(file):
+                        if until and (number, begin) >= until:
+                            return since
+                        self._search((number, begin), block, end, words, since)
+            except (OSError, *CORRUPT) as error:
+                told = f"{path}: {getattr(error, 'strerror', None) or error}"
+                if told not in self.log.errors:
+                    self.log.errors.append(told)
+        return since
+
+    def _search(self, place: Place, block: bytearray, size: int, words: list[str], since: dict[str, Place]) -> None:
+        for word in words:  # which grow in number while they are looked for
+            new = _look(place, block, size, _bytes(word), self.found)
+            if len(self.found) > LINES:
+                raise ReportError(f"more than {LINES:,} lines have it: say more, or name fewer files")
+            for named in self._named(self.paths[place[0]], new):
+                since[named] = place
+                words.append(named)
+
+    def _named(self, path: Path, lines: list[bytes]) -> list[str]:
+        """What is to be looked for next."""
+        if not lines:
+            return []
+        words = dict.fromkeys(word for event in self._read(path, lines) for word in _ids(event))
+        new = [word for word in words if len(word) >= SHORTEST and word not in self.known]
+        if len(self.known) + len(new) > MOST:
+            note = f"too much belongs to this: only the first {MOST} ids are followed"
+            self.log.notes += [note] if note not in self.log.notes else []
+            new = new[: max(MOST - len(self.known), 0)]
+        self.known.update(new)
+        return new
+
+    def _read(self, path: Path, lines: list[bytes]) -> list[Event]:
+        text = b"\n".join(lines).decode("utf-8", "surrogateescape")
+        return self.log.selection.of(self.log.understood(path, text + "\n"))
 
 
-def _look(place: Place, block: bytearray, size: int, word: bytes, found: Found) -> None:
+def _look(place: Place, block: bytearray, size: int, word: bytes, found: Found) -> list[bytes]:
+    """The lines of a block that have a word and were not found before."""
     number, begin = place
+    new: list[bytes] = []
     at = block.find(word, 0, size)
     while at >= 0:
         start, end = block.rfind(b"\n", 0, at) + 1, block.find(b"\n", at, size)
         end = size if end < 0 else end
-        found[number, begin + start] = bytes(block[start:end])
+        if (number, begin + start) not in found:
+            found[number, begin + start] = line = bytes(block[start:end])
+            new.append(line)
         at = block.find(word, end, size)
+    return new
 
 
 def _blocks(file: BufferedReader) -> Iterator[tuple[int, bytearray, int]]:
@@ -148,30 +200,7 @@ def _blocks(file: BufferedReader) -> Iterator[tuple[int, bytearray, int]]:
         yield begin, block, rest
 
 
-# --- reading them ---
-
-
-def _read(log: Log, paths: list[Path], found: Found) -> list[Event]:
-    """The events of the lines, in the order of time. What an earlier round has read is read anew, with what is new."""
-    log.tracker, log.joins = Tracker(), {}
-    events: list[Event] = []
-    for number, path in enumerate(paths):
-        lines = [line for (of, _), line in sorted(found.items()) if of == number]
-        text = b"\n".join(lines).decode("utf-8", "surrogateescape")
-        if text:
-            events += log.understood(path, text + "\n")
-    events = log.selection.of(events)
-    events.sort(key=lambda event: event.time)
-    return events
-
-
-def _further(log: Log, events: list[Event], searched: set[str]) -> list[str]:
-    """What to look for next."""
-    words = dict.fromkeys(word for event in events for word in _ids(event) if len(word) >= SHORTEST)
-    new = [word for word in words if word not in searched]
-    if len(new) > MOST:
-        log.notes.append(f"too much belongs to this: only the last {MOST} of {len(new):,} ids are followed")
-    return new[-MOST:]
+# --- what lines name ---
 
 
 def _related(events: list[Event], text: str, searched: set[str]) -> list[Event]:

@@ -36,7 +36,8 @@ COLUMNS = (
 )
 COUNTED = """
 WITH told AS (
-    SELECT {label} AS label, status, CASE WHEN status = 'sent' THEN NULL ELSE why(reason) END AS reason, reply, number,
+    SELECT {label} AS label, status, CASE WHEN status = 'sent' THEN NULL ELSE why(reason) END AS reason,
+        reply, number,
         epoch(time) >= $first AND epoch(time) < $first_end AS is_before,
         epoch(time) >= $second AND epoch(time) < $second_end AS is_after
     FROM events WHERE kind = 'delivery'

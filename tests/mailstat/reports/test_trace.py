@@ -32,7 +32,8 @@ delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 from MTA(smtp:[127.0.
 4BBBBB2222)
 2026-01-05T10:00:01+00:00 mx postfix/qmgr[13]: 4AAAAA1111: removed
 2026-01-05T10:00:02+00:00 mx postfix/smtp[16]: 4BBBBB2222: to=<bob@example.org>, \
-relay=ex.example.org[198.51.100.5]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host ex.example.org[198.51.100.5] said: 550 5.1.1 no such user)
+relay=ex.example.org[198.51.100.5]:25, delay=1, \
+delays=0/0/0/1, dsn=5.1.1, status=bounced (host ex.example.org[198.51.100.5] said: 550 5.1.1 no such user)
 2026-01-05T10:00:02+00:00 mx postfix/cleanup[12]: 4CCCCC3333: message-id=<20260105100002.4CCCCC3333@mx.example.net>
 2026-01-05T10:00:02+00:00 mx postfix/bounce[17]: 4BBBBB2222: sender non-delivery notification: 4CCCCC3333
 2026-01-05T10:00:02+00:00 mx postfix/qmgr[13]: 4CCCCC3333: from=<>, size=2900, nrcpt=1 (queue active)
