@@ -1,14 +1,16 @@
 """The way of a message through queues, filters, hosts and servers, found without reading all of the log.
 
-Lines are looked for as bytes; only those that have the text are read. What they name (a queue id, the id that the next
-queue gave, a message-id) is looked for too, until nothing new is found.
+Lines are looked for as bytes; only those that have the text are read. What they name (a queue id, the id that the
+next queue gave, a message-id) is looked for too, until nothing new is found.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from io import BufferedReader
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +31,10 @@ SHORTEST = 5  # characters of an id that is looked for: shorter ones are everywh
 IDS = ("queue_id", "new_queue_id", "original_queue_id", "message_id")
 
 Place = tuple[int, int]  # number of the file, and where in it the line begins
+Range = tuple[Place, Place]  # from the first on, before the second
 Found = dict[Place, bytes]
+START: Place = (0, 0)
+END: Place = (sys.maxsize, 0)
 
 
 @dataclass
@@ -96,24 +101,23 @@ def _has_begun(stage: Stage) -> bool:
 
 class Hunt:
     """Lines that have a text, or what such lines name. What a line names is looked for from there on at once, and
-    before that in the next pass: mostly there is little, for what belongs together stands together."""
+    before that in the next pass, as far back as it can be: an id that is given to a message is none before that."""
 
     def __init__(self, log: Log) -> None:
         self.log = log
         self.paths = list(dict.fromkeys(log.paths))
         self.known: set[str] = set()
         self.found: Found = {}
+        self._begins: dict[str, Place] = {}  # where the messages begin, by id
 
     def run(self, text: str) -> None:
         """Look until nothing new is found. Raises ReportError where too much is."""
         self.known.add(text)
-        words, until = [text], None
+        words = {text: (START, END)}
         for _ in range(PASSES):
-            since = self._pass(words, until)
-            if not since:
+            words = self._pass(words)
+            if not words:
                 return
-            words = list(since)
-            until = max(since.values()) if until is None else None
 
     def events(self) -> list[Event]:
         """Of all lines that were found, in the order of time and in context."""
@@ -125,43 +129,66 @@ class Hunt:
         events.sort(key=lambda event: event.time)
         return events
 
-    def _pass(self, words: list[str], until: Place | None) -> dict[str, Place]:
-        """Look for the words everywhere before a place; where the words begin that were met on the way."""
-        since: dict[str, Place] = {}
+    def _pass(self, words: dict[str, Range]) -> dict[str, Range]:
+        """Look for words, each within a range; those that were met on the way, with the range before that."""
+        wanted = [(_bytes(word), *within) for word, within in words.items()]
+        before: dict[str, Range] = {}
         for number, path in enumerate(self.paths):
             try:
                 with opened(path) as file:
                     for begin, block, end in _blocks(file):
-                        if until and (number, begin) >= until:
-                            return since
-                        self._search((number, begin), block, end, words, since)
+                        place = (number, begin)
+                        if all(upper <= place for _, _, upper in wanted):
+                            return before
+                        self._search(place, block, end, wanted, before)
             except (OSError, *CORRUPT) as error:
                 told = f"{path}: {getattr(error, 'strerror', None) or error}"
                 if told not in self.log.errors:
                     self.log.errors.append(told)
-        return since
+        return before
 
-    def _search(self, place: Place, block: bytearray, size: int, words: list[str], since: dict[str, Place]) -> None:
-        for word in words:  # which grow in number while they are looked for
-            new = _look(place, block, size, _bytes(word), self.found)
+    def _search(
+        self,
+        place: Place,
+        block: bytearray,
+        size: int,
+        wanted: list[tuple[bytes, Place, Place]],
+        before: dict[str, Range],
+    ) -> None:
+        for word, lower, upper in wanted:  # which grow in number while they are looked for
+            if not lower <= place < upper:
+                continue
+            new = _look(place, block, size, word, self.found)
             if len(self.found) > LINES:
                 raise ReportError(f"more than {LINES:,} lines have it: say more, or name fewer files")
-            for named in self._named(self.paths[place[0]], new):
-                since[named] = place
-                words.append(named)
+            for named, earliest in self._named(place, new).items():
+                wanted.append((_bytes(named), place, END))
+                if earliest < place:
+                    before[named] = (earliest, place)
 
-    def _named(self, path: Path, lines: list[bytes]) -> list[str]:
-        """What is to be looked for next."""
-        if not lines:
-            return []
-        words = dict.fromkeys(word for event in self._read(path, lines) for word in _ids(event))
-        new = [word for word in words if len(word) >= SHORTEST and word not in self.known]
+    def _named(self, place: Place, lines: list[bytes]) -> dict[str, Place]:
+        """What is to be looked for next, and how far back."""
+        new: dict[str, Place] = {}
+        for event in self._read(self.paths[place[0]], lines) if lines else ():
+            if type(event) is Received:
+                self._begins.setdefault(event.queue_id, place)
+            for name in IDS:
+                word = getattr(event, name, None)
+                if word and len(word) >= SHORTEST and word not in self.known:
+                    new.setdefault(word, self._earliest(event, name, word))
         if len(self.known) + len(new) > MOST:
             note = f"too much belongs to this: only the first {MOST} ids are followed"
             self.log.notes += [note] if note not in self.log.notes else []
-            new = new[: max(MOST - len(self.known), 0)]
+            new = dict(islice(new.items(), max(MOST - len(self.known), 0)))
         self.known.update(new)
         return new
+
+    def _earliest(self, event: Event, name: str, word: str) -> Place:
+        """Where an id can be at the earliest, in a log of one file: of what is made of a message (its next id, a
+        message-id with its id in it), not before it."""
+        queue_id = getattr(event, "queue_id", None) or ""
+        is_made_here = name in ("queue_id", "new_queue_id") or (name == "message_id" and queue_id in word)
+        return self._begins.get(queue_id, START) if is_made_here and len(self.paths) == 1 else START
 
     def _read(self, path: Path, lines: list[bytes]) -> list[Event]:
         text = b"\n".join(lines).decode("utf-8", "surrogateescape")

@@ -2,10 +2,11 @@
 
 Each has NAME, HELP (one line, for the list of reports), DESCRIPTION, `make(log, options) -> Report`, and
 `add_arguments(parser)` where it has options of its own. One with `READS_LOG = False` is about something else than
-logs: it has only the options of its own and those that say how it looks, and `make(options)`. `options` are the
-command line's: `files`, `since`, `until` (seconds since the epoch or None), `now` (the same), `where` (a Filter or
-None), `mta`, `zone` (a tzinfo), `year`, `limit`, `format`, `output`, and the report's own. One that has formats of its own
-names them in FORMATS, and has `write(log, options, out)` for these, where `out.buffer` takes bytes.
+logs: it has only the options of its own and those that say how it looks, and `make(options)`. One that has formats of
+its own names them in FORMATS, and has `write(log, options, out)` for these, where `out.buffer` takes bytes.
+
+`options` are the command line's: `files`, `since`, `until`, `now` (seconds since the epoch, the first two may be
+None), `where` (Filter or None), `mta`, `zone` (a tzinfo), `year`, `limit`, `format`, `output`, and the report's own.
 """
 
 from __future__ import annotations
