@@ -32,6 +32,9 @@ format: $(VENV)/developed ## format the code, and correct what the linter can
 docs: $(VENV)/installed ## write the pages that are made from the code
 	$(BIN)/python -m docs.generate
 
+flood: $(VENV)/developed ## send a million names that never come twice, for some minutes
+	FLOOD=1000000 $(BIN)/python -m pytest tests/test_flood.py $(ARGS)
+
 bench: $(VENV)/installed ## measure against other programs, for some minutes (ARGS="--lines 200000" is quicker)
 	$(BIN)/python -m bench.run $(ARGS)
 
@@ -53,4 +56,4 @@ $(VENV)/developed: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	touch $@
 
-.PHONY: help run test test-mta check format docs bench bench-reasons clean
+.PHONY: help run test test-mta check format docs flood bench bench-reasons clean

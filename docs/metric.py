@@ -31,6 +31,14 @@ The provider blocks us, since the run began and for the reason most of its messa
 tried for {hours:g} hours (`blocks.silence_hours`). All times are those of the log: the same log, read again, gives
 the same answer, and a log that is read late gives what was true at its end."""
 
+GREYLISTED = """\
+A bare `451 Try again later` does not say whether it is greylisting: that shows when the same host accepts the
+recipient at the next attempt. A counter takes nothing back, so `mail_delivery_failures_total` counts such a deferral
+at once with the reason of its text (`unclassified`, `system_error`, `rate_limited` or `policy_rejected`), and
+`mail_delivery_greylisted_total` counts it when it is accepted, with the same provider and reason. What was deferred
+for a reason, greylisting left out, is the one without the other; both only grow. `mailstat summary` knows the whole
+log and counts it as `greylisted`. A reply that names its cause keeps it, whatever comes next."""
+
 LABELS = {
     "direction": "of a delivery: `outbound` (SMTP to another host), `local` (on this host); of TLS: `inbound` or"
     " `outbound`",
@@ -71,6 +79,8 @@ def text() -> str:
         INTRODUCTION,
         "## Mail",
         _metrics(mail),
+        "### Greylisting",
+        GREYLISTED,
         "### A provider that blocks us",
         _blocked(),
         "## The exporter itself",

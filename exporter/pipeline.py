@@ -27,7 +27,6 @@ from exporter.view import SourceView
 from exporter.zone import host_zone
 from parsers import __version__
 from parsers.clock import Clock
-from parsers.detect import READ, Detector
 from parsers.events import Event
 from parsers.reader import OTHER, LogReader, Tally
 from parsers.server import Join
@@ -37,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 BLOCK_BYTES = 1 << 16  # small enough that a block's lines and events stay in the processor's cache
 SLICE = 8  # blocks of a source between two looks at the rest of the world: some ten milliseconds
+ENOUGH_LINES = 1_000  # after which a log without a mail server's line is said to be of none
 POLL_SECONDS = 0.5
 SAVE_SECONDS = 5.0
 
@@ -64,7 +64,6 @@ class Source:
         self._joins = joins
         self._met = met
         self._reader = self._new_reader()
-        self._detector = Detector()
         self._told: str | None = None
         self._blocks: Iterator[bytes] | None = None
         self._saved: Position | None = None
@@ -80,7 +79,6 @@ class Source:
             self._tell()
             return None
         text = block.decode("utf-8", "surrogateescape")
-        self._detector.feed(text)
         return self._reader.read(text)
 
     def _new_reader(self) -> LogReader:
@@ -154,14 +152,14 @@ class Source:
         return self._reader.last_time
 
     @property
-    def unread(self) -> str | None:
-        """What log this is, where nothing of it can be understood."""
-        return None if READ & self.tallies.keys() else self._detector.unread
+    def is_of_nobody(self) -> bool:
+        """Whether nothing in all of what was read is of a mail server."""
+        return not self._reader.knows_writer and sum(tally.lines for tally in self.tallies.values()) >= ENOUGH_LINES
 
     @property
     def error(self) -> str | None:
         """Why nothing of it is read."""
-        return self._tail.error or self.unread
+        return self._tail.error or ("no line of it is of a mail server" if self.is_of_nobody else None)
 
     def _tell(self) -> None:
         """Log what is wrong when that changes."""
@@ -189,7 +187,7 @@ class Source:
     def _state(self) -> str:
         if not self.is_up:
             return "waiting"
-        if self.unread:
+        if self.is_of_nobody:
             return "not understood"
         return "reading" if self.lag_bytes else "following"
 

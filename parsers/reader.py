@@ -218,6 +218,11 @@ class LogReader:
             events += self._rows(rows)
         return self._joined_up(events)
 
+    @property
+    def knows_writer(self) -> bool:
+        """Whether any of the lines so far is a mail server's."""
+        return any(tally.lines for mta, tally in self.tallies.items() if mta != OTHER)
+
     def _joined_up(self, events: list[Event]) -> list[Event]:
         for join in self._joined:
             events = join.join(events)
@@ -275,8 +280,10 @@ class LogReader:
         """Read a prefix that is new. Raises ValueError where the line has none, or an impossible one; Rows."""
         bare = line.strip("\0\r\ufeff")
         server = own_server(bare, or_head=True)
-        if server and server.is_read and self.mta in (None, server.mta):
+        if server and self.mta in (None, server.mta):
             return self._begin_own(server, bare)
+        if server:
+            return (self.last_time, self._nobody), bare
         prefix = read_prefix(bare, self.clock)
         if prefix is None:
             if self.mta and find_stamp(bare):  # signs are not needed of a server that is named

@@ -70,6 +70,8 @@ FIRST_UNSPACED = "\u2e80"  # CJK, from the radicals on
 ID_LENGTH = 10
 TOKENS = 20_000
 SHORT = 12
+ADVICE = " for more information"
+CAUSE = 3  # words that have to stand before the advice
 
 OF_AN_ADDRESS = frozenset({"user_unknown", "domain_not_found", "no_mx"})
 REPLIES = ["providers.yaml", "replies.yaml"]
@@ -399,7 +401,15 @@ def fold(text: str) -> str:
     if "\\n" in said:
         said = said.replace("\\n", " ")
     words = [_tokens[token] for token in said.split()]
-    return " " + " ".join(filter(None, words))
+    folded = " " + " ".join(filter(None, words))
+    return without_advice(folded) if ADVICE in folded else folded
+
+
+def without_advice(folded: str) -> str:
+    """What stands before the advice that a reply ends with, and the links in it: its other words are about much."""
+    cause, _, advice = folded.partition(ADVICE)
+    links = [word for word in advice.split() if is_link(word)]
+    return " ".join([cause, *links]) if len(cause.split()) >= CAUSE else folded
 
 
 def fold_phrase(phrase: str) -> str:

@@ -65,11 +65,10 @@ class Unwrapped(NamedTuple):
 
 
 class Server(NamedTuple):
-    """A mail server. `name` is how its people write it; each of the `samples` is told by this server's signs alone.
+    """A mail server. `name` is how its people write it; each of the `samples` is taken for this server's alone.
 
-    `origin(host, program, pid)` tells who wrote a line, None where the program is not of this server; `is_said_by`
-    is stricter where other programs have such names, and looks at the message too. A server without `grammar` and
-    without a table is known and not read.
+    `origin(host, program, pid)` tells who wrote a line, None where the program is not of this server. A server
+    without a `grammar` has a table.
 
     `unwrap(message, clock)` takes off what stands before the message itself, behind any prefix; it raises ValueError
     where that is broken. Without `says_removed`, a message leaves the queue with its last recipient, silently.
@@ -83,7 +82,6 @@ class Server(NamedTuple):
     name: str
     samples: tuple[str, ...]
     origin: Callable[[str, str, int | None], Origin | None]
-    is_said_by: Callable[[str, str], object]
     grammar: Grammar | None = None
     own_log: OwnLog | None = None
     unwrap: Callable[[str, Clock], Unwrapped] | None = None
@@ -92,8 +90,3 @@ class Server(NamedTuple):
     says_login: bool = False
     is_own: Callable[[str], object] | None = None
     has_hearsay: bool = False
-
-    @property
-    def is_read(self) -> bool:
-        """Whether its log can be understood."""
-        return self.grammar is not None or (self.own_log is not None and self.own_log.table is not None)

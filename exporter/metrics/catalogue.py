@@ -62,6 +62,13 @@ METRICS: dict[str, Metric] = dict(
             "Delivery attempts that did not succeed, by reason class.",
         ),
         _metric(
+            "mail_delivery_greylisted_total",
+            "counter",
+            "mta service provider reason",
+            "Deferrals that turned out to be greylisting: a vague reply, then the same host accepted the recipient."
+            " They are in mail_delivery_failures_total too, as deferred for this reason.",
+        ),
+        _metric(
             "mail_delivery_replies_total",
             "counter",
             "mta status reply_code dsn",

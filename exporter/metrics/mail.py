@@ -28,6 +28,7 @@ from parsers.events import (
     Removed,
     Tls,
 )
+from parsers.greylist import Deferral
 from parsers.reply import valid_dsn
 
 SERVICES = 50
@@ -215,12 +216,20 @@ class MailMetrics:
         self._watch_delivery(event)
         if event.status == "sent" and event.delay_transmit is not None:
             self._raw_stages[event.origin.mta].append(_STAGES(event))
+        if event.greylisted is not None:
+            self._greylisted(event.origin, event.greylisted)
         if event.is_removal:
             self._departures[event.origin.mta, event.origin.service] += 1
         if event.tls_sessions:
             self._sessions[event.origin.mta, False, event.tls_protocol, event.tls_trust] += 1
         if event.is_arrival:
             self._began(event)
+
+    def _greylisted(self, origin: Origin, deferral: Deferral) -> None:
+        provider = self._provider(deferral.direction, deferral.provider)
+        reason = self._reasons[deferral.reason or "unclassified"]
+        labels = (origin.mta, self._services[origin.service], provider, reason)
+        self._count("mail_delivery_greylisted_total", *labels)
 
     def _provider(self, direction: str, provider: str | None) -> str:
         return self._providers[provider or OTHER] if direction == "outbound" else ""

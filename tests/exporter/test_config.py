@@ -221,15 +221,11 @@ BAD = {
     "a long value": ("timezone: " + "z" * 500, [f'timezone: {ZONE}, got "{"z" * 60}…"']),
     "a list at the top": (
         "- file: /a",
-        [
-            "expected a mapping of sources, labels, blocks, attacks, accounts, timezone, reasons, providers, got a list"
-        ],
+        [f"{SECTIONS.replace('one of', 'a mapping of')}, got a list"],
     ),
     "a word at the top": (
         "hello",
-        [
-            'expected a mapping of sources, labels, blocks, attacks, accounts, timezone, reasons, providers, got "hello"'
-        ],
+        [f'{SECTIONS.replace("one of", "a mapping of")}, got "hello"'],
     ),
     "all of it": (
         "sources: [{fiel: /a}, {mta: none of them}, 3]\nlabels: {providers: -1, domain: 5}\ntimezone: 7\nx: 1",

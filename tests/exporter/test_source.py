@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from exporter.config import Config, FileSource
-from exporter.pipeline import Pipeline
+from exporter.pipeline import ENOUGH_LINES, Pipeline
 
 NOW = 1_795_284_304.0
-EXIM = "2026-11-21 10:00:00 1tXk2b-000aBc-0D Completed\n"
+CRON = "Nov 21 10:00:00 mail CRON[4711]: (root) CMD (true)\n"
 POSTFIX = "2026-11-21T10:00:00+00:00 mail postfix/smtpd[7]: connect from client.example.net[203.0.113.7]\n"
 
 
@@ -19,19 +19,22 @@ def pipeline(log: Path) -> Pipeline:
     return Pipeline(Config(sources=(FileSource(file=log),)), None, lambda: NOW)
 
 
-def test_a_log_of_a_server_that_is_not_known_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    log = tmp_path / "mainlog"
-    log.write_text(EXIM)
+def test_a_log_of_no_mail_server_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    log = tmp_path / "syslog"
+    log.write_text(CRON * ENOUGH_LINES)
     exporter = pipeline(log)
     for _ in range(2):
         exporter.step()
         exporter.step()
-        log.write_text(log.read_text() + EXIM)
+        log.write_text(log.read_text() + CRON)
     told = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert [vars(record)["error"] for record in told] == ["an Exim log: this release reads Exchange and Postfix"]
+    assert [vars(record)["error"] for record in told] == ["no line of it is of a mail server"]
     (source,) = exporter.sources()
-    assert (source.state, source.error) == ("not understood", "an Exim log: this release reads Exchange and Postfix")
-    assert (source.is_up, source.lines) == (True, 2)
+    assert (source.state, source.error) == ("not understood", "no line of it is of a mail server")
+    assert (source.is_up, source.lines) == (True, ENOUGH_LINES + 1)
+    log.write_text(log.read_text() + POSTFIX)
+    exporter.step()
+    assert exporter.sources()[0].error is None
 
 
 def test_a_log_that_is_missing_is_told_and_that_it_has_come(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -55,7 +58,7 @@ def test_a_log_that_is_missing_is_told_and_that_it_has_come(tmp_path: Path, capl
 
 def test_a_log_with_lines_that_are_known_is_followed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     log = tmp_path / "mail.log"
-    log.write_text(EXIM * 5 + POSTFIX)
+    log.write_text(CRON * 5 + POSTFIX)
     exporter = pipeline(log)
     exporter.step()
     exporter.step()

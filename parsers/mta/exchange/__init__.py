@@ -41,7 +41,6 @@ SERVER = Server(
         "2026-11-21T10:00:00.123Z,MX\\Default,0123456789ABCDEF,0,192.0.2.1:25,203.0.113.7:40000,+,,",
     ),
     origin=origin,
-    is_said_by=lambda _program, _message: False,
     own_log=OwnLog(is_line=_LINE, table=LogTable, is_head=_HEAD),
     join=Memory,
     says_removed=False,

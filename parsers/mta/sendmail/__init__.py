@@ -31,7 +31,6 @@ SERVER = Server(
         "Nov 21 10:00:00 mail sm-msp-queue[4711]: 5ALA00aB004711: to=root, delay=00:04:00, stat=Deferred",
     ),
     origin=origin,
-    is_said_by=lambda program, _: _PROGRAM(program),
     grammar=GRAMMAR,
     join=Memory,
     says_removed=False,

@@ -94,7 +94,7 @@ def delivery(
     elif stat in NOT_TRIED:
         return not_tried(time, origin, queue_id, stat)
     else:
-        status, said, code, phase, reason = fate(stat, reply, dsn)
+        status, said, code, phase, reason = fate(stat, reply, dsn, provider)
         code = code if ip else None  # without a connection it is an earlier one
     delay, transmit = INTERVALS[waited], INTERVALS[xdelay]
     in_queue = max(delay - transmit, 0.0) if delay is not None and transmit is not None else None
@@ -141,7 +141,7 @@ def others(event: Delivery, recipients: list[str]) -> Iterator[Delivery]:
 
 
 @lru_cache(maxsize=4096)
-def fate(stat: str, reply: str | None, dsn: str) -> Fate:
+def fate(stat: str, reply: str | None, dsn: str, provider: str | None) -> Fate:
     """What was not sent: the status, whose words tell why, and what they mean. Retries repeat them.
 
     The enhanced status code can be of the other class than the status: `stat=Deferred` with `dsn=5.5.1`. `reply=` is
@@ -159,7 +159,7 @@ def fate(stat: str, reply: str | None, dsn: str) -> Fate:
     phase = "banner" if dsn in GREETING and code and own_dsn != dsn else None if text == reply else phase_of(text)
     if phase == "starttls":
         code = None
-    reason = reason_of(text, code, own_dsn or dsn, phase) if status != "sent" else None
+    reason = reason_of(text, code, own_dsn or dsn, phase, provider) if status != "sent" else None
     return Fate(status, text, code, phase, reason)
 
 

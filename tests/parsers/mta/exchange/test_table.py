@@ -8,7 +8,6 @@ from random import Random
 import pytest
 
 from parsers.clock import Clock
-from parsers.detect import Detector
 from parsers.events import Connect, Delivery, Event, Notification, Received
 from parsers.mta.exchange.memory import MESSAGES, Memory
 from parsers.mta.exchange.recent import Recent
@@ -128,9 +127,6 @@ def test_quotes_do_not_hide_whose_row_it_is() -> None:
     text = row(source_context='"MDB:1, ""a"", b"', event_id="DELIVER", source="STOREDRIVER") + "\n"
     events, outcomes = read(text)
     assert (len(events), outcomes) == (1, {"parsed": 1})
-    detector = Detector()
-    detector.feed(text)
-    assert (detector.mta, detector.unread) == ("exchange", None)
 
 
 # --- what is broken ---
