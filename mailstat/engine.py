@@ -155,17 +155,16 @@ class Table:
         for rows in self._kinds.values():
             if rows.numbers:
                 self._database.register("batch", rows.taken())
-                insert = f"INSERT INTO events SELECT {names} FROM batch WHERE {self._where.text}"  # noqa: S608
-                self._database.execute(insert, list(self._where.values))
+                with room():
+                    insert = f"INSERT INTO events SELECT {names} FROM batch WHERE {self._where.text}"  # noqa: S608
+                    self._database.execute(insert, list(self._where.values))
                 self._database.unregister("batch")
         self._waiting = 0
 
     def ask(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """The rows of the answer. Raises ReportError where there is no room for the work that it takes."""
-        try:
+        with room():
             return self._database.execute(sql, dict(parameters or {})).fetchall()
-        except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
-            raise ReportError(f"no room: {str(error)[:LONGEST_ERROR]}") from None
 
     def close_doors(self) -> None:
         """From here on the table can be read and nothing else be done: no file, no network, no change."""
@@ -186,7 +185,8 @@ class Table:
 
     def copy(self, sql: str, path: Path) -> None:
         """Write an answer to a Parquet file."""
-        self._database.sql(sql).write_parquet(str(path), compression="zstd")
+        with room():
+            self._database.sql(sql).write_parquet(str(path), compression="zstd")
 
     def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         folder = Path(self._folder.name)
@@ -204,6 +204,15 @@ class Table:
             with suppress(duckdb.Error):
                 database.execute("SET TimeZone = ?", [name])
         return database
+
+
+@contextmanager
+def room() -> Iterator[None]:
+    """Say in a sentence that memory or disk do not suffice."""
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, duckdb.IOException, duckdb.TransactionException) as error:
+        raise ReportError(f"no room: {str(error)[:LONGEST_ERROR]}") from None
 
 
 # --- from events to Arrow ---
