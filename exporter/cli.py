@@ -18,6 +18,7 @@ from time import time
 
 from aiohttp.web import AppRunner
 
+from exporter import compat
 from exporter.config import Config, ConfigError, FileSource, load_config
 from exporter.finder import find_logs, read_error
 from exporter.log import LEVELS, configure
@@ -67,6 +68,13 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="DIR",
         help="where to remember how far the logs are read (default $STATE_DIRECTORY, else /var/lib/mailstat)",
+    )
+    add(
+        "--compat",
+        action="append",
+        choices=compat.names(),
+        default=[],
+        help="show the metrics under the names of this exporter as well; may be repeated",
     )
     add("--log.level", dest="level", default="info", choices=tuple(LEVELS), help="default %(default)s")
     add("--log.format", dest="format", default="logfmt", choices=("logfmt", "json"), help="default %(default)s")
@@ -148,7 +156,9 @@ async def _serve(options: argparse.Namespace, config: Config, demo: Path | None)
     async def reload() -> list[str]:
         return _reload(pipeline, options.config_file, demo)
 
-    runner = await serve(application(pipeline, options.path, reload), options.addresses or [ADDRESS])
+    runner = await serve(
+        application(pipeline, options.path, reload, compat=options.compat), options.addresses or [ADDRESS]
+    )
     logger.info("listening", extra={"address": ", ".join(addresses(runner)), "version": __version__})
     tasks = [loop.create_task(pipeline.run())]
     if demo:

@@ -6,7 +6,7 @@ import gzip
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -15,6 +15,7 @@ from prometheus_client import Metric
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
 from exporter import page
+from exporter.compat import Compatible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -49,15 +50,19 @@ class ListenError(Exception):
 
 
 def application(
-    view: View, telemetry_path: str, reload: Reload, now: Callable[[], float] = time.time
+    view: View,
+    telemetry_path: str,
+    reload: Reload,
+    now: Callable[[], float] = time.time,
+    compat: Sequence[str] = (),
 ) -> web.Application:
-    """All routes of the service. `now` gives seconds since the epoch.
+    """All routes of the service. `now` gives seconds since the epoch, `compat` names exporters to be like as well.
 
     Raises ValueError for a telemetry path that is none, or that is one of the other routes.
     """
     _check_path(telemetry_path)
     app = web.Application(middlewares=[_answer], client_max_size=_BODY_LIMIT)
-    service = _Service(view, telemetry_path, reload, now)
+    service = _Service(view, telemetry_path, reload, now, compat)
     app.router.add_get(telemetry_path, service.metrics)
     app.router.add_get("/-/healthy", service.healthy)
     app.router.add_get("/-/ready", service.ready)
@@ -106,14 +111,19 @@ def _is_our_fault(record: logging.LogRecord) -> bool:
 
 
 class _Service:
-    def __init__(self, view: View, telemetry_path: str, reload: Reload, now: Callable[[], float]) -> None:
+    def __init__(
+        self, view: View, telemetry_path: str, reload: Reload, now: Callable[[], float], compat: Sequence[str]
+    ) -> None:
         self._view = view
+        self._compat = compat
         self._telemetry_path = telemetry_path
         self._reload = reload
         self._now = now
 
     async def metrics(self, request: web.Request) -> web.Response:
-        registry = self._view.registry
+        registry: Collector = self._view.registry
+        if self._compat:
+            registry = Compatible(registry, self._compat)
         if "name[]" in request.query:
             registry = _Selection(registry, frozenset(request.query.getall("name[]")))
         encode, content_type = _encoder(request.headers.get("Accept", ""))
