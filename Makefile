@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PYTHON
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: $(VENV)/installed ## start the exporter on the mail logs of this host, or on a demo where it has none
 	$(BIN)/mailstat_exporter --demo=auto $(ARGS)
@@ -36,8 +36,17 @@ docs: $(VENV)/installed ## write the pages that are made from the code
 dashboards: $(VENV)/developed ## write the dashboards that are made from the code
 	$(BIN)/python -m dashboards.generate
 
+flood: $(VENV)/developed ## send a million names that never come twice, for some minutes
+	FLOOD=1000000 $(BIN)/python -m pytest tests/test_flood.py $(ARGS)
+
 bench: $(VENV)/installed ## measure against other programs, for some minutes (ARGS="--lines 200000" is quicker)
 	$(BIN)/python -m bench.run $(ARGS)
+
+bench-reasons: $(VENV)/installed ## measure how well reasons are told, on labelled texts (ARGS="--confusions" tells more)
+	$(BIN)/python -m bench.reasons $(ARGS)
+
+torture: $(VENV)/installed ## try to make the exporter lose lines, for some twenty minutes (ARGS=--short is quicker)
+	$(BIN)/python -m bench.torture $(ARGS)
 
 clean: ## remove all that was made here, the environment too
 	rm -rf $(VENV) .ci-venv .ci-packages dist build bench/data .*_cache .hypothesis
@@ -54,4 +63,4 @@ $(VENV)/developed: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	touch $@
 
-.PHONY: help run test test-mta check format docs dashboards bench clean
+.PHONY: help run test test-mta check format docs dashboards flood bench bench-reasons torture clean

@@ -23,6 +23,7 @@ from exporter.config import Config, ConfigError, FileSource, load_config
 from exporter.finder import find_logs, read_error
 from exporter.log import LEVELS, configure
 from exporter.pipeline import Pipeline
+from exporter.state import InUseError
 from exporter.web import ListenError, application, serve
 from parsers import __version__
 
@@ -101,14 +102,23 @@ def main(argv: list[str] | None = None) -> int:
     if options.check:
         sys.stdout.write(f"{options.config_file or 'the default configuration'}: good\n")
         return 0
+    _learn(config)
     with contextlib.ExitStack() as stack:
         demo = _demo_log(options, config, stack)
         try:
             asyncio.run(_serve(options, _with_sources(config, demo), demo))
-        except (ListenError, ValueError) as error:
+        except (ListenError, InUseError, ValueError) as error:
             sys.stderr.write(f"mailstat_exporter: {error}\n")
             return 1
     return 0
+
+
+def _learn(config: Config) -> None:
+    """Put the operator's own rules and providers into force."""
+    if config.reasons or config.providers or "exporter.lore" in sys.modules:
+        from exporter import lore  # noqa: PLC0415 - the rules are read only where somebody has more of them
+
+        lore.install(config.reasons, config.providers)
 
 
 def _demo_log(options: argparse.Namespace, config: Config, stack: contextlib.ExitStack) -> Path | None:
@@ -150,7 +160,11 @@ def _state_dir(wanted: Path | None) -> Path | None:
 
 async def _serve(options: argparse.Namespace, config: Config, demo: Path | None) -> None:
     """Follow and answer until SIGTERM or SIGINT."""
-    pipeline = Pipeline(config, _state_dir(options.state_dir))
+    with contextlib.closing(Pipeline(config, _state_dir(options.state_dir))) as pipeline:
+        await _follow(pipeline, options, demo)
+
+
+async def _follow(pipeline: Pipeline, options: argparse.Namespace, demo: Path | None) -> None:
     loop = asyncio.get_running_loop()
 
     async def reload() -> list[str]:
@@ -196,7 +210,9 @@ def _reload(pipeline: Pipeline, path: Path | None, demo: Path | None) -> list[st
     if path is None:
         return []
     try:
-        pipeline.configure(_with_sources(load_config(path), demo))
+        config = load_config(path)
+        _learn(config)
+        pipeline.configure(_with_sources(config, demo))
         errors = []
     except ConfigError as error:
         errors = error.errors

@@ -1,7 +1,7 @@
 """Sections of the configuration as frozen dataclasses: their types say what a key accepts.
 
 From the types come the checks, the words of the errors and those of the documentation. A key may be a
-section, a `tuple` of sections, `Annotated[int, Between(...)]`, `Path`, `ZoneInfo`, `Mta`, or any of these and
+section, a `tuple` of sections, `Annotated[int, Between(...)]`, `Path`, `ZoneInfo`, `Mta`, `Text`, or any of these and
 None.
 """
 
@@ -26,6 +26,9 @@ _NOT_IN_PATH = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 Mta = NewType("Mta", str)
 """The name of a mail server whose log lines we read: the name of its file in `parsers/mta`."""
+
+Text = NewType("Text", str)
+"""A name that the operator gives, of one to 255 characters."""
 
 Section = TypeVar("Section")
 Hook = Callable[[Any, Any], Any]
@@ -76,6 +79,7 @@ def expected(kind: Any) -> str:
         Path: "a path",
         ZoneInfo: "a time zone such as Europe/Prague",
         Mta: f"one of {', '.join(_mtas())}",
+        Text: "a text",
     }
     return words[kind]
 
@@ -98,6 +102,7 @@ def _converter(directory: Path) -> Converter:
     converter.register_structure_hook_factory(_is_whole_number)(_whole_number)
     converter.register_structure_hook(Path, _value(Path, lambda text: directory / _path(text)))
     converter.register_structure_hook(ZoneInfo, _value(ZoneInfo, ZoneInfo))
+    converter.register_structure_hook(Text, _value(Text, _text))
     converter.register_structure_hook(Mta, _value(Mta, _mta))
     return converter
 
@@ -166,6 +171,12 @@ def _path(text: str) -> Path:
     if not text or _NOT_IN_PATH.search(text):
         raise ValueError
     return Path(text)
+
+
+def _text(text: str) -> Text:
+    if not 0 < len(text) <= 255 or _NOT_IN_PATH.search(text):
+        raise ValueError
+    return Text(text)
 
 
 def _mta(text: str) -> Mta:

@@ -154,6 +154,8 @@ def settle(options: Namespace, parser: ArgumentParser, now: float) -> None:
     from mailstat.period import read_time
 
     options.zone = options.zone or host_zone()
+    if options.reasons or options.providers:
+        _learn(options, parser)
     if not hasattr(options, "files"):
         return
     for name in ("since", "until"):
@@ -189,6 +191,8 @@ def _add_look(parser: ArgumentParser) -> None:
     shared.add_argument("--output", metavar="FILE", type=Path, help="write to a file, which is there whole or not")
     shared.add_argument("--timezone", metavar="ZONE", type=_zone, dest="zone", help="IANA name of the zone to tell "
                         "times in, and of logs that do not write theirs; the host's")  # fmt: skip
+    shared.add_argument("--reasons", metavar="FILE", type=Path, help="rules and classes of reasons of your own")
+    shared.add_argument("--providers", metavar="FILE", type=Path, help="providers of your own")
     shared.add_argument("--version", action="version", version=f"mailstat {__version__}")
 
 
@@ -210,6 +214,17 @@ def _check_slip(word: str, names: Sequence[str]) -> None:
     near = get_close_matches(word[:40], names, n=1)
     if near:
         Parser(prog="mailstat").error(f'"{word}" is neither a report nor a file: did you mean "{near[0]}"?')
+
+
+def _learn(options: Namespace, parser: ArgumentParser) -> None:
+    """Put the operator's own rules and providers into force. Leaves where they are bad."""
+    from exporter import lore
+    from exporter.schema import InvalidError
+
+    try:
+        lore.install(options.reasons, options.providers)
+    except InvalidError as invalid:
+        parser.error("\n".join(invalid.errors))
 
 
 def _filter(text: str, parser: ArgumentParser, now: float, zone: tzinfo) -> Filter:

@@ -16,9 +16,8 @@ from time import time
 from exporter.sources.compression import CORRUPT, decompressed
 from exporter.sources.lines import LINE_BYTES, Lines
 from parsers.clock import Clock
-from parsers.detect import READ, Detector
 from parsers.events import Event
-from parsers.reader import LogReader, Tally
+from parsers.reader import OTHER, LogReader, Tally
 from parsers.server import Join
 from parsers.tracker import Tracker
 
@@ -84,19 +83,17 @@ class Log:
 
     def _events(self, path: Path, file: BufferedReader) -> Iterator[list[Event]]:
         reader = LogReader(self._clock(path), self.on_strange, mta=self.selection.mta, joins=self.joins, met=self.met)
-        detector = Detector()
         try:
             for block in self._blocks(file):
                 text = block.decode("utf-8", "surrogateescape")
-                detector.feed(text)
                 events = reader.read(text)
                 self.tracker.follow(events)
                 yield self.selection.of(events)
         finally:
             for mta, tally in reader.tallies.items():
                 self.tallies.setdefault(mta, Tally()).add(tally)
-            if detector.unread:
-                (self.notes if READ & reader.tallies.keys() else self.errors).append(f"{path}: {detector.unread}")
+            if self.selection.mta is None and reader.tallies[OTHER].lines and not reader.knows_writer:
+                self.notes.append(f"{path}: no line of it is of a mail server")
 
     def _blocks(self, file: BufferedReader) -> Iterator[bytes]:
         stream, lines, told = decompressed(file), Lines(LINE_BYTES), 0

@@ -16,6 +16,8 @@ from copy import copy
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from parsers.clock import Clock
 from parsers.events import Auth, Event, Origin
 from parsers.mta import SERVERS, origin, own_server
@@ -26,7 +28,8 @@ from parsers.server import Join, Server, Table
 from parsers.shape import KEY, NO_CANDIDATES, SEVERAL, Candidates
 
 OTHER = "other"  # the `mta` of programs that are none
-SPEAKERS = 20_000  # "host program[pid]" that are kept; a busy host has some hundred at a time
+PID = 10  # digits
+SPEAKERS = 5_000  # "host program[pid]" that are kept; a busy host has some hundred at a time
 PROTOTYPES = 8_000  # events that are kept to be copied: some MB
 LONGEST_REPEAT = 300  # characters of a message whose event is kept
 REPEATS = 1_000  # what `message repeated N times` may stand for
@@ -58,6 +61,15 @@ class Tally:
     def lines(self) -> int:
         """All of them."""
         return self.parsed + self.ignored + self.unknown + self.malformed
+
+
+class Memory(msgspec.Struct, array_like=True):
+    """What a reader knows between two blocks, for the one that goes on in its place."""
+
+    tallies: dict[str, tuple[int, int, int, int]] = {}  # parsed, ignored, unknown, malformed
+    last_time: float = 0.0
+    last_line: str = ""
+    hour: tuple[float, bool] = (0.0, False)
 
 
 # Who writes a line: origin, the shapes of its lines by start and after an id, by which part of what comes after it,
@@ -94,6 +106,7 @@ class LogReader:
         self.last_time = 0.0
         self._on_strange = on_strange
         self._speakers: dict[str, Speaker] = {}  # by how the log words them
+        self._programs: dict[str, Speaker] = {}  # one of each program's processes, by "host program"
         self._writers: dict[tuple[str, str, int | None], Speaker] = {}  # the same, by who they are
         self._heads: dict[str, Entry] = {}  # of the lines with the same stamp as the last
         self._prototypes: dict[str, Any] = {}  # events without time, origin and id, by their words
@@ -214,6 +227,26 @@ class LogReader:
             events += self._rows(rows)
         return self._joined_up(events)
 
+    @property
+    def knows_writer(self) -> bool:
+        """Whether any of the lines so far is a mail server's."""
+        return any(tally.lines for mta, tally in self.tallies.items() if mta != OTHER)
+
+    def memory(self) -> Memory:
+        """What the reader that goes on with this log has to know."""
+        tallies = {mta: (it.parsed, it.ignored, it.unknown, it.malformed) for mta, it in self.tallies.items()}
+        return Memory(tallies, self.last_time, self._before, self.clock.hour)
+
+    def restore(self, memory: Memory) -> None:
+        """Go on in the place of another reader."""
+        for mta, outcomes in memory.tallies.items():
+            tally = self._tally(mta)
+            tally.parsed, tally.ignored, tally.unknown, tally.malformed = outcomes
+            if mta in SERVERS:
+                self._remember(SERVERS[mta])
+        self.last_time, self._before = memory.last_time, memory.last_line
+        self.clock.go_on_from(memory.hour[0], is_again=memory.hour[1])
+
     def _joined_up(self, events: list[Event]) -> list[Event]:
         for join in self._joined:
             events = join.join(events)
@@ -248,7 +281,7 @@ class LogReader:
 
     def _enter(self, line: str, head: str, message: str) -> tuple[Entry, str]:
         """What a head that was not met at this time stands for, and the line's message. Raises ValueError, Rows."""
-        speaker = self._own or self._speakers.get(head[self._width :])
+        speaker = self._own or self._speakers.get(head[self._width :]) or self._sibling(head[self._width :])
         if speaker is None:
             return self._begin(line)
         stamp = head[: self._width]
@@ -270,9 +303,11 @@ class LogReader:
     def _begin(self, line: str) -> tuple[Entry, str]:
         """Read a prefix that is new. Raises ValueError where the line has none, or an impossible one; Rows."""
         bare = line.strip("\0\r\ufeff")
-        server = own_server(bare)
-        if server and server.is_read and self.mta in (None, server.mta):
+        server = own_server(bare, or_head=True)
+        if server and self.mta in (None, server.mta):
             return self._begin_own(server, bare)
+        if server:
+            return (self.last_time, self._nobody), bare
         prefix = read_prefix(bare, self.clock)
         if prefix is None:
             if self.mta and find_stamp(bare):  # signs are not needed of a server that is named
@@ -284,16 +319,35 @@ class LogReader:
             self._width = prefix.width
             self._is_precise = "." in bare[: prefix.width]
             self._read_stamp = self.clock.iso8601 if bare[0].isdecimal() else self.clock.rfc3164
-            if len(self._speakers) >= SPEAKERS:
-                self._speakers.clear()
-            self._speakers[prefix.tag] = speaker
+            self._keep_speaker(prefix.tag, speaker)
+            if prefix.pid is not None and len(self._programs) < SPEAKERS:
+                self._programs[prefix.tag.rpartition("[")[0]] = speaker
         return (prefix.time, speaker), prefix.message
+
+    def _keep_speaker(self, tag: str, speaker: Speaker) -> None:
+        if len(self._speakers) >= SPEAKERS:
+            self._speakers.clear()
+        self._speakers[tag] = speaker
+
+    def _sibling(self, tag: str) -> Speaker | None:
+        """A new process of a program that is known: some servers fork one for each session, so they are many."""
+        program, _, pid = tag[:-1].rpartition("[")
+        known = self._programs.get(program)
+        if known is None or not pid.isdecimal() or tag[-1] != "]" or len(pid) > PID:
+            return None
+        if known is not self._nobody:
+            origin = copy(known[0])
+            msgspec.structs.force_setattr(origin, "pid", int(pid))
+            known = (origin, *known[1:])
+        self._keep_speaker(tag, known)
+        return known
 
     def _begin_own(self, server: Server, line: str) -> tuple[Entry, str]:
         """The first line of a server's own log, or of another form of it. Raises ValueError, Rows."""
         log = server.own_log
         if log and log.table:
             self._table = log.table()
+            self._remember(server)
             raise Rows
         stamp = find_stamp(line)
         if not log or not stamp:
@@ -385,8 +439,7 @@ class LogReader:
         events, ignored = self._table.read(lines, on_strange)
         tally.ignored += ignored
         tally.parsed += len(lines) - ignored - strange
-        if events:
-            self.last_time = events[-1].time
+        self.last_time = self._table.last_time or self.last_time
         return events
 
     # --- lines that are out of the ordinary ---

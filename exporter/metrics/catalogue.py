@@ -62,6 +62,13 @@ METRICS: dict[str, Metric] = dict(
             "Delivery attempts that did not succeed, by reason class.",
         ),
         _metric(
+            "mail_delivery_greylisted_total",
+            "counter",
+            "mta service provider reason",
+            "Deferrals that turned out to be greylisting: a vague reply, then the same host accepted the recipient."
+            " They are in mail_delivery_failures_total too, as deferred for this reason.",
+        ),
+        _metric(
             "mail_delivery_replies_total",
             "counter",
             "mta status reply_code dsn",
@@ -297,6 +304,12 @@ METRICS: dict[str, Metric] = dict(
         _metric("mailstat_log_rotations_total", "counter", "source", "Rotations of the log that were followed."),
         _metric("mailstat_log_truncations_total", "counter", "source", "Times that the log was cut to nothing."),
         _metric("mailstat_log_skipped_bytes_total", "counter", "source", "Bytes that were lost or too long to read."),
+        _metric(
+            "mailstat_log_source_restarts_total",
+            "counter",
+            "source",
+            "Times that reading failed for a reason nobody foresaw, and began anew behind where it failed.",
+        ),
         _metric("mailstat_log_lag_bytes", "gauge", "source", "Bytes of the log that are not read yet."),
         _metric(
             "mailstat_log_lag_seconds",
@@ -321,7 +334,13 @@ METRICS: dict[str, Metric] = dict(
             "mailstat_series_dropped_total",
             "counter",
             "metric",
-            "Label values that did not fit into the series budget and were counted as other.",
+            "Observations that were counted as other since their label value did not fit into the series budget.",
+        ),
+        _metric(
+            "mailstat_state_last_save_successful",
+            "gauge",
+            "",
+            "Whether the last attempt to write the state to disk succeeded.",
         ),
         _metric(
             "mailstat_config_last_reload_successful",

@@ -29,7 +29,7 @@ class Stamp(NamedTuple):
 
 
 def tai64n(_: Clock, text: str) -> float:
-    """`@400000006b0a1b2c3d4e5f60`. Raises ValueError."""
+    """`@400000006b0a1b2c1d4e5f60`. Raises ValueError."""
     nanoseconds = int(text[17:25], 16)
     if nanoseconds >= 10**9 or text[25:] != " ":
         raise ValueError("no TAI64N label")

@@ -71,6 +71,13 @@ def test_a_budget_gives_the_first_values_and_then_other() -> None:
     assert dropped == {"mail_deliveries_total": 2}
 
 
+def test_what_finds_no_room_is_counted_once_for_each_observation() -> None:
+    metrics = observed(*(delivery(provider=name) for name in ("a", "b", "b", "b", "c")), providers=1)
+    for _ in range(2):
+        values(metrics, "mail_deliveries_total")
+        assert metrics.dropped["mail_deliveries_total"] == 4
+
+
 def test_a_budget_can_grow_but_takes_no_label_back() -> None:
     budget = Budget("mail_deliveries_total", 1, Counter(), "other")
     assert [budget["a"], budget["b"]] == ["a", "other"]

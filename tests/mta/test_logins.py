@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from parsers.mta import SERVERS
 from tests.mta import dovecot
 from tests.mta.client import AT_ONCE, PASSWORD, TIMEOUT, USER, Entry
 from tests.mta.ground import folder_of, mailstat
@@ -43,8 +42,6 @@ def run() -> Iterator[Run]:
         pytest.skip("a mail server starts as root")
     if missing := dovecot.missing():
         pytest.skip(f"not here: {', '.join(missing)} (tools/mail_servers.sh fetches them)")
-    if not SERVERS["dovecot"].is_read:
-        pytest.skip("the log of Dovecot is not read yet")
     with folder_of("dovecot") as folder:
         with dovecot.serving(folder) as server, following(folder, server.log) as exporter:
             clients = log_in_all(server)

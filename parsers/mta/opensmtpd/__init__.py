@@ -34,7 +34,6 @@ SERVER = Server(
         "Nov 21 10:00:00 mail smtpd[4711]: smtp-in: New session 0123456789abcdef from host client.example.net",
     ),
     origin=origin,
-    is_said_by=lambda program, message: _PROGRAM(program) and _WORDS(message),
     grammar=GRAMMAR,
     join=Sessions,
     says_removed=False,

@@ -140,7 +140,7 @@ def explain_failure(event: Delivery, text: str) -> None:
     """Fill in what a text tells about a failure."""
     if event.reply_code is None:
         event.phase = phase_of(text)
-    event.reason = reason_of(text, event.reply_code, event.dsn, event.phase)
+    event.reason = reason_of(text, event.reply_code, event.dsn, event.phase, event.provider)
 
 
 @lru_cache(maxsize=4096)

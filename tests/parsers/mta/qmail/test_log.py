@@ -13,7 +13,6 @@ import pytest
 
 from bench.qmail import FORMS, QmailTraffic
 from parsers.clock import Clock
-from parsers.detect import Detector
 from parsers.events import Delivery, Event
 from parsers.mta.qmail import GRAMMAR, SERVER
 from parsers.reader import LogReader, understand
@@ -98,13 +97,6 @@ def test_who_writes_to_syslog(tag: str) -> None:
 @pytest.mark.parametrize("tag", ["qmailx", "xqmail", "qmail/smtpd", "smtpd"])
 def test_who_does_not(tag: str) -> None:
     assert SERVER.origin("mail", tag, None) is None
-
-
-@pytest.mark.parametrize("sample", SERVER.samples)
-def test_a_log_is_told_from_a_line(sample: str) -> None:
-    detector = Detector()
-    detector.feed(sample + "\n")
-    assert detector.mta == "qmail"
 
 
 # --- invented traffic ---
