@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp.web import AppRunner
 
+from exporter import compat
 from exporter.config import Config, ConfigError, FileSource, load_config
 from exporter.finder import find_logs, read_error
 from exporter.log import LEVELS, configure
@@ -72,6 +73,13 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="DIR",
         help="where to remember how far the logs are read (default $STATE_DIRECTORY, else /var/lib/mailstat)",
+    )
+    add(
+        "--compat",
+        action="append",
+        choices=compat.names(),
+        default=[],
+        help="show the metrics under the names of this exporter as well; may be repeated",
     )
     add("--log.level", dest="level", default="info", choices=tuple(LEVELS), help="default %(default)s")
     add("--log.format", dest="format", default="logfmt", choices=("logfmt", "json"), help="default %(default)s")
@@ -195,7 +203,7 @@ async def _follow(pipeline: Pipeline, prober: Prober, options: argparse.Namespac
     async def reload() -> list[str]:
         return _reload(pipeline, prober, options.config_file, demo)
 
-    app = application(pipeline, options.path, reload, probe=ProbePage(prober).answer)
+    app = application(pipeline, options.path, reload, probe=ProbePage(prober).answer, compat=options.compat)
     runner = await serve(app, options.addresses or [ADDRESS])
     logger.info("listening", extra={"address": ", ".join(addresses(runner)), "version": __version__})
     pipeline.registry.register(prober)

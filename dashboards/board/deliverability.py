@@ -130,6 +130,15 @@ BOARD = Board(
                     ),
                     {"{{provider}} {{error}}": total("provider, error", rate("mail_connection_errors_total"))},
                 ),
+                lines(
+                    About(
+                        "Greylisted",
+                        "Vague deferrals that turned out to be greylisting: the same host took the next attempt.",
+                        "cps",
+                        "nobody greylists us",
+                    ),
+                    {"{{provider}}": total("provider", rate("mail_delivery_greylisted_total"))},
+                ),
                 rows(
                     About(
                         "Replies",

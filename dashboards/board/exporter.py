@@ -128,7 +128,7 @@ BOARD = Board(
                 lines(
                     About(
                         "Rotations and losses",
-                        "Rotations that were followed, cuts, and kibibytes that were lost, an hour.",
+                        "Rotations that were followed, cuts, reading begun anew, and kibibytes lost, an hour.",
                         "short",
                         _ALL_READ,
                         ("MailLogSkipped",),
@@ -137,6 +137,7 @@ BOARD = Board(
                     {
                         "rotated": f"3600 * {total('', rate('mailstat_log_rotations_total'))}",
                         "cut": f"3600 * {total('', rate('mailstat_log_truncations_total'))}",
+                        "begun anew": f"3600 * {total('', rate('mailstat_log_source_restarts_total'))}",
                         "KiB lost": f"3600 / 1024 * {total('', rate('mailstat_log_skipped_bytes_total'))}",
                     },
                 ),
@@ -169,11 +170,17 @@ BOARD = Board(
                     {"{{instance}}": f"scrape_samples_scraped{{{_TARGET}}}"},
                 ),
                 lines(
-                    About("Processor", "Seconds of processor time a second.", "percentunit"),
+                    About("Processor", "Seconds of processor time a second.", "percentunit", span=THIRD),
                     {"{{instance}}": f"rate(process_cpu_seconds_total{{{_TARGET}}}[$__rate_interval])"},
                 ),
                 lines(
-                    About("Memory", "Resident.", "bytes"),
+                    About(
+                        "State saved", "1 where the last attempt to write the state to disk succeeded.", span=THIRD
+                    ),
+                    {"{{instance}}": select("mailstat_state_last_save_successful")},
+                ),
+                lines(
+                    About("Memory", "Resident.", "bytes", span=THIRD),
                     {"{{instance}}": f"process_resident_memory_bytes{{{_TARGET}}}"},
                 ),
             ),
