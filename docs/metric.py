@@ -66,6 +66,8 @@ LABELS = {
     "type": "`bounce` `delay` `success`",
     "why": "`volume`, `recipients`, `clients`, `bounces`: see [configuration.md](configuration.md#accounts)",
     "version": "the version that runs",
+    "le": "upper bound in seconds, `+Inf` for all",
+    "queue": "`maildrop` `incoming` `active` `deferred` `hold` `corrupt`; Exim: `queued` `frozen`",
     "via": "`smtp` `submission` `local` `notification`",
 }
 

@@ -18,9 +18,11 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from exporter.config import Config, FileSource
-from exporter.metrics import log
+from exporter.metrics import backlog, log
 from exporter.metrics.mail import MailMetrics
 from exporter.metrics.series import family
+from exporter.queues.place import places
+from exporter.queues.watch import Watch
 from exporter.sources.file import FileTail
 from exporter.sources.position import Position
 from exporter.view import SourceView
@@ -211,6 +213,7 @@ class Pipeline(Collector):
         self._state_dir = state_dir
         self._tracker = Tracker()
         self._mail = MailMetrics(providers=config.labels.providers)
+        self._queues = Watch(now)
         self._sources: list[Source] = []
         self._joins: dict[str, Join] = {}
         self._met: set[str] = set()
@@ -227,6 +230,7 @@ class Pipeline(Collector):
         zone = config.timezone or host_zone()
         self._mail.limit(providers=config.labels.providers)
         self._mail.watch.configure(config)
+        self._queues.configure(places(config.queues))
         known = {source.config.file: source for source in self._sources}
         for gone in known.keys() - {source.file for source in config.sources}:
             known[gone].close()
@@ -253,6 +257,7 @@ class Pipeline(Collector):
 
     async def run(self) -> None:
         """Read until cancelled; then remember where."""
+        self._queues.start()
         try:
             while True:
                 is_busy = self.step()
@@ -271,6 +276,7 @@ class Pipeline(Collector):
 
     def close(self) -> None:
         """Let go of all files."""
+        self._queues.stop()
         for source in self._sources:
             source.close()
 
@@ -288,6 +294,7 @@ class Pipeline(Collector):
     def collect(self) -> Iterator[Family]:
         """The families of a scrape."""
         yield from self._mail.collect(self._tracker.in_flight())
+        yield from backlog.collect(self._queues.scans(), self._now())
         yield from log.collect(self._sources)
         yield family("mailstat_messages_dropped_total", {(): self._tracker.dropped})
         yield family("mailstat_series_dropped_total", {(name,): n for name, n in self._mail.dropped.items()})

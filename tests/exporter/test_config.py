@@ -23,7 +23,7 @@ MTAS = ", ".join(
     )
 )
 ZONE = "expected a time zone such as Europe/Prague"
-SECTIONS = "expected one of sources, labels, blocks, attacks, accounts, timezone, reasons, providers"
+SECTIONS = "expected one of sources, queues, labels, blocks, attacks, accounts, timezone, reasons, providers"
 
 
 @pytest.fixture
@@ -332,6 +332,7 @@ def test_the_page_has_every_key_with_what_it_accepts():
     page = describe()
     assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == [
         "sources",
+        "queues",
         "labels",
         "blocks",
         "attacks",
@@ -342,6 +343,10 @@ def test_the_page_has_every_key_with_what_it_accepts():
         "file",
         "mta",
         "timezone",
+        "postfix",
+        "spool",
+        "service",
+        "showq",
         "providers",
         "domains",
         "messages",
