@@ -75,6 +75,8 @@ LABELS = {
     "type": "`bounce` `delay` `success`",
     "why": "`volume`, `recipients`, `clients`, `bounces`: see [configuration.md](configuration.md#accounts)",
     "version": "the version that runs",
+    "le": "upper bound in seconds, `+Inf` for all",
+    "queue": "`maildrop` `incoming` `active` `deferred` `hold` `corrupt`; Exim: `queued` `frozen`",
     "via": "`smtp` `submission` `local` `notification`",
     "check": "of the receiver: `spf` `dkim` `dmarc` `arc`; of the DNS: `mx` `a` `ptr` `fcrdns` `spf` `dkim` `dmarc`"
     " `mta_sts` `tls_rpt` `tlsa`; of what a server refuses: `open_relay` `forged_sender` `plaintext_auth`"

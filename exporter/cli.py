@@ -24,6 +24,7 @@ from exporter.config import Config, ConfigError, FileSource, load_config
 from exporter.finder import find_logs, read_error
 from exporter.log import LEVELS, configure
 from exporter.pipeline import Pipeline
+from exporter.queues.place import find_queues, sources
 from exporter.state import InUseError
 from exporter.web import ListenError, application, serve
 from parsers import __version__
@@ -161,6 +162,7 @@ def _with_sources(config: Config, demo: Path | None) -> Config:
     if demo:
         logger.info("following a made-up log", extra={"path": demo})
         return replace(config, sources=(FileSource(file=demo),))
+    config = _with_queues(config)
     if config.sources:
         return config
     found = find_logs()
@@ -170,6 +172,16 @@ def _with_sources(config: Config, demo: Path | None) -> Config:
     if not found:
         logger.warning("no mail log found: name one in a configuration file, or try --demo")
     return replace(config, sources=tuple(FileSource(file=path) for path in found))
+
+
+def _with_queues(config: Config) -> Config:
+    """The configuration, with the queues that this host has where it names none."""
+    if config.queues:
+        return config
+    found = find_queues()
+    for queue in found:
+        logger.info("found a queue", extra={"mta": queue.mta, "spool": queue.spool})
+    return replace(config, queues=sources(found))
 
 
 def _state_dir(wanted: Path | None) -> Path | None:

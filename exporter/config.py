@@ -39,6 +39,41 @@ class FileSource:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spool:
+    """Where a server keeps its queue."""
+
+    spool: Path = field(metadata=doc("The directory, as `/var/spool/exim4`; of qmail the one that has `mess`."))
+    service: Text | None = field(
+        default=None,
+        metadata=doc(
+            "The value of the label `service`. Without it, the name of the server, of Postfix the directory's."
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostfixSpool(Spool):
+    """Where a Postfix instance keeps its queue. Its showq service is asked, else its directories, else `postqueue`."""
+
+    showq: Text | None = field(
+        default=None,
+        metadata=doc("The showq service: a socket or HOST:PORT. Without it, `public/showq` in the directory."),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueSource:
+    """One queue to scan: exactly one of the keys."""
+
+    postfix: PostfixSpool | None = field(default=None, metadata=doc("A Postfix instance."))
+
+    def __post_init__(self) -> None:
+        """Refuse what would be no queue, or two."""
+        if sum(getattr(self, key.name) is not None for key in fields(self)) != 1:
+            raise ValueError(f"expected exactly one of {', '.join(key.name for key in fields(self))}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Labels:
     """The series budget: how many values a label of an open set may have. What comes later is `other`."""
 
@@ -136,6 +171,9 @@ class Config:
 
     sources: tuple[FileSource, ...] = field(
         default=(), metadata=doc("What to follow. Without it, the mail logs that the host is found to have.")
+    )
+    queues: tuple[QueueSource, ...] = field(
+        default=(), metadata=doc("Which queues to scan. Without it, those that the host is found to have.")
     )
     labels: Labels = field(default_factory=Labels, metadata=doc("The series budget."))
     blocks: Blocks = field(default_factory=Blocks, metadata=doc("When a provider blocks us."))

@@ -222,6 +222,12 @@ METRICS: dict[str, Metric] = dict(
             "Whether the last scan of the queue was complete.",
         ),
         _metric(
+            "mail_queue_scan_timestamp_seconds",
+            "gauge",
+            "mta service",
+            "When the queue's figures were read, in seconds since the epoch.",
+        ),
+        _metric(
             "mail_probe_success",
             "gauge",
             "probe",

@@ -23,7 +23,7 @@ MTAS = ", ".join(
     )
 )
 ZONE = "expected a time zone such as Europe/Prague"
-SECTIONS = "expected one of sources, labels, blocks, attacks, accounts, timezone, reasons, providers, probes"
+SECTIONS = "expected one of sources, queues, labels, blocks, attacks, accounts, timezone, reasons, providers, probes"
 
 
 @pytest.fixture
@@ -336,6 +336,7 @@ def test_the_page_has_every_key_with_what_it_accepts():
     )
     assert re.findall(r"^\| `(\w+)` \|", above, re.MULTILINE) == [
         "sources",
+        "queues",
         "labels",
         "blocks",
         "attacks",
@@ -347,6 +348,10 @@ def test_the_page_has_every_key_with_what_it_accepts():
         "file",
         "mta",
         "timezone",
+        "postfix",
+        "spool",
+        "service",
+        "showq",
         "providers",
         "domains",
         "idle_hours",
