@@ -219,6 +219,8 @@ async def _follow(pipeline: Pipeline, prober: Prober, options: argparse.Namespac
     runner = await serve(app, options.addresses or [ADDRESS])
     logger.info("listening", extra={"address": ", ".join(addresses(runner)), "version": __version__})
     pipeline.registry.register(prober)
+    pipeline.hooks.append(prober.follow)
+    prober.is_log_read = pipeline.is_ready
     tasks = [loop.create_task(pipeline.run()), loop.create_task(prober.run())]
     if demo:
         tasks.append(loop.create_task(_write_demo(demo)))

@@ -19,10 +19,19 @@ class Mailbox(Protocol):
         ...
 
 
+class OwnLog:
+    """No mailbox: what arrives is told by the log, whenever it does."""
+
+    async def visit(self, take: Take) -> None:
+        """Nothing is to be looked at."""
+
+
 def mailbox(arrive: Arrive) -> Mailbox:
     """The mailbox that is configured."""
     if arrive.maildir:
         return Maildir(arrive.maildir)
+    if arrive.log:
+        return OwnLog()
     if arrive.imap:
         return ImapMailbox(arrive.imap)
     if arrive.pop3:

@@ -20,6 +20,7 @@ from exporter.probes.arrival import Arrivals, Found
 from exporter.probes.failure import ProbeError, explain
 from exporter.probes.ledger import Arrival, Ledger
 from exporter.probes.limit import Allowance
+from exporter.probes.log import follow, ours
 from exporter.probes.mailbox import Mailbox, mailbox
 from exporter.probes.message import Key, Mail, whose
 from exporter.probes.run import Outcome, send_probe
@@ -27,6 +28,7 @@ from exporter.probes.schedule import CONCURRENT, starts
 from exporter.probes.section import Arrive, Probe, SecretError, Send
 from exporter.probes.smtp import Failure
 from exporter.probes.status import Status, failure_of
+from parsers.events import Event
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,7 @@ class Prober(Collector):
     def __init__(self, probes: Iterable[Probe], state_dir: Path | None, now: Callable[[], float] = time.time) -> None:
         self.probes: dict[str, Probe] = {}
         self.arrivals = Arrivals()
+        self.is_log_read: Callable[[], bool] = lambda: True
         self._now = now
         self._state_dir = state_dir
         self._key: Key | None = None
@@ -163,6 +166,8 @@ class Prober(Collector):
 
     async def look(self, box: Mailbox, probes: list[Probe]) -> None:
         """Look into the mailbox of these probes once; only then is lost what is not there."""
+        if not self.is_log_read() and any(probe.arrive and probe.arrive.log for probe in probes):
+            return  # what arrived while nobody followed the log would be lost
         began = self._now()
         failure = None
         try:
@@ -215,6 +220,18 @@ class Prober(Collector):
             logger.warning("a probe mail that was counted lost arrived", extra={"probe": name, "seconds": seconds})
         if found.raw:
             self.arrivals.observe(name, found)
+
+    def follow(self, events: list[Event]) -> None:
+        """The events of the followed logs: what they say of our mail."""
+        for step in follow(events):
+            row = self.ledger.probe_of(step.mail_id)
+            probe = self.probes.get(row[0]) if row else None
+            if probe is None or not ours(step, probe.name, self.key):
+                continue
+            self._statuses[probe.name].whereabouts[step.mail_id] = step.whereabouts
+            if step.is_delivered and probe.arrive and probe.arrive.log:
+                found = Found(b"", "", is_junk=False, place=step.place, arrived=step.time)
+                self.arrived(probe.name, step.mail_id, found)
 
     def describe(self) -> list[Family]:
         """Nothing in advance: registering must not collect."""
