@@ -176,12 +176,7 @@ def _with_sources(config: Config, demo: Path | None) -> Config:
 
 def _with_queues(config: Config) -> Config:
     """The configuration, with the queues that this host has where it names none."""
-    if config.queues:
-        return config
-    found = find_queues()
-    for queue in found:
-        logger.info("found a queue", extra={"mta": queue.mta, "spool": queue.spool})
-    return replace(config, queues=sources(found))
+    return config if config.queues else replace(config, queues=sources(find_queues()))
 
 
 def _state_dir(wanted: Path | None) -> Path | None:

@@ -53,7 +53,7 @@ class Spool:
 
 @dataclass(frozen=True, kw_only=True)
 class PostfixSpool(Spool):
-    """Where a Postfix instance keeps its queue. Its showq service is asked, else its directories, else `postqueue`."""
+    """Where a Postfix instance keeps its queue. Its showq service is asked, else its directories or `postqueue`."""
 
     showq: Text | None = field(
         default=None,
@@ -66,6 +66,7 @@ class QueueSource:
     """One queue to scan: exactly one of the keys."""
 
     postfix: PostfixSpool | None = field(default=None, metadata=doc("A Postfix instance."))
+    exim: Spool | None = field(default=None, metadata=doc("Exim, whose directory has `input`."))
 
     def __post_init__(self) -> None:
         """Refuse what would be no queue, or two."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from exporter.config import PostfixSpool, QueueSource, Spool
 from exporter.queues.entry import Place
 from exporter.schema import Text
 
-# A directory of the spool that no other server has, below the directory itself.
-_SIGNS = {"postfix": "public"}
+# Where the packages put it, and the directory in it that tells it from anything else.
+_USUAL = (
+    ("postfix", "var/spool/postfix*", "public"),
+    ("exim", "var/spool/exim*", "input"),
+)
 _MANY = ("postfix", "sendmail")  # a host has several queues of these
-_SPOOLS = "var/spool"
 _MOST = 100  # instances of a server on one host
 
 
@@ -31,15 +34,20 @@ def _place(mta: str, spool: Spool) -> Place:
 
 def find_queues(root: Path = Path("/")) -> list[Place]:
     """The queues below this root, whether we may read them or not."""
+    return [
+        Place(mta, spool, service_of(mta, spool))
+        for mta, pattern, sign in _USUAL
+        for spool in sorted(root.glob(pattern))[:_MOST]
+        if _is_there(spool / sign)
+    ]
+
+
+def _is_there(directory: Path) -> bool:
+    """Whether it is one; where we may not look, it is: missing rights must not look like no mail."""
     try:
-        spools = sorted((root / _SPOOLS).glob("postfix*"))[:_MOST]
-        return [_found("postfix", path) for path in spools if (path / _SIGNS["postfix"]).is_dir()]
-    except OSError:
-        return []
-
-
-def _found(mta: str, spool: Path) -> Place:
-    return Place(mta, spool, service_of(mta, spool))
+        return directory.is_dir()
+    except PermissionError:
+        return True
 
 
 def service_of(mta: str, spool: Path) -> str:
@@ -49,4 +57,10 @@ def service_of(mta: str, spool: Path) -> str:
 
 def sources(found: Sequence[Place]) -> tuple[QueueSource, ...]:
     """The configuration that names these queues."""
-    return tuple(QueueSource(postfix=PostfixSpool(spool=it.spool, service=Text(it.service))) for it in found)
+    return tuple(_source(place) for place in found)
+
+
+def _source(place: Place) -> QueueSource:
+    kind = PostfixSpool if place.mta == "postfix" else Spool
+    keys: dict[str, Any] = {place.mta: kind(spool=place.spool, service=Text(place.service))}
+    return QueueSource(**keys)

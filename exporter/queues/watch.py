@@ -53,6 +53,8 @@ class Watch:
 
     def start(self) -> None:
         """Look until `stop()`."""
+        for place in self._places:
+            logger.info("scanning a queue", extra={"mta": place.mta, "spool": place.spool})
         if self._thread is None:
             self._thread = Thread(target=self._run, name="queues", daemon=True)
             self._thread.start()
