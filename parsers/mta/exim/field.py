@@ -168,7 +168,8 @@ def read_number(text: str) -> int:
 
 # An address, a path, a pipe with its arguments; the address it was made from (`all_parents`); the first of them.
 HEAD = re.compile(
-    r'(?P<first>:blackhole:|"[^"\\]*+(?:\\.[^"\\]*+)*"(?:@[^ :]*+)?|.{0,600}?)(?: \(.{0,300}?\))?(?: <(?P<top>.{0,300}?)>)?'
+    r'(?P<first>:blackhole:|"[^"\\]*+(?:\\.[^"\\]*+)*"(?:@[^ :]*+)?|.{0,600}?)(?: \(.{0,300}?\))?(?:'
+    r" <(?P<top>.{0,300}?)>)?"
     r"(?= [A-Za-z]\w{0,7}=| routing | defer | ?: | ?:?\Z)"
 ).match
 

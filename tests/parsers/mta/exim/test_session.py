@@ -34,12 +34,14 @@ CLIENT = "H=client.example.net (client) [203.0.113.7]:40499 I=[192.0.2.25]:25"
         (f"{CLIENT} rejected AUTH plain: no", "auth", None, None),
         (f"{CLIENT} rejected VRFY kim", None, None, None),
         (f"{ID} {CLIENT} F=<kim@example.net> rejected after DATA: no", "end_of_data", "kim@example.net", None),
-        (f"{ID} {CLIENT} F=<kim@example.net> temporarily rejected after DATA", "end_of_data", "kim@example.net", None),
+        (f"{ID} {CLIENT} F=<kim@example.net> temporarily rejected after"
+         f" DATA", "end_of_data", "kim@example.net", None),
         (f"{ID} F=kim@example.net {CLIENT} P=esmtp rejected by local_scan(): no", "end_of_data", "kim@example.net",
          None),
         (f"{CLIENT} F=<kim@example.net> rejected DATA: no", "data", "kim@example.net", None),
         (f"{CLIENT} dropped by 'connect' ACL: no", "connect", None, None),
-        ("refused connection from client.example.net (client) [203.0.113.7] (host_reject_connection)", "connect", None,
+        ("refused connection from client.example.net (client) [203.0.113.7]"
+         " (host_reject_connection)", "connect", None,
          None),
         ("Connection from [203.0.113.7]:1 refused: too many connections", "connect", None, None),
         ("rejected EHLO from client.example.net (client) [203.0.113.7]: syntactically invalid argument(s): x", "ehlo",
@@ -52,7 +54,8 @@ CLIENT = "H=client.example.net (client) [203.0.113.7]:40499 I=[192.0.2.25]:25"
          "kim@example.net", None),
         ("SMTP protocol synchronization error (input sent without waiting for greeting): rejected connection from"
          " H=[203.0.113.7] input=\"AUTH PLAIN c2VjcmV0\"", "connect", None, None),
-        (f"SMTP protocol synchronization error (next input sent too soon): rejected \"rset\" {CLIENT} next input=\"x\"",
+        (f"SMTP protocol synchronization error (next input sent too soon): rejected \"rset\" {CLIENT} next"
+         f" input=\"x\"",
          None, None, None),
     ],
 )  # fmt: skip
@@ -94,13 +97,15 @@ def test_what_is_of_no_use(line: str) -> None:
 @pytest.mark.parametrize(
     ("line", "method", "user", "ip"),
     [
-        ("login authenticator failed for x.example.net (x) [203.0.113.7]:1: 535 Incorrect (set_id=kim)", "login", "kim",
+        ("login authenticator failed for x.example.net (x) [203.0.113.7]:1: 535 Incorrect"
+         " (set_id=kim)", "login", "kim",
          "203.0.113.7"),
         ("cram authenticator failed for (x) [2001:db8::7]: 535 Incorrect authentication data", "cram", None,
          "2001:db8::7"),
         ("dovecot_plain authenticator failed for (x) [203.0.113.7]:1 I=[192.0.2.1]:465 Ci=1: 535 No (set_id=a b)",
          "dovecot_plain", "a b", "203.0.113.7"),
-        ("plain authenticator failed for H=(x) [203.0.113.7] U=root: 435 Unable (set_id=kim): suspended", "plain", "kim",
+        ("plain authenticator failed for H=(x) [203.0.113.7] U=root: 435 Unable (set_id=kim):"
+         " suspended", "plain", "kim",
          "203.0.113.7"),
     ],
 )  # fmt: skip
@@ -122,7 +127,8 @@ def test_a_login_that_fails_has_its_authenticator(line: str, method: str, user: 
         ("SMTP connection from (x) [203.0.113.7] lost", ConnectionFailure, "lost"),
         ("SMTP connection from (x) [203.0.113.7]:1 I=[192.0.2.1]:25 lost D=0.047s", ConnectionFailure, "lost"),
         (f"{ID} SMTP connection from (x) [203.0.113.7] lost while reading message data", ConnectionFailure, "lost"),
-        ("unexpected disconnection while reading SMTP command from (x) [203.0.113.7] D=1s", ConnectionFailure, "lost"),
+        ("unexpected disconnection while reading SMTP command from (x) [203.0.113.7]"
+         " D=1s", ConnectionFailure, "lost"),
         ("SMTP call from (x) [203.0.113.7] dropped: too many nonmail commands (last was \"x\")", ConnectionFailure,
          "lost"),
         ("SMTP command timeout on connection from (x) [203.0.113.7] D=5m", ConnectionFailure, "timeout"),
