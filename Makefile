@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PYTHON
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: $(VENV)/installed ## start the exporter on the mail logs of this host, or on a demo where it has none
 	$(BIN)/mailstat_exporter --demo=auto $(ARGS)
@@ -15,12 +15,19 @@ run: $(VENV)/installed ## start the exporter on the mail logs of this host, or o
 test: $(VENV)/developed ## run the tests
 	$(BIN)/python -m pytest $(ARGS)
 
+test-mta: $(VENV)/developed ## run real mail servers against the exporter and the report (see CONTRIBUTING.md)
+	$(BIN)/python -m pytest -m mta tests/mta $(ARGS)
+
+test-kill: $(VENV)/developed ## kill the exporter 50 times while it probes, and look whether it counted every mail once
+	PROBE_KILLS=50 $(BIN)/python -m pytest tests/exporter/probes -k killed $(ARGS)
+
 check: $(VENV)/developed ## check format, lint, types, the direction of imports, and that the documentation is current
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy -p parsers -p exporter -p mailstat -p docs
+	$(BIN)/mypy -p parsers -p exporter -p mailstat -p docs -p dashboards
 	$(BIN)/lint-imports
 	$(BIN)/python -m docs.generate --check
+	$(BIN)/python -m dashboards.generate --check
 
 format: $(VENV)/developed ## format the code, and correct what the linter can
 	$(BIN)/ruff format .
@@ -29,11 +36,23 @@ format: $(VENV)/developed ## format the code, and correct what the linter can
 docs: $(VENV)/installed ## write the pages that are made from the code
 	$(BIN)/python -m docs.generate
 
+dashboards: $(VENV)/developed ## write the dashboards that are made from the code
+	$(BIN)/python -m dashboards.generate
+
+flood: $(VENV)/developed ## send a million names that never come twice, for some minutes
+	FLOOD=1000000 $(BIN)/python -m pytest tests/test_flood.py $(ARGS)
+
 bench: $(VENV)/installed ## measure against other programs, for some minutes (ARGS="--lines 200000" is quicker)
 	$(BIN)/python -m bench.run $(ARGS)
 
+bench-reasons: $(VENV)/installed ## measure how well reasons are told, on labelled texts (ARGS="--confusions" tells more)
+	$(BIN)/python -m bench.reasons $(ARGS)
+
+torture: $(VENV)/installed ## try to make the exporter lose lines, for some twenty minutes (ARGS=--short is quicker)
+	$(BIN)/python -m bench.torture $(ARGS)
+
 clean: ## remove all that was made here, the environment too
-	rm -rf $(VENV) .ci-venv dist build bench/data .*_cache .hypothesis
+	rm -rf $(VENV) .ci-venv .ci-packages dist build bench/data .*_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/installed: pyproject.toml tools/environment.sh
@@ -47,4 +66,4 @@ $(VENV)/developed: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	touch $@
 
-.PHONY: help run test check format docs bench clean
+.PHONY: help run test test-mta test-kill check format docs dashboards flood bench bench-reasons torture clean

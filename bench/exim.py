@@ -113,8 +113,10 @@ class EximTraffic:
     def _message(self, at: float) -> Steps:
         random = self._random
         sender, queue_id = random.choice(SENDERS), self._id(at)
-        yield at, f"{queue_id} <= {sender} {self._client()} S={int(random.lognormvariate(9, 1.2)) + 600}" + (
-            f" id={random.getrandbits(64):016x}.{int(at)}@{sender.partition('@')[2]}"
+        yield (
+            at,
+            f"{queue_id} <= {sender} {self._client()} S={int(random.lognormvariate(9, 1.2)) + 600}"
+            + (f" id={random.getrandbits(64):016x}.{int(at)}@{sender.partition('@')[2]}"),
         )
         if random.random() < 0.12:  # for somebody here
             yield at + 0.4, f"{queue_id} => kim <kim@example.com> R=local_user T=maildir_home"

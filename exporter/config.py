@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 from zoneinfo import ZoneInfo
 
 from exporter import yamlfile
-from exporter.schema import Between, InvalidError, Mta, doc, expected, shown, structure
+from exporter.probes.section import Probe
+from exporter.schema import Between, InvalidError, Mta, Text, doc, expected, key_of, shown, structure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,42 @@ class FileSource:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spool:
+    """Where a server keeps its queue."""
+
+    spool: Path = field(metadata=doc("The directory, as `/var/spool/exim4`; of qmail the one that has `mess`."))
+    service: Text | None = field(
+        default=None,
+        metadata=doc(
+            "The value of the label `service`. Without it, the name of the server, of Postfix the directory's."
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostfixSpool(Spool):
+    """Where a Postfix instance keeps its queue. Its showq service is asked, else its directories or `postqueue`."""
+
+    showq: Text | None = field(
+        default=None,
+        metadata=doc("The showq service: a socket or HOST:PORT. Without it, `public/showq` in the directory."),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueSource:
+    """One queue to scan: exactly one of the keys."""
+
+    postfix: PostfixSpool | None = field(default=None, metadata=doc("A Postfix instance."))
+    exim: Spool | None = field(default=None, metadata=doc("Exim, whose directory has `input`."))
+
+    def __post_init__(self) -> None:
+        """Refuse what would be no queue, or two."""
+        if sum(getattr(self, key.name) is not None for key in fields(self)) != 1:
+            raise ValueError(f"expected exactly one of {', '.join(key.name for key in fields(self))}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Labels:
     """The series budget: how many values a label of an open set may have. What comes later is `other`."""
 
@@ -46,6 +83,86 @@ class Labels:
     )
     domains: Annotated[int, Between(0, 1000)] = field(
         default=0, metadata=doc("Values of the label `domain`; 0 keeps domains out of the metrics.")
+    )
+    idle_hours: Annotated[int, Between(1, 8760)] = field(
+        default=24, metadata=doc("A domain without deliveries for so long leaves; it goes on from where it was.")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blocks:
+    """When a provider is said to block us. Only refusals by reputation, policy or rate count, and each message once;
+    [metrics.md](metrics.md#a-provider-that-blocks-us) has the rule."""
+
+    messages: Annotated[int, Between(1, 100_000)] = field(
+        default=10, metadata=doc("So many more messages refused than accepted are a block.")
+    )
+    minutes: Annotated[int, Between(0, 1440)] = field(
+        default=5, metadata=doc("How long that has to last, so that one burst of bad messages is none.")
+    )
+    recovery: Annotated[int, Between(1, 100_000)] = field(
+        default=5, metadata=doc("So many more messages accepted than three times those refused end it.")
+    )
+    silence_hours: Annotated[int, Between(1, 720)] = field(
+        default=24,
+        metadata=doc("A block ends, and what was counted is forgotten, when nothing is tried for so long."),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quota:
+    """What each account may send in an hour; 0 is without limit."""
+
+    messages: Annotated[int, Between(0, 10_000_000)] = field(default=0, metadata=doc("Messages in an hour."))
+    recipients: Annotated[int, Between(0, 10_000_000)] = field(default=0, metadata=doc("Recipients in an hour."))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnQuota:
+    """The quota of one account, or of each account of one domain; an account's own comes first."""
+
+    of: Text = field(metadata=doc("An account, as it authenticates, or a domain of accounts."))
+    messages: Annotated[int, Between(0, 10_000_000)] = field(default=0, metadata=doc("Messages in an hour."))
+    recipients: Annotated[int, Between(0, 10_000_000)] = field(default=0, metadata=doc("Recipients in an hour."))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accounts:
+    """Who authenticates: what they may send, and what makes one suspicious within an hour. Names of accounts stand in
+    the exporter's log and in `mailstat senders`, never in a metric."""
+
+    quota: Quota = field(default_factory=Quota, metadata=doc("The quota of whoever has no other."))
+    quotas: tuple[OwnQuota, ...] = field(
+        default=(),
+        metadata=doc("Quotas of single accounts and domains; what exceeds an account's own is suspicious."),
+    )
+    messages: Annotated[int, Between(1, 10_000_000)] = field(
+        default=100, metadata=doc("From so many messages on, a volume is suspicious, if it is unusual too.")
+    )
+    surge: Annotated[int, Between(1, 1000)] = field(
+        default=5, metadata=doc("So many times what the account sends in an hour is unusual.")
+    )
+    recipients: Annotated[int, Between(1, 5000)] = field(
+        default=300, metadata=doc("So many different recipients are suspicious.")
+    )
+    clients: Annotated[int, Between(2, 1000)] = field(
+        default=10, metadata=doc("So many different client addresses are suspicious.")
+    )
+    bounces: Annotated[int, Between(1, 100)] = field(
+        default=30, metadata=doc("Such a share of failed deliveries, in percent, is suspicious; of 20 at least.")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attacks:
+    """When a block of client addresses (/24 of IPv4, /64 of IPv6) is said to guess passwords, within an hour."""
+
+    failures: Annotated[int, Between(1, 1_000_000)] = field(
+        default=20, metadata=doc("So many failures are a hammer.")
+    )
+    users: Annotated[int, Between(2, 1000)] = field(default=10, metadata=doc("So many different users are a spray."))
+    blocks: Annotated[int, Between(2, 1000)] = field(
+        default=10, metadata=doc("To try a user whom so many blocks try is a spray, too.")
     )
 
 
@@ -56,10 +173,24 @@ class Config:
     sources: tuple[FileSource, ...] = field(
         default=(), metadata=doc("What to follow. Without it, the mail logs that the host is found to have.")
     )
+    queues: tuple[QueueSource, ...] = field(
+        default=(), metadata=doc("Which queues to scan. Without it, those that the host is found to have.")
+    )
     labels: Labels = field(default_factory=Labels, metadata=doc("The series budget."))
+    blocks: Blocks = field(default_factory=Blocks, metadata=doc("When a provider blocks us."))
+    attacks: Attacks = field(default_factory=Attacks, metadata=doc("Who guesses passwords."))
+    accounts: Accounts = field(
+        default_factory=Accounts, metadata=doc("Quotas, and what makes an account suspicious.")
+    )
     timezone: ZoneInfo | None = field(
         default=None, metadata=doc("The zone of log times that name none. Without it, the zone of the host.")
     )
+
+    reasons: Path | None = field(
+        default=None, metadata=doc("Rules and classes of reasons of your own, see [reasons.md](reasons.md).")
+    )
+    providers: Path | None = field(default=None, metadata=doc("Providers of your own, see [reasons.md](reasons.md)."))
+    probes: tuple[Probe, ...] = field(default=(), metadata=doc("Mail that is sent to see whether it arrives."))
 
     def __post_init__(self) -> None:
         """Refuse to follow a file twice: all its mail would be counted twice."""
@@ -70,6 +201,10 @@ class Config:
                 raise ValueError(
                     f"sources[{index}].file: {shown(str(source.file))} is followed by sources[{earlier}]"
                 )
+        names = [probe.name for probe in self.probes]
+        for index, name in enumerate(names):
+            if names.index(name) != index:
+                raise ValueError(f"probes[{index}].name: {shown(name)} is the name of probes[{names.index(name)}]")
 
 
 def load_config(path: Path) -> Config:
@@ -80,9 +215,27 @@ def load_config(path: Path) -> Config:
     """
     try:
         content = yamlfile.load(path)
-        return Config() if content is None else structure(content, Config, path.parent)
+        config = Config() if content is None else structure(content, Config, path.parent)
     except InvalidError as invalid:
         raise ConfigError(f"{path}: {error}" for error in invalid.errors) from None
+    if config.reasons or config.providers:
+        _check_lore(config)
+    return config
+
+
+def _check_lore(config: Config) -> None:
+    """Read the files that the configuration names, which tell by themselves what is wrong with them."""
+    from exporter import lore  # noqa: PLC0415 - the rules are read only where somebody has more of them
+
+    errors = []
+    for load, path in ((lore.load_reasons, config.reasons), (lore.load_providers, config.providers)):
+        try:
+            if path:
+                load(path)
+        except InvalidError as invalid:
+            errors += invalid.errors
+    if errors:
+        raise ConfigError(errors)
 
 
 _INTRODUCTION = f"""\
@@ -115,8 +268,9 @@ def _describe(section: Any, title: str) -> Iterator[str]:
     yield f"\n## {title}\n\n{section.__doc__}\n\n| key | accepts | default | meaning |\n|---|---|---|---|\n"
     for key in fields(section):
         meaning = key.metadata["doc"]
-        yield f"| `{key.name}` | {expected(kinds[key.name])} | {_default(key)} | {meaning} |\n"
-    for name, kind in kinds.items():
+        yield f"| `{key_of(key.name)}` | {expected(kinds[key.name])} | {_default(key)} | {meaning} |\n"
+    for field_name, kind in kinds.items():
+        name = key_of(field_name)
         if is_dataclass(kind):
             yield from _describe(kind, f"`{name}`")
         elif get_args(kind) and is_dataclass(get_args(kind)[0]):
@@ -131,4 +285,6 @@ def _bare(kind: Any) -> Any:
 def _default(key: Field[Any]) -> str:
     if key.default is MISSING:
         return "required" if key.default_factory is MISSING else "as below"
-    return f"`{key.default}`" if isinstance(key.default, int) else ""
+    if isinstance(key.default, bool):
+        return "`true`" if key.default else "`false`"
+    return f"`{key.default}`" if isinstance(key.default, int | str) else ""

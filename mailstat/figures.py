@@ -20,10 +20,12 @@ from parsers.events import (
     Reject,
     Removed,
 )
+from parsers.message import Deferral
 from parsers.reader import OTHER
 
 STATUSES = ("sent", "deferred", "bounced", "expired")
 LOCAL = "local"
+GREYLISTED = "greylisted"
 BATCH = 50_000  # events whose delays are kept before they are counted
 
 # status, provider, direction, reason
@@ -56,6 +58,7 @@ class Summary:
         self.deliveries: Counter[Kind] = Counter()
         self.delays: dict[str, Delays] = defaultdict(Delays)  # of what was sent, by provider
         self.examples: dict[tuple[str, str], str] = {}
+        self._greylisted: Counter[Kind] = Counter()
         self._raw: dict[Kind, list[float | None]] = defaultdict(list)
         self._waiting = 0
         self._steps: dict[type[Event], Callable[[Any], None]] = {
@@ -73,6 +76,7 @@ class Summary:
         """Add a batch."""
         if not events:
             return
+        self.first = min(events[0].time, events[0].time if self.first is None else self.first)
         steps = self._steps
         for event in events:
             kind = type(event)
@@ -84,8 +88,7 @@ class Summary:
                 step = steps.get(kind)
                 if step:
                     step(event)
-        start, end = events[0].time, events[-1].time
-        self.first = start if self.first is None else min(self.first, start)
+        end = events[-1].time
         self.last = end if self.last is None else max(self.last, end)
         self._waiting += len(events)
         if self._waiting > BATCH:
@@ -98,8 +101,17 @@ class Summary:
             self.deliveries[kind] += len(delays)
             if status == "sent":
                 self.delays[_name(provider, direction)].update(delay for delay in delays if delay is not None)
+        self._take_back()
         self._raw.clear()
         self._waiting = 0
+
+    def _take_back(self) -> None:
+        for kind, count in self._greylisted.items():
+            # A filter may have left the deferral out, and not what became of it.
+            moved = min(count, self.deliveries[kind])
+            self.deliveries[kind] -= moved
+            self.deliveries[kind[0], kind[1], kind[2], GREYLISTED] += moved
+        self._greylisted.clear()
 
     def _auth(self, event: Auth) -> None:
         self.logins[event.result] += event.attempts
@@ -130,8 +142,16 @@ class Summary:
         self._raw[kind].append(event.delay)
         self.removed += event.is_removal
         self._arrival(event)
+        if event.greylisted is not None:
+            self._was_greylisted(event.greylisted)
         if event.status != "sent" and (event.status, event.reason or "") not in self.examples:
             self.examples[event.status, event.reason or ""] = event.reply or ""
+
+    def _was_greylisted(self, deferral: Deferral) -> None:
+        """What was counted as deferred for a vague reason has another one, if it was counted here."""
+        if self.first is not None and deferral.time >= self.first:
+            self._greylisted["deferred", deferral.provider, deferral.direction, deferral.reason] += 1
+            self.examples.setdefault(("deferred", GREYLISTED), deferral.reply)
 
     def _reject(self, event: Reject) -> None:
         self.rejects[event.reason or "unclassified"] += 1
@@ -171,6 +191,7 @@ class Summary:
                 "example": self.examples.get((status, reason)) or self.examples.get((status, "")) or "",
             }
             for (status, reason), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+            if count
         ]
 
     def delay(self) -> dict[str, float | None]:

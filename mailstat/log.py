@@ -16,9 +16,8 @@ from time import time
 from exporter.sources.compression import CORRUPT, decompressed
 from exporter.sources.lines import LINE_BYTES, Lines
 from parsers.clock import Clock
-from parsers.detect import READ, Detector
 from parsers.events import Event
-from parsers.reader import LogReader, Tally
+from parsers.reader import OTHER, LogReader, Tally
 from parsers.server import Join
 from parsers.tracker import Tracker
 
@@ -66,6 +65,7 @@ class Log:
         self.year = year
         self.tracker = Tracker()
         self.joins: dict[str, Join] = {}
+        self.met: set[str] = set()
         self.errors: list[str] = []
         self.notes: list[str] = []
         self.tallies: dict[str, Tally] = {}
@@ -76,26 +76,31 @@ class Log:
         """Events in context, a block at a time."""
         for path in self._in_order():
             try:
-                with _open(path) as file:
+                with opened(path) as file:
                     yield from self._events(path, file)
             except (OSError, *CORRUPT) as error:
                 self.errors.append(f"{path}: {getattr(error, 'strerror', None) or error}")
 
+    def understood(self, path: Path, text: str) -> list[Event]:
+        """The events in context of some lines of a file."""
+        reader = LogReader(self._clock(path), mta=self.selection.mta, joins=self.joins, met=self.met)
+        events = reader.read(text)
+        self.tracker.follow(events)
+        return events
+
     def _events(self, path: Path, file: BufferedReader) -> Iterator[list[Event]]:
-        reader = LogReader(self._clock(path), self.on_strange, mta=self.selection.mta, joins=self.joins)
-        detector = Detector()
+        reader = LogReader(self._clock(path), self.on_strange, mta=self.selection.mta, joins=self.joins, met=self.met)
         try:
             for block in self._blocks(file):
                 text = block.decode("utf-8", "surrogateescape")
-                detector.feed(text)
                 events = reader.read(text)
                 self.tracker.follow(events)
                 yield self.selection.of(events)
         finally:
             for mta, tally in reader.tallies.items():
                 self.tallies.setdefault(mta, Tally()).add(tally)
-            if detector.unread:
-                (self.notes if READ & reader.tallies.keys() else self.errors).append(f"{path}: {detector.unread}")
+            if self.selection.mta is None and reader.tallies[OTHER].lines and not reader.knows_writer:
+                self.notes.append(f"{path}: no line of it is of a mail server")
 
     def _blocks(self, file: BufferedReader) -> Iterator[bytes]:
         stream, lines, told = decompressed(file), Lines(LINE_BYTES), 0
@@ -121,8 +126,8 @@ class Log:
         try:
             if not S_ISREG(path.stat().st_mode):  # what is read from a pipe is gone
                 return None
-            reader = LogReader(self._clock(path))
-            with _open(path) as file:
+            reader = LogReader(self._clock(path), mta=self.selection.mta, met=self.met)
+            with opened(path) as file:
                 head = decompressed(file).read1(BLOCK_BYTES)
         except (OSError, *CORRUPT):
             return None
@@ -140,7 +145,8 @@ class Log:
         return Clock(self.zone, lambda: changed, self.year)
 
 
-def _open(path: Path) -> BufferedReader:
+def opened(path: Path) -> BufferedReader:
+    """The bytes of a file as they are stored, or of standard input."""
     if path != STANDARD_INPUT:
         return path.open("rb")
     if sys.stdin is None:

@@ -48,6 +48,8 @@ class Report:
 
     A report as long as the log has `records` instead of rows, made while they are read, and one section whose columns
     are the fields that a table shows of each; in JSON a record is a line of its own, with all it has.
+
+    With `lines`, these stand in place of a table, for another program to read.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Report:
     sections: Sequence[Section]
     document: Mapping[str, Any] | None = None
     records: Iterator[Record] | None = None
+    lines: Sequence[str] | None = None
 
     def limited(self, most: int) -> Report:
         """The same with at most so many rows in a section, or so many records; nothing more is read for them."""
@@ -62,6 +65,7 @@ class Report:
             self,
             sections=[section.limited(most) for section in self.sections],
             records=None if self.records is None else islice(self.records, most),
+            lines=None if self.lines is None else self.lines[:most],
         )
 
     def rows_of_records(self) -> Iterator[Row]:

@@ -36,6 +36,7 @@ MONTHS = {
 }
 _RFC3164 = re.compile(r"(?P<month>[^\W\d_]{3,5})\.? +(?P<day>\d{1,2}) (?P<hour>\d\d):(\d\d):(\d\d)((?:\.\d{1,9})?) *")
 
+_IN_MINUTE = re.compile(r"[0-5]\d(?:\.\d{1,9})? ?").fullmatch  # the rest of a stamp whose minute is known
 _IN_HOUR = re.compile(r":[0-5]\d:(?:[0-5]\d|60) ").fullmatch  # the rest of a stamp whose hour is known
 
 
@@ -57,6 +58,8 @@ class Clock:
         self._month = 0
         self._hour = ""
         self._base = 0.0
+        self._minute = ""
+        self._minute_base = 0.0
         self._twice = 0.0  # the latest stamp in an hour that comes twice, taken for the first
         self._is_again = False
 
@@ -82,12 +85,18 @@ class Clock:
 
     def iso8601(self, text: str) -> float:
         """ISO 8601 and RFC 3339, with `T` or a blank, with or without fraction and zone. Raises ValueError."""
+        if text[:17] == self._minute and _IN_MINUTE(text, 17):
+            return self._minute_base + float(text[17:])
         moment = datetime.fromisoformat(text.rstrip())
         if moment.tzinfo is not None:
             return moment.timestamp()
         time = moment.replace(tzinfo=self.zone).timestamp()
         again = moment.replace(tzinfo=self.zone, fold=1).timestamp()
-        return time if again <= time else self._first_or_again(time, again)
+        if again > time:
+            return self._first_or_again(time, again)
+        if text[16:17] == ":":
+            self._minute, self._minute_base = text[:17], time - moment.second - moment.microsecond / 1e6
+        return time
 
     def zoned(self, text: str) -> float:
         """`2026-11-01 00:00:00 CET`. Raises ValueError.
@@ -99,6 +108,15 @@ class Clock:
         if zone in ("UTC", "GMT"):
             zone = "+00:00"
         return self.iso8601(moment + zone if zone[0] in "+-" else moment)
+
+    def go_on_from(self, twice: float, *, is_again: bool) -> None:
+        """Know which of the hours that come twice the log is in, as `hour` told of another clock."""
+        self._twice, self._is_again = twice, is_again
+
+    @property
+    def hour(self) -> tuple[float, bool]:
+        """The latest stamp in an hour that comes twice, and whether that is its second time."""
+        return self._twice, self._is_again
 
     def _first_or_again(self, time: float, again: float) -> float:
         """The time of a stamp in an hour that comes twice."""

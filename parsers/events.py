@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 if TYPE_CHECKING:
-    from parsers.message import Message
+    from parsers.message import Deferral, Message
 
 
 class Origin(msgspec.Struct, frozen=True, eq=False, gc=False):
@@ -80,7 +80,11 @@ class Tls(Event, gc=False):
 
 
 class Auth(Event, gc=False):
-    """A client's attempt to authenticate; `attempts` where one line stands for several."""
+    """A client's attempt to authenticate; `attempts` where one line stands for several.
+
+    `session` is the name that the server gives the session, for what it has to join. `is_hearsay` where the client is
+    one of another server, which asked the one whose line this is, and tells of it too.
+    """
 
     kind = "auth"
     result: str
@@ -90,6 +94,8 @@ class Auth(Event, gc=False):
     sasl_user: str | None = None
     reply: str | None = None
     attempts: int = 1
+    session: str | None = None
+    is_hearsay: bool = False
 
 
 class Received(Event, gc=False):
@@ -153,11 +159,13 @@ class Delivery(Event, gc=False):
     """One attempt to deliver to one recipient; none is named where the queue gave the whole message up (`expired`).
     Neither message nor recipient are known where the log begins between the lines that tell of one attempt.
 
-    `attempts` (set by the tracker, on a final status) is how many it took, this one included. `is_removal` marks
+    `attempts` (set by the tracker, on a final status) is how many it took, this one included; to give up is none,
+    unless the line that tells it has `attempts` of its own. `is_removal` marks
     the last of a message, in the log of a server that does not say that a message left the queue; the tracker sets
     it, if the line does not tell. `is_arrival` (set by the tracker) marks the first that is done with a message that
     might have been refused. The `delay` is set by the tracker where the log does not tell it. `tls_sessions` is 1
-    where no line before this one told of its TLS session.
+    where no line before this one told of its TLS session. The tracker also tells that a first deferral
+    `may_be_greylisting`, and by `greylisted`, on the acceptance, that the deferral before it was.
     """
 
     kind = "delivery"
@@ -191,6 +199,8 @@ class Delivery(Event, gc=False):
     tls_cipher: str | None = None
     tls_trust: str | None = None
     tls_sessions: int = 0
+    may_be_greylisting: bool = False
+    greylisted: Deferral | None = None
 
 
 class Reject(Event, gc=False):
@@ -239,7 +249,8 @@ class QueueAction(Event, gc=False):
     """An operator, a rule or a content filter did something to a message: hold, release, delete, requeue, …
 
     `handover`: the submission agent gave it, for one recipient, to the server of its own host, where it goes on under
-    another id: that is no delivery. `split`: some of its recipients go on under another id.
+    another id: that is no delivery. `split`: some of its recipients go on under another id. Where it changes of how
+    many recipients the server has to take care, `more_recipients` is by how many (negative: they were taken away).
     `is_removal` (set by the tracker) marks the deletion of the last recipient of a message, as a delivery's does.
     """
 
@@ -255,6 +266,7 @@ class QueueAction(Event, gc=False):
     message: Message | None = None
     is_arrival: bool = False
     is_removal: bool = False
+    more_recipients: int = 0
 
 
 class ConnectionFailure(Event, gc=False):
@@ -303,7 +315,8 @@ KINDS: tuple[type[Event], ...] = (
 
 # What stands in an event for those that count.
 CONTEXT = frozenset(
-    "message logins tls_sessions session is_arrival is_removal may_be_refused via notification".split()
+    "greylisted is_arrival is_hearsay is_removal logins may_be_greylisting may_be_refused message more_recipients"
+    " notification session source tls_sessions via".split()
 )
 
 

@@ -1,7 +1,7 @@
 """What a reply means for people: its reason, whose fault it is, and what to do.
 
 The advice stands in `parsers/advice`: `classes.yaml` has an entry for each reason, `providers.yaml` for providers
-that have a procedure of their own.
+that have a procedure of their own, `lists.yaml` for the lists of bad addresses and domains that replies name.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from parsers.provider import provider_of_domain, provider_of_relay
 from parsers.reason import LIMIT, verdict
 from parsers.reply import read_reply, valid_dsn
 
+OF_LISTS = frozenset({"blocked_ip", "blocked_domain"})
 Nature = Literal["permanent", "transient"]
 
 
@@ -35,7 +36,16 @@ class Procedure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     provider: str
     classes: list[str]
     advice: list[str]
-    page: str
+    page: str | None = None
+
+
+class Blocklist(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"name": "list"}):
+    """An entry of `lists.yaml`: words, in small letters, by which a reply names a list; what to do, and its page."""
+
+    name: str
+    words: list[str]
+    advice: list[str]
+    page: str | None = None
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -52,7 +62,7 @@ class Item(msgspec.Struct, frozen=True):
 
 
 class Explanation(NamedTuple):
-    """The answer, in the fields of the contract; `advice` is one sentence a line, `page` the provider's own."""
+    """The answer, in the fields of the contract; `advice` is one sentence a line, `page` where to ask."""
 
     reply_code: int | None
     dsn: str | None
@@ -74,6 +84,12 @@ def kinds() -> dict[str, Kind]:
     return {kind.reason: kind for kind in msgspec.yaml.decode(text, type=list[Kind])}
 
 
+def use_kinds(own: list[Kind]) -> None:
+    """Know the operator's classes beside ours, in place of those given before."""
+    kinds.cache_clear()
+    kinds().update({kind.reason: kind for kind in own})
+
+
 @cache
 def procedures() -> dict[tuple[str, str], Procedure]:
     """The entries of providers, by provider and reason. Raises msgspec.ValidationError."""
@@ -82,16 +98,31 @@ def procedures() -> dict[tuple[str, str], Procedure]:
     return {(row.provider, reason): row for row in rows for reason in row.classes}
 
 
+@cache
+def blocklists() -> list[Blocklist]:
+    """The entries of lists, in their order. Raises msgspec.ValidationError."""
+    text = files("parsers.advice").joinpath("lists.yaml").read_bytes()
+    return msgspec.yaml.decode(text, type=list[Blocklist])
+
+
+def named_list(text: str, reason: str) -> Blocklist | None:
+    """The list that a reply names, where it tells of a block."""
+    if reason not in OF_LISTS:
+        return None
+    folded = text.lower()
+    return next((row for row in blocklists() if any(word in folded for word in row.words)), None)
+
+
 def explain(item: Item) -> Explanation:
     """What an item means. What it does not tell by itself (codes, the provider) is looked for in its reply."""
     text = item.reply[:LIMIT]
     said = read_reply(text)
     code = item.reply_code if item.reply_code is not None else said.code
     dsn = valid_dsn(item.dsn) or said.dsn
-    found = verdict(text, code, dsn, item.phase)
     provider = item.provider or provider_of(item)
+    found = verdict(text, code, dsn, item.phase, provider)
     kind = kinds()[found.reason]
-    own = procedures().get((provider or "", found.reason))
+    own = named_list(text, found.reason) or procedures().get((provider or "", found.reason))
     return Explanation(
         reply_code=code,
         dsn=dsn,

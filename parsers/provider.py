@@ -11,6 +11,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+NOBODY = ""
 LONGEST_NAME = 255  # RFC 1035 2.3.4
 
 
@@ -18,12 +19,14 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A provider: `relays` are suffixes of its mail exchangers' names, `domains` of its customers' addresses.
 
     A suffix is of whole labels, and stands for itself and all names below it; `evidence` says how we know.
+    `customers` are suffixes below those of `relays` where customers run servers of their own: these are nobody's.
     """
 
     name: str
-    evidence: str
+    evidence: str = ""
     relays: list[str] = []
     domains: list[str] = []
+    customers: list[str] = []
 
 
 class Directory(NamedTuple):
@@ -39,12 +42,23 @@ def read_providers() -> list[Provider]:
     return msgspec.yaml.decode(text, type=list[Provider])
 
 
+_own_providers: list[Provider] = []
+
+
+def use_providers(rows: list[Provider]) -> None:
+    """Put the operator's providers beside ours, in place of those given before. Of a suffix of both, it is theirs."""
+    _own_providers[:] = rows
+    for cached in (directory, find_relay, find_domain):
+        cached.cache_clear()
+
+
 @cache
 def directory() -> Directory:
     """All providers, read at first use."""
-    rows = read_providers()
+    rows = [*read_providers(), *_own_providers]
     return Directory(
-        {suffix: row.name for row in rows for suffix in row.relays},
+        {suffix: row.name for row in rows for suffix in row.relays}
+        | {suffix: NOBODY for row in rows for suffix in row.customers},
         {suffix: row.name for row in rows for suffix in row.domains},
     )
 
@@ -53,8 +67,9 @@ def longest_suffix(name: str, known: Mapping[str, str]) -> str | None:
     """What is known of a name, or else of the names above it: `mx.example.org`, `example.org`, `org`."""
     rest = name.removesuffix(".").lower()
     while rest:
-        if found := known.get(rest):
-            return found
+        found = known.get(rest)
+        if found is not None:
+            return found or None
         rest = rest.partition(".")[2]
     return None
 

@@ -16,8 +16,10 @@ from copy import copy
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from parsers.clock import Clock
-from parsers.events import Event, Origin
+from parsers.events import Auth, Event, Origin
 from parsers.mta import SERVERS, origin, own_server
 from parsers.prefix.stamp import find_stamp
 from parsers.prefix.syslog import Prefix
@@ -26,7 +28,8 @@ from parsers.server import Join, Server, Table
 from parsers.shape import KEY, NO_CANDIDATES, SEVERAL, Candidates
 
 OTHER = "other"  # the `mta` of programs that are none
-SPEAKERS = 20_000  # "host program[pid]" that are kept; a busy host has some hundred at a time
+PID = 10  # digits
+SPEAKERS = 5_000  # "host program[pid]" that are kept; a busy host has some hundred at a time
 PROTOTYPES = 8_000  # events that are kept to be copied: some MB
 LONGEST_REPEAT = 300  # characters of a message whose event is kept
 REPEATS = 1_000  # what `message repeated N times` may stand for
@@ -60,9 +63,19 @@ class Tally:
         return self.parsed + self.ignored + self.unknown + self.malformed
 
 
-# Who writes a line: origin, the shapes of its lines by start and after an id, what ends an id, and where they are
-# counted. Without shapes by start, the server (where there is one) has to take off something before them.
-Speaker = tuple[Origin, dict[str, Candidates] | None, dict[str, Candidates], str, Tally, Server | None]
+class Memory(msgspec.Struct, array_like=True):
+    """What a reader knows between two blocks, for the one that goes on in its place."""
+
+    tallies: dict[str, tuple[int, int, int, int]] = {}  # parsed, ignored, unknown, malformed
+    last_time: float = 0.0
+    last_line: str = ""
+    hour: tuple[float, bool] = (0.0, False)
+
+
+# Who writes a line: origin, the shapes of its lines by start and after an id, by which part of what comes after it,
+# what ends an id, and where they are counted. Without shapes by start, the server (where there is one) has to take
+# off something before them.
+Speaker = tuple[Origin, dict[str, Candidates] | None, dict[str, Candidates], slice, str, Tally, Server | None]
 # What a head ("stamp host program[pid]", or a stamp alone) stands for.
 Entry = tuple[float, Speaker]
 
@@ -74,8 +87,8 @@ class Rows(Exception):  # noqa: N818 - nothing is wrong
 class LogReader:
     """Reads one log. Blocks come in order; a line must not be cut between them.
 
-    `on_strange(outcome, message)` is told what was unknown or malformed. `joins` are shared by the readers of logs
-    that belong together. With `mta`, only this server's lines are read.
+    `on_strange(outcome, message)` is told what was unknown or malformed. `joins` and the servers that were `met` are
+    shared by the readers of logs that belong together. With `mta`, only this server's lines are read.
     """
 
     def __init__(
@@ -85,6 +98,7 @@ class LogReader:
         *,
         mta: str | None = None,
         joins: dict[str, Join] | None = None,
+        met: set[str] | None = None,
     ) -> None:
         self.clock = clock
         self.mta = mta
@@ -92,6 +106,7 @@ class LogReader:
         self.last_time = 0.0
         self._on_strange = on_strange
         self._speakers: dict[str, Speaker] = {}  # by how the log words them
+        self._programs: dict[str, Speaker] = {}  # one of each program's processes, by "host program"
         self._writers: dict[tuple[str, str, int | None], Speaker] = {}  # the same, by who they are
         self._heads: dict[str, Entry] = {}  # of the lines with the same stamp as the last
         self._prototypes: dict[str, Any] = {}  # events without time, origin and id, by their words
@@ -101,21 +116,22 @@ class LogReader:
         self._stamp = ""
         self._before = ""  # the last line of the block before
         self._place = 0  # where in a block the last line was that says that the one before it came again
-        self._nobody: Speaker = (Origin(OTHER, "", "", ""), None, {}, "", self._tally(OTHER), None)
+        self._nobody: Speaker = (Origin(OTHER, "", "", ""), None, {}, slice(KEY), "", self._tally(OTHER), None)
         self._own: Speaker | None = None  # whose own log this is
         self._own_width = 0  # of the stamps in it
         self._is_more: Callable[[str], object] | None = None  # a line that goes on with the one before
         self._table: Table | None = None
         self._joins = {} if joins is None else joins
         self._joined: list[Join] = []  # of the servers that were met here
+        self._met = set() if met is None else met
+        self._has_hearsay = False
 
     def read(self, block: str) -> list[Event]:  # noqa: C901, PLR0912, PLR0915 - calls cost more than all the rest
         """The events of a block's lines, in their order."""
-        lines = block.split("\n")
-        if not lines[-1]:
+        # Looking first whether any line ends in a blank would cost more: a search for two characters is slow.
+        lines = [line.rstrip(" \r") for line in block.split("\n")]
+        if not block or block[-1] == "\n":
             lines.pop()
-        if " \n" in block or "\r\n" in block or block.endswith((" ", "\r")):
-            lines = [line.rstrip(" \r") for line in lines]
         if self._table:
             return self._joined_up(self._rows(lines))
         events: list[Event] = []
@@ -140,7 +156,7 @@ class LogReader:
                     break
                 finally:
                     width = self._own_width
-            time, (origin, by_start, by_lead, lead, tally, server) = entry
+            time, (origin, by_start, by_lead, key, lead, tally, server) = entry
             if by_start is None:
                 if server is None:
                     tally.ignored += 1
@@ -169,7 +185,7 @@ class LogReader:
                         break
             if not found:
                 queue_id, _, words = message.partition(lead)
-                repeats, shapes = by_lead.get(words[:KEY], NO_CANDIDATES)
+                repeats, shapes = by_lead.get(words[key], NO_CANDIDATES)
                 if repeats:
                     prototype = prototypes.get(words)
                     if prototype is not None:
@@ -184,7 +200,7 @@ class LogReader:
                     if found and " " not in queue_id:
                         break
                 else:
-                    self._odd(line, message, time, origin, tally, events)
+                    self._odd(line, (time, origin, tally), message, events)
                     width = self._own_width
                     continue
             if build is None:
@@ -211,9 +227,31 @@ class LogReader:
             events += self._rows(rows)
         return self._joined_up(events)
 
+    @property
+    def knows_writer(self) -> bool:
+        """Whether any of the lines so far is a mail server's."""
+        return any(tally.lines for mta, tally in self.tallies.items() if mta != OTHER)
+
+    def memory(self) -> Memory:
+        """What the reader that goes on with this log has to know."""
+        tallies = {mta: (it.parsed, it.ignored, it.unknown, it.malformed) for mta, it in self.tallies.items()}
+        return Memory(tallies, self.last_time, self._before, self.clock.hour)
+
+    def restore(self, memory: Memory) -> None:
+        """Go on in the place of another reader."""
+        for mta, outcomes in memory.tallies.items():
+            tally = self._tally(mta)
+            tally.parsed, tally.ignored, tally.unknown, tally.malformed = outcomes
+            if mta in SERVERS:
+                self._remember(SERVERS[mta])
+        self.last_time, self._before = memory.last_time, memory.last_line
+        self.clock.go_on_from(memory.hour[0], is_again=memory.hour[1])
+
     def _joined_up(self, events: list[Event]) -> list[Event]:
         for join in self._joined:
             events = join.join(events)
+        if self._has_hearsay and len(self._met) > 1:
+            return [event for event in events if type(event) is not Auth or not event.is_hearsay]
         return events
 
     def _count(self, events: list[Event]) -> None:
@@ -243,7 +281,7 @@ class LogReader:
 
     def _enter(self, line: str, head: str, message: str) -> tuple[Entry, str]:
         """What a head that was not met at this time stands for, and the line's message. Raises ValueError, Rows."""
-        speaker = self._own or self._speakers.get(head[self._width :])
+        speaker = self._own or self._speakers.get(head[self._width :]) or self._sibling(head[self._width :])
         if speaker is None:
             return self._begin(line)
         stamp = head[: self._width]
@@ -265,9 +303,11 @@ class LogReader:
     def _begin(self, line: str) -> tuple[Entry, str]:
         """Read a prefix that is new. Raises ValueError where the line has none, or an impossible one; Rows."""
         bare = line.strip("\0\r\ufeff")
-        server = own_server(bare)
-        if server and server.is_read and self.mta in (None, server.mta):
+        server = own_server(bare, or_head=True)
+        if server and self.mta in (None, server.mta):
             return self._begin_own(server, bare)
+        if server:
+            return (self.last_time, self._nobody), bare
         prefix = read_prefix(bare, self.clock)
         if prefix is None:
             if self.mta and find_stamp(bare):  # signs are not needed of a server that is named
@@ -279,16 +319,35 @@ class LogReader:
             self._width = prefix.width
             self._is_precise = "." in bare[: prefix.width]
             self._read_stamp = self.clock.iso8601 if bare[0].isdecimal() else self.clock.rfc3164
-            if len(self._speakers) >= SPEAKERS:
-                self._speakers.clear()
-            self._speakers[prefix.tag] = speaker
+            self._keep_speaker(prefix.tag, speaker)
+            if prefix.pid is not None and len(self._programs) < SPEAKERS:
+                self._programs[prefix.tag.rpartition("[")[0]] = speaker
         return (prefix.time, speaker), prefix.message
+
+    def _keep_speaker(self, tag: str, speaker: Speaker) -> None:
+        if len(self._speakers) >= SPEAKERS:
+            self._speakers.clear()
+        self._speakers[tag] = speaker
+
+    def _sibling(self, tag: str) -> Speaker | None:
+        """A new process of a program that is known: some servers fork one for each session, so they are many."""
+        program, _, pid = tag[:-1].rpartition("[")
+        known = self._programs.get(program)
+        if known is None or not pid.isdecimal() or tag[-1] != "]" or len(pid) > PID:
+            return None
+        if known is not self._nobody:
+            origin = copy(known[0])
+            msgspec.structs.force_setattr(origin, "pid", int(pid))
+            known = (origin, *known[1:])
+        self._keep_speaker(tag, known)
+        return known
 
     def _begin_own(self, server: Server, line: str) -> tuple[Entry, str]:
         """The first line of a server's own log, or of another form of it. Raises ValueError, Rows."""
         log = server.own_log
         if log and log.table:
             self._table = log.table()
+            self._remember(server)
             raise Rows
         stamp = find_stamp(line)
         if not log or not stamp:
@@ -327,10 +386,13 @@ class LogReader:
             return self._nobody
         self._remember(server)
         by_start = None if server.unwrap and is_wrapped else server.grammar.by_start
-        return origin, by_start, server.grammar.by_lead, server.grammar.lead, self._tally(origin.mta), server
+        grammar, tally = server.grammar, self._tally(origin.mta)
+        return origin, by_start, grammar.by_lead, grammar.key, grammar.lead, tally, server
 
     def _remember(self, server: Server) -> None:
         """Use the memory of a server whose lines need one."""
+        self._met.add(server.mta)
+        self._has_hearsay |= server.has_hearsay
         if server.join:
             join = self._joins.setdefault(server.mta, server.join())
             if join not in self._joined:
@@ -377,16 +439,14 @@ class LogReader:
         events, ignored = self._table.read(lines, on_strange)
         tally.ignored += ignored
         tally.parsed += len(lines) - ignored - strange
-        if events:
-            self.last_time = events[-1].time
+        self.last_time = self._table.last_time or self.last_time
         return events
 
     # --- lines that are out of the ordinary ---
 
-    def _odd(self, line: str, message: str, time: float, origin: Origin, tally: Tally, events: list[Event]) -> None:
+    def _odd(self, line: str, writer: tuple[float, Origin, Tally], message: str, events: list[Event]) -> None:
         """What no shape fits: a message in a wrapping of its own, or one that is not known."""
-        if self._own and message[:1] in _MORE_STAMP:
-            time, origin, message = self._anew(line, time, origin, message)
+        (time, origin, tally), message = self._in_other_form(line, message) or (writer, message)
         repeated = _REPEATED(message)
         plain = repeated[2] if repeated else message.strip("\0\r\t ")
         times = min(int(repeated[1]), REPEATS) if repeated else 1
@@ -400,17 +460,29 @@ class LogReader:
         else:
             self._repeat(found, times, tally, events)
 
-    def _anew(self, line: str, time: float, origin: Origin, message: str) -> tuple[float, Origin, str]:
-        """The same line where the log's lines begin with more than they did so far: a zone, a pid."""
-        server = own_server(line)
-        if server is None or server.mta != origin.mta:
-            return time, origin, message
+    def _in_other_form(self, line: str, message: str) -> tuple[tuple[float, Origin, Tally], str] | None:
+        """Who wrote a line of a server's own log whose lines begin otherwise from here on, and its message: two logs
+        were put together, or the server was told to write more before its messages (a zone, a pid)."""
+        bare = line.strip("\0\r\ufeff")
+        if not self._own or not self._begins_otherwise(bare, message):
+            return None
         try:
-            (time, (origin, *_)), message = self._begin_own(server, line)
-            time, origin, _, message = self._unwrap(time, origin, server, message)
+            (time, (origin, by_start, _, _, _, tally, server)), message = self._begin(line)
+            if by_start is None and server:
+                time, origin, _, message = self._unwrap(time, origin, server, message)
+        except (ValueError, Rows):
+            return None
+        return (time, origin, tally), message
+
+    def _begins_otherwise(self, line: str, message: str) -> bool:
+        server = own_server(line)
+        if server is not None:
+            return message[:1] in _MORE_STAMP and self._own is not None and server.mta == self._own[0].mta
+        try:
+            prefix = read_prefix(line, self.clock)
         except ValueError:
-            pass
-        return time, origin, message
+            return False
+        return prefix is not None and self._speaker(prefix) is not self._nobody
 
     def _repeat(self, found: list[Event], times: int, tally: Tally, events: list[Event]) -> None:
         """One line stands for several: copies, for each is put in a context of its own."""
@@ -425,11 +497,11 @@ class LogReader:
             before = lines[self._place - 1] if self._place else self._before
             self._again(before, min(int(repeated[1]), REPEATS), events)
         elif self._own and self._is_more and self._is_more(line):
-            self._own[4].ignored += 1
+            self._own[5].ignored += 1
         elif line.strip("\0\r\t "):
-            self._strange("malformed", self._own[4] if self._own else self._nobody[4], line)
+            self._strange("malformed", self._own[5] if self._own else self._nobody[5], line)
         else:
-            self._nobody[4].ignored += 1
+            self._nobody[5].ignored += 1
 
     def _find(self, line: str, lines: list[str]) -> int:
         """Where in a block a line stands: this one, not one that is like it."""
@@ -441,11 +513,11 @@ class LogReader:
     def _again(self, line: str, times: int, events: list[Event]) -> None:
         """The line before came again, syslogd says."""
         try:
-            (time, (origin, by_start, _, _, tally, server)), message = self._begin(line)
+            (time, (origin, by_start, _, _, _, tally, server)), message = self._begin(line)
             if by_start is None and server:
                 time, origin, _, message = self._unwrap(time, origin, server, message)
         except (ValueError, Rows):
-            self._nobody[4].ignored += 1
+            self._nobody[5].ignored += 1
             return
         found = understand(message, time, origin)[1]
         if found:

@@ -2,12 +2,15 @@
 
 What is known stands in `parsers/reasons/*.yaml`. The first of these that knows a text decides:
 
+0. the operator's own rules, where there are some (`use_rules`);
 1. the files of our own servers' words (`postfix.yaml`, …), in the order of their names;
-2. `replies.yaml`, what other servers answer;
-3. the enhanced status codes of `codes.yaml` that name a cause;
-4. `vague.yaml`, words that many causes share;
-5. the enhanced status codes and the reply codes of `codes.yaml` that many causes share;
-6. the SMTP phase, where nobody answered.
+2. `providers.yaml`, what providers and filters word in a way of their own;
+3. `replies.yaml`, what other servers answer;
+4. the enhanced status codes of `codes.yaml` that mean something else where this provider says them;
+5. the enhanced status codes of `codes.yaml` that name a cause;
+6. `vague.yaml`, words that many causes share;
+7. the enhanced status codes and the reply codes of `codes.yaml` that many causes share;
+8. the SMTP phase, where nobody answered.
 
 Within a file, the first rule decides. Words are looked for in the folded text (see `fold`).
 """
@@ -17,7 +20,9 @@ from __future__ import annotations
 import re
 from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
+from unicodedata import normalize
 
 import msgspec
 
@@ -60,12 +65,17 @@ REASONS = (
 LIMIT = 1000
 STEM = 3
 GAP = " … "
+NEAR = 40  # characters between an object and its predicate
+FIRST_UNSPACED = "\u2e80"  # CJK, from the radicals on
 ID_LENGTH = 10
 TOKENS = 20_000
 SHORT = 12
+ADVICE = " for more information"
+CAUSE = 3  # words that have to stand before the advice
 
 OF_AN_ADDRESS = frozenset({"user_unknown", "domain_not_found", "no_mx"})
-SHARED = ("replies.yaml", "vague.yaml", "codes.yaml")
+REPLIES = ["providers.yaml", "replies.yaml"]
+SHARED = (*REPLIES, "vague.yaml", "codes.yaml")
 
 # A name of a host, perhaps with a port or a path; a capital after the dot begins a sentence.
 _HOST = re.compile(r"(?=[0-9.-]*+[A-Za-z_])[A-Za-z0-9_-]++\.[a-z0-9_.-]++(?:[/:\[]|$)")
@@ -75,24 +85,31 @@ _SERVER_SAID = re.compile(r"host \S{1,600}+ (?:said|refused to talk to me): ")
 _COMMAND = " (in reply to "
 _NEXT_LINE = re.compile(r"^[2-5][0-9]{2}-")
 _NOT_A_WORD = re.compile(r"[^\w'-]|-(?![0-9])")
+_MARKS = re.compile("[\u0300-\u036f]")
 _EDGES = "\"'`()[]{}<>*#,;:.!?=-_|"
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"reason": "class"}):
     """Words that tell a reason.
 
-    A phrase begins where a word begins and may end within one (`greylist` is in `greylisted`); its parts
-    around a gap stand in that order. A phrase with one of `./=` is looked for in URLs and host names instead.
-    Where `dsn` is given, the reply has to have one of these enhanced status codes. `sample` is a text that
+    A phrase begins where a word begins and may end within one (`greylist` is in `greylisted`) unless a blank ends it;
+    its parts around a gap stand in that order. In scripts without blanks it may stand anywhere. A phrase with one of
+    `./=` is looked for in URLs and host names instead. An `objects` word and a `predicates` word that stand near to
+    each other, in whichever order, are as good as a phrase.
+    Where `dsn` is given, the reply has to have one of these enhanced status codes; where `providers` is, one of them
+    has to have said it. `sample` is a text that
     this rule decides, `seen` names who words it so.
     """
 
     id: str
     reason: str
-    phrases: list[str]
     sample: str
-    seen: list[str]
+    seen: list[str] = []
+    phrases: list[str] = []
+    objects: list[str] = []
+    predicates: list[str] = []
     dsn: list[str] = []
+    providers: list[str] = []
 
 
 class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"reason": "class"}):
@@ -103,9 +120,19 @@ class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"
     means: str
 
 
+class OwnMeaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"reason": "class"}):
+    """What a code tells where one of these providers says it, against its registered meaning."""
+
+    code: str
+    providers: list[str]
+    reason: str
+    means: str
+
+
 class Codes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The sections of `codes.yaml`."""
 
+    providers: list[OwnMeaning]
     telling: list[Meaning]
     vague: list[Meaning]
     replies: list[Meaning]
@@ -136,33 +163,60 @@ class Phrasebook:
     def __init__(self, rules: list[Rule]) -> None:
         self.rules = rules
         self._by_start: dict[str, list[Phrase]] = {}
+        self._objects: dict[str, list[Phrase]] = {}
+        self._predicates: dict[str, list[Phrase]] = {}
+        self._unspaced: list[Phrase] = []
         for rank, rule in enumerate(rules):
             for phrase in rule.phrases:
-                parts = [f" {part}" for part in phrase.split(GAP)]
-                word, more, _ = phrase.partition(" ")
-                is_whole = more and not parts[0].endswith(word)
-                self._by_start.setdefault(word if is_whole else word[:STEM], []).append(Phrase(rank, parts[0], parts))
+                self._add(self._by_start, rank, phrase)
+            for phrase in rule.objects:
+                self._add(self._objects, rank, phrase)
+            for phrase in rule.predicates:
+                self._add(self._predicates, rank, phrase)
+
+    def _add(self, index: dict[str, list[Phrase]], rank: int, phrase: str) -> None:
+        if phrase >= FIRST_UNSPACED:
+            parts = phrase.split(GAP)
+            self._unspaced.append(Phrase(rank, parts[0], parts))
+            return
+        parts = [f" {part}" for part in phrase.split(GAP)]
+        word, more, _ = phrase.partition(" ")
+        is_whole = more and not parts[0].endswith(word)
+        index.setdefault(word if is_whole else word[:STEM], []).append(Phrase(rank, parts[0], parts))
 
     def links(self) -> Iterator[str]:
         """The phrases that are looked for in URLs and host names."""
         return (phrase for rule in self.rules for phrase in rule.phrases if is_link(phrase))
 
-    def first(self, folded: str, dsn: str | None) -> Rule | None:
-        """The first rule that has a phrase in a folded text."""
+    def first(self, folded: str, dsn: str | None, provider: str | None = None) -> Rule | None:
+        """The first rule that has a phrase in a folded text, and is for its code and for who said it."""
         best = len(self.rules)
+        text = f"{folded} "
         words = set(folded.split())
-        for start in words | {word[:STEM] for word in words}:
+        starts = words | {word[:STEM] for word in words}
+        for phrases in (self._unspaced, *found(self._by_start, starts)):
             # Each list is in the order of the rules: what comes later cannot be better.
-            for rank, begin, parts in self._by_start.get(start, ()):
+            for rank, begin, parts in phrases:
                 if rank >= best:
                     break
-                if begin in folded and in_order(parts, folded) and self._is_for(rank, dsn):
+                if begin in text and in_order(parts, text) and self._is_for(rank, dsn, provider):
                     best = rank
+        if self._objects:
+            pairs = (rank for rank in self._pairs(text, starts, best) if self._is_for(rank, dsn, provider))
+            best = min(pairs, default=best)
         return self.rules[best] if best < len(self.rules) else None
 
-    def _is_for(self, rank: int, dsn: str | None) -> bool:
-        wanted = self.rules[rank].dsn
-        return not wanted or dsn in wanted
+    def _pairs(self, text: str, starts: set[str], best: int) -> Iterator[int]:
+        """The places of the rules of which an object and a predicate stand near each other."""
+        objects = by_rank(found(self._objects, starts), text, best)
+        predicates = by_rank(found(self._predicates, starts), text, best) if objects else {}
+        for rank in objects.keys() & predicates.keys():
+            if any(is_near(one, other, text) for one, other in product(objects[rank], predicates[rank])):
+                yield rank
+
+    def _is_for(self, rank: int, dsn: str | None, provider: str | None) -> bool:
+        rule = self.rules[rank]
+        return (not rule.dsn or dsn in rule.dsn) and (not rule.providers or provider in rule.providers)
 
 
 class Book(NamedTuple):
@@ -171,14 +225,46 @@ class Book(NamedTuple):
     sure: Phrasebook
     vague: Phrasebook
     links: list[str]
+    own: dict[str, dict[str, Verdict]]
     telling: dict[str, Verdict]
     fallback: dict[str, Verdict]
     phases: dict[str, Verdict]
 
 
 def is_link(phrase: str) -> bool:
-    """Whether a phrase has what no folded word has."""
-    return any(mark in phrase for mark in "./=")
+    """Whether a phrase is a part of a URL or a host name: it has what no folded word has, and no blank."""
+    return " " not in phrase and any(mark in phrase for mark in "./=")
+
+
+def found(index: dict[str, list[Phrase]], starts: set[str]) -> list[list[Phrase]]:
+    """The phrases that may be in a text, by how its words begin."""
+    return [index[start] for start in starts if start in index]
+
+
+def by_rank(lists: list[list[Phrase]], text: str, end: int) -> dict[int, list[str]]:
+    """What of these words is in a text, by the place of the rule, for the places before `end`."""
+    held: dict[int, list[str]] = {}
+    for phrases in lists:
+        for rank, begin, _ in phrases:
+            if rank < end and begin in text:
+                held.setdefault(rank, []).append(begin)
+    return held
+
+
+def is_near(one: str, other: str, text: str) -> bool:
+    """Whether two phrases stand in a text, in whichever order, without much between them."""
+    return is_before(one, other, text) or is_before(other, one, text)
+
+
+def is_before(one: str, other: str, text: str) -> bool:
+    """Whether a phrase follows another one without much between them."""
+    start = text.find(one)
+    while start >= 0:
+        end = start + len(one.rstrip())
+        if text.find(other, end, end + NEAR + len(other)) >= 0:
+            return True
+        start = text.find(one, end)
+    return False
 
 
 def in_order(parts: list[str], text: str) -> bool:
@@ -188,7 +274,7 @@ def in_order(parts: list[str], text: str) -> bool:
         start = text.find(part, end)
         if start < 0:
             return False
-        end = start + len(part)
+        end = start + len(part.rstrip())
     return True
 
 
@@ -201,7 +287,7 @@ def read_rules(name: str) -> list[Rule]:
 def rule_files() -> list[str]:
     """The files of sure rules, first those of one server each, in their order of precedence."""
     names = sorted(entry.name for entry in files("parsers.reasons").iterdir() if entry.name.endswith(".yaml"))
-    return [*(name for name in names if name not in SHARED), "replies.yaml"]
+    return [*(name for name in names if name not in SHARED), *REPLIES]
 
 
 def read_codes() -> Codes:
@@ -216,21 +302,45 @@ def spread(code: str) -> list[str]:
     return [f"{head}{dot}{n}" for n in range(int(first), int(last) + 1)] if dash else [code]
 
 
+def own_verdicts(rows: list[OwnMeaning]) -> dict[str, dict[str, Verdict]]:
+    """What each code tells, by the provider that says it."""
+    found: dict[str, dict[str, Verdict]] = {}
+    for row in rows:
+        for provider in row.providers:
+            own = Verdict(row.reason, f"{provider} {row.code}")
+            found.setdefault(provider, {}).update((code, own) for code in spread(row.code))
+    return found
+
+
 def verdicts(rows: list[Meaning]) -> dict[str, Verdict]:
     """What each code tells."""
     return {code: Verdict(row.reason, row.code) for row in rows for code in spread(row.code)}
 
 
+_own_rules: list[Rule] = []
+
+
+def use_rules(rules: list[Rule]) -> list[Rule]:
+    """Put the operator's rules, whose words are folded, before all others, and return those before."""
+    before = _own_rules[:]
+    _own_rules[:] = rules
+    for cached in (book, fold, judge):
+        cached.cache_clear()
+    _tokens.clear()
+    return before
+
+
 @cache
 def book() -> Book:
     """All that the package knows, read at first use: a command that needs no reason does not pay for it."""
-    sure = Phrasebook([rule for name in rule_files() for rule in read_rules(name)])
+    sure = Phrasebook([*_own_rules, *(rule for name in rule_files() for rule in read_rules(name))])
     vague = Phrasebook(read_rules("vague.yaml"))
     codes = read_codes()
     return Book(
         sure,
         vague,
         [*sure.links(), *vague.links()],
+        own_verdicts(codes.providers),
         verdicts(codes.telling),
         verdicts(codes.vague) | verdicts(codes.replies),
         verdicts(codes.phases),
@@ -242,6 +352,11 @@ def is_id(word: str) -> bool:
     return any("0" <= mark <= "9" for mark in word) and (len(word) > ID_LENGTH or not word.strip("0123456789-_"))
 
 
+def without_accents(word: str) -> str:
+    """The word with its letters' marks gone: some servers write them, some do not."""
+    return word if word.isascii() else normalize("NFC", _MARKS.sub("", normalize("NFKD", word)))
+
+
 class Tokens(dict[str, str]):
     """What is left of a token, by the token: replies have few words. A long one that leaves nothing is not kept: it
     is an id or an address, and does not come again."""
@@ -249,7 +364,7 @@ class Tokens(dict[str, str]):
     def __missing__(self, token: str) -> str:
         if "@" in token or (len(token) > ID_LENGTH and token.isalnum() and not token.isalpha()):
             return ""
-        folded = token.lower() if token.isalpha() else fold_token(token).lower()
+        folded = token.lower() if token.isalpha() and token.isascii() else fold_token(token).lower()
         if (folded or len(token) <= SHORT) and len(self) < TOKENS:
             self[token] = folded
         return folded
@@ -269,7 +384,7 @@ def fold_token(token: str) -> str:
     if "://" in bare or _HOST.match(bare.rpartition("=")[2]):
         link = bare.lower()
         return " ".join(phrase for phrase in book().links if phrase in link)
-    words = _NOT_A_WORD.sub(" ", _NEXT_LINE.sub("", bare)).split()
+    words = _NOT_A_WORD.sub(" ", without_accents(_NEXT_LINE.sub("", bare))).split()
     return " ".join(word for word in words if not is_id(word))
 
 
@@ -286,7 +401,22 @@ def fold(text: str) -> str:
     if "\\n" in said:
         said = said.replace("\\n", " ")
     words = [_tokens[token] for token in said.split()]
-    return " " + " ".join(filter(None, words))
+    folded = " " + " ".join(filter(None, words))
+    return without_advice(folded) if ADVICE in folded else folded
+
+
+def without_advice(folded: str) -> str:
+    """What stands before the advice that a reply ends with, and the links in it: its other words are about much."""
+    cause, _, advice = folded.partition(ADVICE)
+    links = [word for word in advice.split() if is_link(word)]
+    return " ".join([cause, *links]) if len(cause.split()) >= CAUSE else folded
+
+
+def fold_phrase(phrase: str) -> str:
+    """A phrase as it is looked for: folded as replies are, but for what is looked for in URLs and host names."""
+    if is_link(phrase):
+        return phrase.lower()
+    return GAP.join(fold(part).strip() for part in phrase.split(GAP.strip()))
 
 
 def by_code(dsn: str, known: dict[str, Verdict]) -> Verdict | None:
@@ -294,14 +424,14 @@ def by_code(dsn: str, known: dict[str, Verdict]) -> Verdict | None:
     return known.get(dsn) or known.get(f"X{dsn[1:]}")
 
 
-def find(folded: str, reply_code: int | None, dsn: str | None, phase: str | None) -> Verdict:
+def find(folded: str, reply_code: int | None, dsn: str | None, phase: str | None, provider: str | None) -> Verdict:
     """The first that knows a folded text and its codes, in the order that this module tells."""
     known = book()
-    if rule := known.sure.first(folded, dsn):
+    if rule := known.sure.first(folded, dsn, provider):
         return Verdict(rule.reason, rule.id)
-    if dsn and (found := by_code(dsn, known.telling)):
+    if dsn and (found := by_code(dsn, known.own.get(provider or "", {})) or by_code(dsn, known.telling)):
         return found
-    if rule := known.vague.first(folded, dsn):
+    if rule := known.vague.first(folded, dsn, provider):
         return Verdict(rule.reason, rule.id)
     if dsn and (found := by_code(dsn, known.fallback)):
         return found
@@ -311,21 +441,28 @@ def find(folded: str, reply_code: int | None, dsn: str | None, phase: str | None
 
 
 @lru_cache(maxsize=4096)
-def judge(folded: str, reply_code: int | None, dsn: str | None, phase: str | None) -> Verdict:
+def judge(
+    folded: str, reply_code: int | None, dsn: str | None, phase: str | None, provider: str | None = None
+) -> Verdict:
     """The verdict on a folded text. What answers MAIL knows no recipient yet: it means the sender."""
-    found = find(folded, reply_code, dsn, phase)
+    found = find(folded, reply_code, dsn, phase, provider)
     is_about_sender = phase == "mail" and found.reason in OF_AN_ADDRESS
     return Verdict("sender_rejected", found.rule) if is_about_sender else found
 
 
-def verdict(text: str, reply_code: int | None, dsn: str | None, phase: str | None) -> Verdict:
+def verdict(
+    text: str, reply_code: int | None, dsn: str | None, phase: str | None, provider: str | None = None
+) -> Verdict:
     """The reason class of a reply or of our own server's words, and the rule or the code that told it.
 
-    `phase` is the SMTP phase of the event record; only the first 1000 characters of the text are read.
+    `phase` is the SMTP phase of the event record, `provider` who runs the host that answered; only the first 1000
+    characters of the text are read.
     """
-    return judge(fold(text[:LIMIT]), reply_code, dsn, phase)
+    return judge(fold(text[:LIMIT]), reply_code, dsn, phase, provider)
 
 
-def reason_of(text: str, reply_code: int | None, dsn: str | None, phase: str | None) -> str:
+def reason_of(
+    text: str, reply_code: int | None, dsn: str | None, phase: str | None, provider: str | None = None
+) -> str:
     """The reason class of a reply or of our own server's words; `unclassified` where nothing tells."""
-    return verdict(text, reply_code, dsn, phase).reason
+    return verdict(text, reply_code, dsn, phase, provider).reason

@@ -17,9 +17,13 @@ class Strange(Protocol):
 
 
 class Table(Protocol):
-    """Reads a log whose lines are rows under a header, and keeps what it knows of the header between blocks."""
+    """Reads a log whose lines are rows under a header, and keeps what it knows of the header between blocks.
+
+    `last_time` is that of the last row, which need not have an event; 0 where none was read.
+    """
 
     mta: str
+    last_time: float
 
     def read(self, lines: list[str], strange: Strange) -> tuple[list[Event], int]:
         """The events of some lines, and how many of the lines are of no use. `strange` is told once for each line
@@ -41,13 +45,15 @@ class OwnLog(NamedTuple):
     """The log that a server writes by itself, without syslog: a time stamp and a message (`parsers.prefix.stamp`).
 
     `is_line` tells a line of it, stamp and all. `is_more` tells a line that only goes on with the one before (part of
-    an entry of several lines). `program` is the program of its origin. A server whose lines are rows has a `table`.
+    an entry of several lines). `program` is the program of its origin. A server whose lines are rows has a `table`;
+    `is_head` tells a line that begins such a log, and others as well, which the table leaves alone.
     """
 
     is_line: Callable[[str], object]
     program: str = ""
     is_more: Callable[[str], object] | None = None
     table: Callable[[], Table] | None = None
+    is_head: Callable[[str], object] | None = None
 
 
 class Unwrapped(NamedTuple):
@@ -59,24 +65,23 @@ class Unwrapped(NamedTuple):
 
 
 class Server(NamedTuple):
-    """A mail server. `name` is how its people write it; each of the `samples` is told by this server's signs alone.
+    """A mail server. `name` is how its people write it; each of the `samples` is taken for this server's alone.
 
-    `origin(host, program, pid)` tells who wrote a line, None where the program is not of this server; `is_said_by`
-    is stricter where other programs have such names, and looks at the message too. A server without `grammar` and
-    without a table is known and not read.
+    `origin(host, program, pid)` tells who wrote a line, None where the program is not of this server. A server
+    without a `grammar` has a table.
 
     `unwrap(message, clock)` takes off what stands before the message itself, behind any prefix; it raises ValueError
     where that is broken. Without `says_removed`, a message leaves the queue with its last recipient, silently.
     With `says_login`, who authenticates has a line of its own, so that a message's client is no sign of one.
     Where other programs have its name, or its own configuration may write what it likes among its lines, `is_own`
-    tells its messages from theirs: what is not, and has no shape, is of no use.
+    tells its messages from theirs: what is not, and has no shape, is of no use. With `has_hearsay`, some of its lines
+    tell of another server's clients: they count where no other server's log is read with it.
     """
 
     mta: str
     name: str
     samples: tuple[str, ...]
     origin: Callable[[str, str, int | None], Origin | None]
-    is_said_by: Callable[[str, str], object]
     grammar: Grammar | None = None
     own_log: OwnLog | None = None
     unwrap: Callable[[str, Clock], Unwrapped] | None = None
@@ -84,8 +89,4 @@ class Server(NamedTuple):
     says_removed: bool = True
     says_login: bool = False
     is_own: Callable[[str], object] | None = None
-
-    @property
-    def is_read(self) -> bool:
-        """Whether its log can be understood."""
-        return self.grammar is not None or (self.own_log is not None and self.own_log.table is not None)
+    has_hearsay: bool = False

@@ -321,12 +321,13 @@ class Grammar:
     """The shapes of one MTA, found by the first characters of what they say.
 
     `lead` is what separates a leading `{queue_id}` from the rest: a shape that begins with one is found by what
-    comes after it.
+    comes after it, by `key` characters of that where the first few are mostly the same.
     """
 
-    def __init__(self, mta: str, shapes: Iterable[Shape], *, lead: str) -> None:
+    def __init__(self, mta: str, shapes: Iterable[Shape], *, lead: str, key: int = KEY) -> None:
         self.mta = mta
         self.lead = lead
+        self.key = slice(key)
         self.shapes = tuple(sorted(shapes, key=lambda row: row.general))
         self.by_start: dict[str, Candidates] = {}
         self.by_lead: dict[str, Candidates] = {}
@@ -343,7 +344,8 @@ class Grammar:
             self.unkeyed.append(compiled)
             return
         index = self.by_lead if leads else self.by_start
-        for key in _keys(parts[1:] if leads else parts, self.lead if leads else ""):
+        after, length = (self.lead, self.key.stop) if leads else ("", KEY)
+        for key in _keys(parts[1:] if leads else parts, after, length):
             repeats, shapes = index.get(key, NO_CANDIDATES)
             index[key] = (repeats or row.repeats, (*shapes, compiled))
 
@@ -355,20 +357,22 @@ class Grammar:
                 yield row, build, found.groups()
         first, lead, rest = message.partition(self.lead)
         if lead and " " not in first:
-            for match, build, _, row in (*self.by_lead.get(rest[:KEY], NO_CANDIDATES)[1], *self.unkeyed):
+            for match, build, _, row in (*self.by_lead.get(rest[self.key], NO_CANDIDATES)[1], *self.unkeyed):
                 found = match(rest)
                 if found:
                     yield row, build, (first, *found.groups())
 
 
-def _keys(parts: tuple[Part, ...], lead: str) -> set[str]:
-    """The first KEY characters that a line of these parts can begin with, after the lead."""
+def _keys(parts: tuple[Part, ...], lead: str, length: int) -> set[str]:
+    """The first so many characters that a line of these parts can begin with, after the lead."""
     first, *rest = parts
     starts = list(first.words) if isinstance(first, Field) else _follow(parts)
     if lead:
         starts = [start.removeprefix(lead) for start in starts if start.startswith(lead)]
-    following = _follow(tuple(rest)) if rest and isinstance(first, Literal) and min(map(len, starts)) < KEY else [""]
-    keys = {(start + more)[:KEY] for start in starts for more in following}
-    if not keys or any(len(key) < KEY - 1 for key in keys):
-        raise ValueError(f"a template must begin with {KEY} characters of its own: {starts}")
-    return {key + mark for key in keys for mark in (PRINTABLE if len(key) < KEY else ("",))}
+    following = (
+        _follow(tuple(rest)) if rest and isinstance(first, Literal) and min(map(len, starts)) < length else [""]
+    )
+    keys = {(start + more)[:length] for start in starts for more in following}
+    if not keys or any(len(key) < length - 1 for key in keys):
+        raise ValueError(f"a template must begin with {length} characters of its own: {starts}")
+    return {key + mark for key in keys for mark in (PRINTABLE if len(key) < length else ("",))}

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
+
 from parsers.events import (
     Connect,
     Delivery,
@@ -23,7 +25,8 @@ from parsers.events import (
     Reject,
     Removed,
 )
-from parsers.message import Message
+from parsers.greylist import deferral_of, is_taken_back, may_be_greylisting
+from parsers.message import Deferral, Message
 from parsers.mta import SERVERS
 
 SILENT = frozenset(mta for mta, server in SERVERS.items() if not server.says_removed)
@@ -37,7 +40,18 @@ ARRIVED = frozenset({"hold", "handover", "split"})  # of a message that was take
 PROBE = "double-bounce@"  # the sender of what Postfix asks or tells itself (double_bounce_sender)
 _LOGINS = re.compile(r"(?:^| )auth=(\d{1,4})").search
 
+PIECES = 256  # that the messages are stored in
+PIECE_SECONDS = 600.0  # in which messages that begin stand in the same piece
+
 Queue = dict[str, "Message"]
+Piece = list[tuple[str, Message]]  # messages, and the instances in whose queues they are
+
+
+class Memory(msgspec.Struct, array_like=True):
+    """What a tracker knows besides the messages, for the one that goes on in its place."""
+
+    dropped: int = 0
+    sessions: list[tuple[str, str | int | None]] = []
 
 
 class Tracker:
@@ -85,6 +99,29 @@ class Tracker:
             counts[mta] = counts.get(mta, 0) + sum(map(is_queued, queue.values()))
         return counts
 
+    # --- for the tracker that goes on in the place of this one ---
+
+    def memory(self) -> Memory:
+        """What it knows besides the messages."""
+        return Memory(self.dropped, list(self._sessions))
+
+    def pieces(self) -> list[Piece]:
+        """The messages in flight. Most wait for hours and do not change, and with them most pieces."""
+        pieces: list[Piece] = [[] for _ in range(PIECES)]
+        for instance, queue in self._queues.items():
+            for message in queue.values():
+                pieces[int(message.since // PIECE_SECONDS) % PIECES].append((instance, message))
+        return pieces
+
+    def restore(self, memory: Memory, pieces: Iterable[Piece]) -> None:
+        """Know what another one knew."""
+        self.dropped = memory.dropped
+        self._sessions = set(memory.sessions)
+        known = [it for piece in pieces for it in piece]
+        for instance, message in sorted(known, key=lambda it: it[1].since):
+            self._queues.setdefault(instance, {})[message.queue_id] = message
+        self._count = sum(map(len, self._queues.values()))
+
     # --- where messages are kept ---
 
     def _queue(self, origin: Origin) -> Queue:
@@ -95,13 +132,14 @@ class Tracker:
             queue = self._queues[origin.instance] = {}
         return queue
 
-    def _begin(self, queue: Queue, queue_id: str, time: float) -> Message:
+    def _begin(self, queue: Queue, message: Message) -> Message:
         """A new message, in the place of one that had its id."""
+        queue_id = message.queue_id
         if queue.pop(queue_id, None) is None:
             self._count += 1
             if self._count > self.most:
                 self._drop_oldest(queue or max(self._queues.values(), key=len))
-        queue[queue_id] = message = Message(queue_id, time)
+        queue[queue_id] = message
         return message
 
     def _find(self, event: Queued | Delivery | QueueAction, queue_id: str) -> Message:
@@ -112,11 +150,12 @@ class Tracker:
             elsewhere = self._elsewhere(event.origin, queue_id)
             if elsewhere is not None:
                 message = elsewhere[queue_id]
-            elif type(event) is Delivery and event.origin.program == "cleanup":
-                # It returns what it refuses of a local user: that never was in the queue.
+            elif is_passing(event):
                 message = Message(queue_id, event.time)
             else:
-                message = self._begin(queue, queue_id, event.time)
+                message = self._begin(queue, Message(queue_id, event.time))
+            if type(event) is Delivery:
+                message.sender = event.sender
         event.message = message
         return message
 
@@ -178,15 +217,20 @@ class Tracker:
     def _received(self, event: Received) -> None:
         origin = event.origin
         queue = self._queue(origin)
-        message = event.message = self._begin(queue, event.queue_id, event.time)
-        message.client_name = event.client_name
-        message.client_ip = event.client_ip
-        message.sasl_user = event.sasl_user
-        message.sender = event.sender
-        message.message_id = event.message_id
+        # By position: each attribute of a struct that is set later costs as much as several given now.
+        message = Message(
+            event.queue_id,
+            event.time,
+            event.via or via_of(event),
+            event.client_name,
+            event.client_ip,
+            event.sasl_user,
+            event.sender,
+            event.message_id,
+        )
+        event.message = self._begin(queue, message)
         if event.tls_protocol or ((event.sasl_method or event.sasl_user) and origin.mta not in SAYS_LOGIN):
             self._login(event)
-        message.via = event.via or via_of(event)
         if message.via == "notification":
             self._notified(event, queue)
         elif event.original_queue_id:
@@ -280,7 +324,10 @@ class Tracker:
     def _finished(self, event: Delivery, message: Message) -> None:
         before = message.attempts.pop(event.recipient or "", 0) if message.attempts else 0
         if message.via:
-            event.attempts = before + 1 if event.status != "expired" else before or None  # to give up is no attempt
+            is_attempt = event.status != "expired" or event.attempts is not None
+            event.attempts = before + is_attempt or None
+        if message.vague:
+            self._was_vague(event, message.vague)
         if event.status != "sent":
             message.has_failed = True
             if event.status == "expired" and message.reason is not None:
@@ -296,15 +343,14 @@ class Tracker:
     def _is_over(self, event: Delivery | QueueAction, message: Message) -> bool:
         """Whether a message leaves the queue with this recipient: nobody waits, and all that were counted are done.
 
-        Aliases make several recipients of one, so a message may have left too early. What comes then looks like one
-        whose beginning was not seen: that leaves too, but is no removal.
+        Aliases make several recipients of one, so a message may have left too early. What is done with it then is
+        no removal, for nothing of it is in the queue.
         """
         if message.unfinished is not None:
             message.unfinished -= 1
         if message.attempts or (message.unfinished or 0) > 0:
             return False
-        self._end(event.origin, message.queue_id)
-        return bool(message.via)
+        return self._end(event.origin, message.queue_id) is not None
 
     def _forwarded(self, event: Delivery, message: Message) -> None:
         """local(8) gives a message back to the queue under a new id, to send it to whom an alias names."""
@@ -319,8 +365,27 @@ class Tracker:
         if attempts is None:
             attempts = message.attempts = {}
         recipient = event.recipient or ""
-        if len(attempts) < RECIPIENTS or recipient in attempts:
-            attempts[recipient] = attempts.get(recipient, 0) + 1
+        before = attempts.get(recipient, 0)
+        if before or len(attempts) < RECIPIENTS:
+            attempts[recipient] = before + 1
+            self._may_be_greylisting(event, message, is_first=not before)
+
+    def _may_be_greylisting(self, event: Delivery, message: Message, *, is_first: bool) -> None:
+        """Only a first deferral is taken back at the next attempt."""
+        recipient = event.recipient or ""
+        if not is_first:
+            if message.vague:
+                message.vague.pop(recipient, None)
+        elif may_be_greylisting(event):
+            event.may_be_greylisting = True
+            if message.vague is None:
+                message.vague = {}
+            message.vague[recipient] = deferral_of(event)
+
+    def _was_vague(self, event: Delivery, vague: dict[str, Deferral]) -> None:
+        deferral = vague.pop(event.recipient or "", None)
+        if deferral and event.status == "sent" and is_taken_back(deferral, event):
+            event.greylisted = deferral
 
     def _gave_up_on(self, event: Delivery, message: Message) -> None:
         event.direction, event.provider, event.reason = message.direction, message.provider, message.reason
@@ -340,11 +405,13 @@ class Tracker:
             queue = self._elsewhere(event.origin, event.queue_id) or queue
         event.message = queue.get(event.queue_id)
         if event.is_arrival and event.new_queue_id:
-            self._begin(queue, event.new_queue_id, event.time).has_arrived = True
+            self._begin(queue, Message(event.new_queue_id, event.time)).has_arrived = True
             queue[event.new_queue_id].unfinished = 1
         child = queue.get(event.new_queue_id or "")
         if child:
             child.via = "notification"
+        if event.is_arrival:  # what arrives is the notification
+            event.message = Message(event.new_queue_id or "", event.time, via="notification", has_arrived=True)
 
     def _queue_action(self, event: QueueAction) -> None:
         if event.action in ENDS:
@@ -364,11 +431,16 @@ class Tracker:
             if message.attempts:
                 message.attempts.pop(event.recipient, None)
             event.is_removal = self._is_over(event, message)
+        elif event.more_recipients and message.unfinished is not None:
+            message.unfinished += event.more_recipients
+            if message.unfinished <= 0:
+                self._end(event.origin, message.queue_id)
+                event.is_removal = True
 
     def _split(self, event: QueueAction, message: Message) -> None:
         """Some recipients go on under another id, nobody says how many."""
         message.unfinished = None
-        child = self._begin(self._queue(event.origin), event.new_queue_id or "", event.time)
+        child = self._begin(self._queue(event.origin), Message(event.new_queue_id or "", event.time))
         child.via, child.sender, child.message_id = message.via, message.sender, message.message_id
         child.has_arrived = True
 
@@ -395,6 +467,14 @@ def via_of(event: Received) -> str:
     if event.client_name is None and event.client_ip is None:
         return "local"
     return "submission" if event.origin.entry in SUBMISSION_ENTRIES else "smtp"
+
+
+def is_passing(event: Queued | Delivery | QueueAction) -> bool:
+    """Whether nothing more is to come of a message that is not known: it was done, as far as this event tells."""
+    if event.origin.mta in SILENT:
+        return type(event) is QueueAction or (type(event) is Delivery and event.status != "deferred")
+    # cleanup(8) returns what it refuses of a local user: that never was in the queue.
+    return type(event) is Delivery and event.origin.program == "cleanup"
 
 
 def is_queued(message: Message) -> bool:

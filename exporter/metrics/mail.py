@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 from prometheus_client.metrics_core import Metric as Family
 
-from exporter.metrics.series import OTHER, Budget, Histogram, Labels, family
+from exporter.metrics.catalogue import METRICS
+from exporter.metrics.domain import Domains
+from exporter.metrics.series import OTHER, Budget, Histogram, HistogramMemory, Labels, family
+from exporter.metrics.watch import Watch
 from parsers.events import (
     Auth,
     Connect,
@@ -27,6 +31,7 @@ from parsers.events import (
     Removed,
     Tls,
 )
+from parsers.message import Deferral
 from parsers.reply import valid_dsn
 
 SERVICES = 50
@@ -35,6 +40,7 @@ METHODS = 20
 REASONS = 100
 PROTOCOLS = 20
 VIAS = ("smtp", "submission", "local", "notification")
+BY_DOMAIN = {"mail_deliveries_total": 3, "mail_delivery_failures_total": 2}  # where the provider is among the labels
 STAGES = ("before_queue", "in_queue", "connect", "transmit")
 STATUSES = ("sent", "deferred", "bounced", "expired")
 
@@ -55,6 +61,28 @@ _DELIVERY: Callable[[Delivery], DeliveryKey] = attrgetter(
 )
 _STAGES: Callable[[Delivery], tuple[float | None, ...]] = attrgetter(*(f"delay_{stage}" for stage in STAGES))
 
+_PROGRAM: Callable[[Origin], tuple[str, str, str]] = attrgetter("mta", "service", "program")
+_SERVICE: Callable[[Origin], tuple[str, str]] = attrgetter("mta", "service")
+Raw = TypeVar("Raw")
+Key = TypeVar("Key")
+
+
+def merged(counts: Mapping[Raw, int], key: Callable[[Raw], Key]) -> dict[Key, int]:
+    """Counts by what matters of them: a server that forks for each session has as many origins."""
+    total: dict[Key, int] = defaultdict(int)
+    for each, count in counts.items():
+        total[key(each)] += count
+    return total
+
+
+class Memory(msgspec.Struct):
+    """All that was counted, by metric and label values. `budgets` are the values that have a label of their own."""
+
+    counts: dict[str, list[tuple[Labels, int]]] = {}
+    histograms: dict[str, HistogramMemory] = {}
+    budgets: dict[str, list[str]] = {}
+    dropped: dict[str, int] = {}
+
 
 class MailMetrics:
     """Counts events that the tracker has put in context. `providers` of them get a label of their own.
@@ -65,7 +93,11 @@ class MailMetrics:
 
     def __init__(self, *, providers: int = 32) -> None:
         self.dropped: Counter[str] = Counter()
+        self.watch = Watch()
+        self._watch_delivery = self.watch.delivery
+        self._domains = Domains()
         self._events = 0  # since the last fold
+        self._budgets: dict[str, Budget[str]] = {}
         self._providers = self._budget("mail_deliveries_total", providers)
         self._services = self._budget("mail_messages_received_total", SERVICES)
         self._methods = self._budget("mail_auth_attempts_total", METHODS)
@@ -75,21 +107,24 @@ class MailMetrics:
         self._deliveries: dict[DeliveryKey, list[float | None]] = defaultdict(list)
         self._connects: dict[Origin, int] = defaultdict(int)
         self._removals: dict[Origin, int] = defaultdict(int)
-        self._sessions: dict[tuple[Origin, bool, str | None, str | None], int] = defaultdict(int)
+        self._departures: dict[Labels, int] = defaultdict(int)  # removals of which no line tells
+        self._sessions: dict[tuple[str, bool, str | None, str | None], int] = defaultdict(int)
         self._counts: dict[str, dict[Labels, int]] = defaultdict(lambda: defaultdict(int))
-        self._arrivals: dict[tuple[Origin, str], int] = defaultdict(int)
-        self._raw_sizes: dict[Origin, list[float]] = defaultdict(list)
-        self._raw_recipients: dict[Origin, list[float]] = defaultdict(list)
+        self._arrivals: dict[tuple[str, str, str], int] = defaultdict(int)
+        self._raw_sizes: dict[Labels, list[float]] = defaultdict(list)
+        self._raw_recipients: dict[Labels, list[float]] = defaultdict(list)
         self._raw_stages: dict[str, list[tuple[float | None, ...]]] = defaultdict(list)
         self._sizes = Histogram("mail_message_size_bytes")
         self._recipients = Histogram("mail_message_recipients")
         self._seconds = Histogram("mail_delivery_seconds")
         self._stages = Histogram("mail_delivery_stage_seconds")
         self._attempts = Histogram("mail_delivery_attempts")
+        self._histograms = (self._sizes, self._recipients, self._seconds, self._stages, self._attempts)
         self._raw: tuple[dict[Any, Any], ...] = (
             self._deliveries,
             self._connects,
             self._removals,
+            self._departures,
             self._sessions,
             self._raw_stages,
             self._arrivals,
@@ -114,7 +149,7 @@ class MailMetrics:
         for event in events:
             kind = type(event)
             if kind is Tls:
-                sessions[event.origin, event.relay_host is None, event.tls_protocol, event.tls_trust] += 1
+                sessions[event.origin.mta, event.relay_host is None, event.tls_protocol, event.tls_trust] += 1
             elif kind is Connect:
                 connects[event.origin] += 1
             elif kind is Removed:
@@ -124,16 +159,21 @@ class MailMetrics:
                     self._queued(event)
             elif kind is not Disconnect or event.logins:
                 steps[kind](event)
+        if events:
+            self.watch.now = max(self.watch.now, events[-1].time)
         self._events += len(events)
         if self._events > RAW:
             self._fold()
 
-    def limit(self, *, providers: int) -> None:
-        """Let so many providers have a label of their own; those that have one keep it."""
+    def limit(self, *, providers: int, domains: int = 0, idle_seconds: float = 86_400.0) -> None:
+        """Let so many providers have a label of their own; those that have one keep it. With `domains`, so many of
+        them do, until they were idle for so long."""
         self._providers.most = providers
+        self._domains.most, self._domains.idle = domains, idle_seconds
 
     def _budget(self, metric: str, most: int) -> Budget[str]:
-        return Budget(metric, most, self.dropped, OTHER)
+        self._budgets[metric] = Budget(metric, most, self.dropped, OTHER)
+        return self._budgets[metric]
 
     def _count(self, metric: str, *labels: str, times: int = 1) -> None:
         self._counts[metric][labels] += times
@@ -142,7 +182,7 @@ class MailMetrics:
 
     def _received(self, event: Received) -> None:
         if event.tls_sessions:
-            self._sessions[event.origin, True, event.tls_protocol, event.tls_trust] += 1
+            self._sessions[event.origin.mta, True, event.tls_protocol, event.tls_trust] += 1
         if event.logins:
             self._session(event)
         if event.is_arrival:
@@ -156,20 +196,33 @@ class MailMetrics:
 
     def _auth(self, event: Auth) -> None:
         self._login(event.origin, event.sasl_method or "unknown", event.result, event.attempts)
+        if event.result == "failure":
+            self.watch.failure(event)
 
     def _login(self, origin: Origin, method: str, result: str, times: int) -> None:
         labels = (origin.mta, self._services[origin.service], self._methods[method.upper()], result)
         self._count("mail_auth_attempts_total", *labels, times=times)
 
     def _queued(self, event: Queued | Received) -> None:
-        self._arrival(event)
-        if event.size is not None:
-            self._raw_sizes[event.origin].append(event.size)
-        if event.recipients is not None:
-            self._raw_recipients[event.origin].append(event.recipients)
+        self._arrival(event, event.size, event.recipients)
 
-    def _arrival(self, event: Queued | Received | QueueAction | Delivery) -> None:
-        self._arrivals[event.origin, event.message.via if event.message else ""] += 1
+    def _began(self, event: Delivery | QueueAction) -> None:
+        """The first that is done with a message tells that it was taken."""
+        message = event.message
+        if message:
+            self._arrival(event, message.size, message.recipients)
+
+    def _arrival(
+        self, event: Queued | Received | Delivery | QueueAction, size: int | None, recipients: int | None
+    ) -> None:
+        message, labels = event.message, (event.origin.mta, event.origin.service)
+        self._arrivals[*labels, message.via if message else ""] += 1
+        if size is not None:
+            self._raw_sizes[labels].append(size)
+        if recipients is not None:
+            self._raw_recipients[labels].append(recipients)
+        if message and message.sasl_user:
+            self.watch.arrival(event.time, message)
 
     def _queue_action(self, event: QueueAction) -> None:
         if event.is_arrival:
@@ -179,23 +232,25 @@ class MailMetrics:
 
     def _delivery(self, event: Delivery) -> None:
         self._deliveries[_DELIVERY(event)].append(event.delay)
+        self._watch_delivery(event)
+        if self._domains.most:
+            self._domains.observe(event)
         if event.status == "sent" and event.delay_transmit is not None:
             self._raw_stages[event.origin.mta].append(_STAGES(event))
+        if event.greylisted is not None:
+            self._greylisted(event.origin, event.greylisted)
         if event.is_removal:
-            self._removals[event.origin] += 1
+            self._departures[event.origin.mta, event.origin.service] += 1
         if event.tls_sessions:
-            self._sessions[event.origin, False, event.tls_protocol, event.tls_trust] += 1
+            self._sessions[event.origin.mta, False, event.tls_protocol, event.tls_trust] += 1
         if event.is_arrival:
             self._began(event)
 
-    def _began(self, event: Delivery | QueueAction) -> None:
-        """The first that is done with a message tells that it was taken."""
-        self._arrival(event)
-        message = event.message
-        if message and message.size is not None:
-            self._raw_sizes[event.origin].append(message.size)
-        if message and message.recipients is not None:
-            self._raw_recipients[event.origin].append(message.recipients)
+    def _greylisted(self, origin: Origin, deferral: Deferral) -> None:
+        provider = self._provider(deferral.direction, deferral.provider)
+        reason = self._reasons[deferral.reason or "unclassified"]
+        labels = (origin.mta, self._services[origin.service], provider, reason)
+        self._count("mail_delivery_greylisted_total", *labels)
 
     def _provider(self, direction: str, provider: str | None) -> str:
         return self._providers[provider or OTHER] if direction == "outbound" else ""
@@ -207,7 +262,7 @@ class MailMetrics:
 
     def _notification(self, event: Notification) -> None:
         if event.is_arrival:
-            self._arrivals[event.origin, "notification"] += 1
+            self._arrivals[event.origin.mta, event.origin.service, "notification"] += 1
         self._count("mail_notifications_total", event.origin.mta, event.type)
 
     def _connection_failure(self, event: ConnectionFailure) -> None:
@@ -217,23 +272,48 @@ class MailMetrics:
     def _problem(self, event: Problem) -> None:
         self._count("mail_log_problems_total", event.origin.mta, event.origin.program, event.severity)
 
+    # --- for the metrics that go on in the place of these ---
+
+    def memory(self) -> Memory:
+        """All that was counted until now."""
+        self._fold()
+        return Memory(
+            {name: list(counts.items()) for name, counts in self._counts.items()},
+            {histogram.metric: histogram.memory() for histogram in self._histograms},
+            {metric: list(budget) for metric, budget in self._budgets.items()},
+            dict(self.dropped),
+        )
+
+    def restore(self, memory: Memory) -> None:
+        """Go on counting from there. What the catalogue has no more, or in another form, begins anew."""
+        for name, counts in memory.counts.items():
+            if name in METRICS:
+                width = len(METRICS[name].labels)
+                self._counts[name].update((labels, count) for labels, count in counts if len(labels) == width)
+        for histogram in self._histograms:
+            histogram.restore(memory.histograms.get(histogram.metric))
+        for metric, budget in self._budgets.items():
+            budget.update((value, value) for value in memory.budgets.get(metric, ()))
+        self.dropped.update(memory.dropped)
+
     # --- from raw values to labels ---
 
     def _fold(self) -> None:
-        for origin, count in self._connects.items():
-            labels = (origin.mta, self._services[origin.service], origin.program)
-            self._count("mail_connections_total", *labels, times=count)
-        for origin, count in self._removals.items():
-            self._count("mail_messages_removed_total", origin.mta, self._services[origin.service], times=count)
-        for (origin, is_inbound, protocol, trust), count in self._sessions.items():
+        for (mta, raw_service, program), count in merged(self._connects, _PROGRAM).items():
+            self._count("mail_connections_total", mta, self._services[raw_service], program, times=count)
+        for removals in (merged(self._removals, _SERVICE), self._departures):
+            for (mta, raw_service), count in removals.items():
+                self._count("mail_messages_removed_total", mta, self._services[raw_service], times=count)
+        for (mta, is_inbound, protocol, trust), count in self._sessions.items():
             direction = "inbound" if is_inbound else "outbound"
             kept = (self._protocols[protocol or ""], self._protocols[trust or ""])
-            self._count("mail_tls_connections_total", origin.mta, direction, *kept, times=count)
+            self._count("mail_tls_connections_total", mta, direction, *kept, times=count)
         for key, delays in self._deliveries.items():
             self._fold_deliveries(*key, delays=delays)
         for mta, rows in self._raw_stages.items():
             self._fold_stages(mta, rows)
         self._fold_arrivals()
+        self._fold_domains()
         for raw in self._raw:
             raw.clear()
         self._events = 0
@@ -244,14 +324,33 @@ class MailMetrics:
             if told:
                 self._stages.observe_all((mta, stage), told)
 
+    def _fold_domains(self) -> None:
+        domains = self._domains
+        for (mta, raw_service, provider, status, reason), count, seat in domains.fold():
+            # All of them were looked up for the same deliveries, and what had no room was counted.
+            service, label = self._services.get(raw_service, OTHER), self._providers.get(provider or OTHER, OTHER)
+            domains.attribute("mail_deliveries_total", (mta, service, "outbound", label, status), count, seat)
+            if status != "sent":
+                labels = (mta, service, label, status, self._reasons.get(reason or "unclassified", OTHER))
+                domains.attribute("mail_delivery_failures_total", labels, count, seat)
+        domains.reseat()
+        self.dropped["mail_deliveries_total"] += domains.dropped
+        domains.dropped = 0
+
+    def _families(self) -> Iterator[Family]:
+        """The counters; two of them by domain, where that is asked for."""
+        for name, counts in sorted(self._counts.items()):
+            if self._domains.most and name in BY_DOMAIN:
+                yield family(name, self._domains.series(name, counts, BY_DOMAIN[name]), ("domain",))
+            else:
+                yield family(name, counts)
+
     def _fold_arrivals(self) -> None:
-        for (origin, via), count in self._arrivals.items():
-            service = self._services[origin.service]
-            self._count("mail_messages_received_total", origin.mta, service, via, times=count)
-        for origin, values in self._raw_sizes.items():
-            self._sizes.observe_all((origin.mta, self._services[origin.service]), values)
-        for origin, values in self._raw_recipients.items():
-            self._recipients.observe_all((origin.mta, self._services[origin.service]), values)
+        for (mta, raw_service, via), count in self._arrivals.items():
+            self._count("mail_messages_received_total", mta, self._services[raw_service], via, times=count)
+        for raw, histogram in ((self._raw_sizes, self._sizes), (self._raw_recipients, self._recipients)):
+            for (mta, raw_service), values in raw.items():
+                histogram.observe_all((mta, self._services[raw_service]), values)
 
     def _fold_deliveries(
         self,
@@ -268,7 +367,7 @@ class MailMetrics:
         delays: list[float | None],
     ) -> None:
         service, count = self._services[raw_service], len(delays)
-        label = self._provider(direction, provider)
+        label = self._providers.of(provider or OTHER, count) if direction == "outbound" else ""
         self._count("mail_deliveries_total", mta, service, direction, label, status, times=count)
         if attempts:
             self._attempts.observe((mta, status), attempts, count)
@@ -288,10 +387,11 @@ class MailMetrics:
         """The families of all `mail_…` metrics; `in_flight` are the tracker's messages for each MTA."""
         self._fold()
         self._fill_in_zeros()
-        yield from (family(name, counts) for name, counts in sorted(self._counts.items()))
+        yield from self._families()
         yield family("mail_messages_in_flight", {(mta,): float(count) for mta, count in in_flight.items()})
-        for histogram in (self._sizes, self._recipients, self._seconds, self._stages, self._attempts):
+        for histogram in self._histograms:
             yield histogram.family()
+        yield from self.watch.collect()
 
     def _fill_in_zeros(self) -> None:
         """A service that was seen has numbers, be they 0: a rate over a series that appears late misses its start."""

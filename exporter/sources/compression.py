@@ -1,8 +1,9 @@
-"""Logs as they lie on disk: plain, gzip, bzip2, xz or zstandard, as their first bytes tell."""
+"""Logs as they lie on disk: plain, gzip, bzip2, xz, zstandard or UTF-16, as their first bytes tell."""
 
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import io
 import lzma
@@ -58,7 +59,26 @@ def _reader(stream: io.BufferedReader) -> _Reader | None:
     # pzstd puts a skippable frame (RFC 8878, 3.1.2) before the first one.
     if magic.startswith((b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18")):
         return _Zstandard(stream)
+    if magic.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return _Utf16(stream)
     return None
+
+
+class _Utf16:
+    """Text in UTF-16, as PowerShell writes what it shows, in UTF-8; what is broken is replaced."""
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
+
+    def read1(self, size: int, /) -> bytes:
+        while raw := self._stream.read1(max(size // 3, 1)):  # a unit of two bytes is three in UTF-8 at most
+            if text := self._decoder.decode(raw):
+                return text.encode("utf-8", "replace")
+        return self._decoder.decode(b"", final=True).encode("utf-8", "replace")
+
+    def close(self) -> None:
+        """Nothing of its own is open."""
 
 
 class _Zstandard:

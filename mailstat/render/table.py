@@ -23,7 +23,9 @@ Cells = list[str]
 
 def render(report: Report, out: TextIO, *, zone: tzinfo) -> None:
     """Write the report."""
-    if out.isatty():
+    if report.lines is not None:
+        out.writelines(f"{visible(line)}\n" for line in report.lines)
+    elif out.isatty():
         _on_terminal(report, out, zone)
     else:
         _on_pipe(report, out, zone)

@@ -22,9 +22,13 @@ def origin(host: str, program: str, pid: int | None) -> Origin | None:
     return next((found for server in SERVERS.values() if (found := server.origin(host, program, pid))), None)
 
 
-def own_server(line: str) -> Server | None:
-    """The server in whose own log such a line stands; None where it is of no such log."""
+def own_server(line: str, *, or_head: bool = False) -> Server | None:
+    """The server in whose own log such a line stands; None where it is of no such log.
+
+    With `or_head`, also where it only may be what such a log begins with.
+    """
     for server in SERVERS.values():
-        if server.own_log and server.own_log.is_line(line):
+        log = server.own_log
+        if log and (log.is_line(line) or (or_head and log.is_head and log.is_head(line))):
             return server
     return None

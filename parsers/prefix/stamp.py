@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from parsers.clock import Clock
+from parsers.memo import Memo
 
 TAI64_EPOCH = 1 << 62  # the label of 1970-01-01 00:00:00 TAI
 TAI_OFFSET = 10  # what libtai's clock adds to Unix time: it counts no leap seconds
@@ -28,14 +29,34 @@ class Stamp(NamedTuple):
 
 
 def tai64n(_: Clock, text: str) -> float:
-    """`@400000006b0a1b2c3d4e5f60`. Raises ValueError."""
-    if text[0] != "@" or len(text) != 26 or text[25] != " ":
-        raise ValueError("no TAI64N label")
-    seconds = int(text[1:17], 16) - TAI64_EPOCH - TAI_OFFSET
+    """`@400000006b0a1b2c1d4e5f60`. Raises ValueError."""
     nanoseconds = int(text[17:25], 16)
-    if not 0 <= seconds < 1 << 36 or nanoseconds >= 10**9:
-        raise ValueError("impossible TAI64N label")
-    return seconds + nanoseconds / 1e9
+    if nanoseconds >= 10**9 or text[25:] != " ":
+        raise ValueError("no TAI64N label")
+    return SECONDS[text[:17]] + nanoseconds / 1e9
+
+
+def tai64(label: str) -> float:
+    """`@400000006b0a1b2c`. Raises ValueError."""
+    if not _TAI64(label):
+        raise ValueError("no TAI64 label")
+    seconds = int(label[1:], 16) - TAI64_EPOCH - TAI_OFFSET
+    if not 0 <= seconds < 1 << 36:
+        raise ValueError("impossible TAI64 label")
+    return float(seconds)
+
+
+_TAI64 = re.compile(r"@[0-9a-f]{16}").fullmatch
+SECONDS: Memo[str, float] = Memo(
+    tai64, most=64
+)  # the labels of a log differ in every line, most in nanoseconds alone
+
+
+def offset(clock: Clock, text: str) -> float:
+    """`2026-11-21 10:00:00 +0100 `. Raises ValueError: other lines of the log may have no offset there."""
+    if len(text) < 6 or text[-6] not in "+-" or text[-1] != " ":
+        raise ValueError("no offset")
+    return clock.zoned(text)
 
 
 def offset(clock: Clock, text: str) -> float:

@@ -23,7 +23,7 @@ MTAS = ", ".join(
     )
 )
 ZONE = "expected a time zone such as Europe/Prague"
-SECTIONS = "expected one of sources, labels, timezone"
+SECTIONS = "expected one of sources, queues, labels, blocks, attacks, accounts, timezone, reasons, providers, probes"
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ BAD = {
     ),
     "the value of an unknown key is not told": (
         "labels: {password: hunter2}",
-        ["labels.password: unknown key, expected one of providers, domains"],
+        ["labels.password: unknown key, expected one of providers, domains, idle_hours"],
     ),
     "nor what is within it": (
         "secrets: {inner: [hunter2, {deep: hunter2}]}",
@@ -191,7 +191,18 @@ BAD = {
     ),
     "a section that is a number": (
         "labels: 32",
-        ["labels: expected a mapping of providers, domains, got 32"],
+        ["labels: expected a mapping of providers, domains, idle_hours, got 32"],
+    ),
+    "a quota of nobody": (
+        "accounts: {quotas: [{messages: 5}]}",
+        ["accounts.quotas[0].of: missing"],
+    ),
+    "a quota of no text": (
+        "accounts: {quotas: [{of: 7}, {of: ''}]}",
+        [
+            "accounts.quotas[0].of: expected a text, got 7",
+            'accounts.quotas[1].of: expected a text, got ""',
+        ],
     ),
     "a zone that is none": ("timezone: Mars/Olympus", [f'timezone: {ZONE}, got "Mars/Olympus"']),
     "a misspelt zone": (
@@ -210,9 +221,12 @@ BAD = {
     "a long value": ("timezone: " + "z" * 500, [f'timezone: {ZONE}, got "{"z" * 60}…"']),
     "a list at the top": (
         "- file: /a",
-        ["expected a mapping of sources, labels, timezone, got a list"],
+        [f"{SECTIONS.replace('one of', 'a mapping of')}, got a list"],
     ),
-    "a word at the top": ("hello", ['expected a mapping of sources, labels, timezone, got "hello"']),
+    "a word at the top": (
+        "hello",
+        [f'{SECTIONS.replace("one of", "a mapping of")}, got "hello"'],
+    ),
     "all of it": (
         "sources: [{fiel: /a}, {mta: none of them}, 3]\nlabels: {providers: -1, domain: 5}\ntimezone: 7\nx: 1",
         [
@@ -316,15 +330,53 @@ def test_any_text_is_a_configuration_or_has_printable_errors(scratch, content):
 
 def test_the_page_has_every_key_with_what_it_accepts():
     page = describe()
-    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == [
+    above, _, probes = page.partition("\n## `probes[]`\n")
+    assert {"name", "send", "server", "from", "password_file", "imap"} <= set(
+        re.findall(r"(?m)^\| `(\w+)` \|", probes)
+    )
+    assert re.findall(r"^\| `(\w+)` \|", above, re.MULTILINE) == [
         "sources",
+        "queues",
         "labels",
+        "blocks",
+        "attacks",
+        "accounts",
         "timezone",
+        "reasons",
+        "providers",
+        "probes",
         "file",
         "mta",
         "timezone",
+        "postfix",
+        "exim",
+        "spool",
+        "service",
+        "showq",
+        "spool",
+        "service",
         "providers",
         "domains",
+        "idle_hours",
+        "messages",
+        "minutes",
+        "recovery",
+        "silence_hours",
+        "failures",
+        "users",
+        "blocks",
+        "quota",
+        "quotas",
+        "messages",
+        "surge",
+        "recipients",
+        "clients",
+        "bounces",
+        "messages",
+        "recipients",
+        "of",
+        "messages",
+        "recipients",
     ]
     assert "| `providers` | a whole number from 1 to 1000 | `32` |" in page
     assert "| `file` | a path | required |" in page

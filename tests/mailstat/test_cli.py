@@ -187,24 +187,26 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_reported(log: Pa
     assert len(recipients(done.stdout)) == 5
 
 
-EXIM = "2026-01-05 10:00:00 1tXk2b-000aBc-0D Completed\n"
+CRON = "2026-01-05T10:00:00+00:00 mail CRON[4711]: (root) CMD (true)\n"
 
 
-def test_a_log_of_a_server_that_is_not_known_is_named_and_the_others_are_reported(log: Path, tmp_path: Path) -> None:
-    exim = tmp_path / "mainlog"
-    exim.write_text(EXIM)
-    done = run("events", "--format", "json", exim, log)
-    assert done.returncode == 1
-    assert done.stderr == f"mailstat: {exim}: an Exim log: this release reads Postfix\n"
-    assert len(recipients(done.stdout)) == 5
-
-
-def test_lines_that_are_known_among_those_of_another_server_are_reported(log: Path) -> None:
-    log.write_text(EXIM * 6 + log.read_text())
-    done = run("events", "--format", "json", log)
+def test_a_log_of_no_mail_server_is_named_and_the_others_are_reported(log: Path, tmp_path: Path) -> None:
+    other = tmp_path / "syslog"
+    other.write_text(CRON)
+    done = run("events", "--format", "json", other, log)
     assert done.returncode == 0
-    assert done.stderr == f"mailstat: {log}: an Exim log: this release reads Postfix\n"
+    assert done.stderr == f"mailstat: {other}: no line of it is of a mail server\n"
     assert len(recipients(done.stdout)) == 5
+
+
+def test_logs_of_several_servers_make_one_report(log: Path, tmp_path: Path) -> None:
+    other = tmp_path / "mainlog"
+    other.write_text("2026-01-05 10:00:00 1tXk2b-000aBc-0D => kim@example.org R=r T=t H=mx.example.org [192.0.2.2]\n")
+    done = run("summary", "--format", "json", other, log)
+    alone = run("summary", "--format", "json", log)
+    assert (done.returncode, done.stderr) == (0, "")
+    sent = [json.loads(text.stdout)["deliveries"]["sent"] for text in (done, alone)]
+    assert sent[0] == sent[1] + 1
 
 
 def test_dovecot_beside_a_server_is_not_spoken_of(log: Path) -> None:

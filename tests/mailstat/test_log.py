@@ -178,3 +178,14 @@ def test_progress_adds_up_to_the_files_as_they_are_stored(tmp_path: Path) -> Non
     log.on_read = seen.append
     events(log)
     assert sum(seen) == plain.stat().st_size + packed.stat().st_size
+
+
+def test_what_a_server_says_of_anothers_clients_counts_only_where_that_one_is_not_read(tmp_path: Path) -> None:
+    dovecot, postfix = tmp_path / "dovecot.log", tmp_path / "mail.log"
+    dovecot.write_text("2026-01-05 00:00:00 auth: Info: sql(kim,192.0.2.7): Password mismatch\n")
+    refused = "warning: unknown[192.0.2.7]: SASL PLAIN authentication failed: x"
+    postfix.write_text(f"2026-01-05T00:00:02+00:00 mail postfix/smtpd[7]: {refused}\n")
+    alone = events(Log([dovecot], Selection(), zone=UTC))
+    both = events(Log([dovecot, postfix], Selection(), zone=UTC))
+    assert [event.origin.service for event in alone] == ["smtp"]
+    assert [event.origin.service for event in both] == ["postfix"]

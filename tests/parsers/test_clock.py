@@ -214,3 +214,30 @@ def test_leap_years(year: int, leap: bool) -> None:
 def test_a_time_is_written_as_precise_as_it_is() -> None:
     assert rfc3339(at("2026-11-01T00:00:00Z")) == "2026-11-01T00:00:00+00:00"
     assert rfc3339(at("2026-11-01T00:00:00.25Z"), BERLIN) == "2026-11-01T01:00:00.250000+01:00"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-10-25 01:59:07.5",
+        "2026-10-25 01:59:08",
+        "2026-10-25 02:00:00.25 ",  # in an hour that comes twice
+        "2026-10-25 01:59:07.123456789 ",
+        "2026-10-25T01:59:07.5",
+        "2026-10-25 01:59:07.5+05:00",
+        "2026-10-25 01:59:07Z",
+        "2026-10-25 01:59:59.999999",
+    ],
+)
+def test_a_minute_that_is_known_changes_no_time(text: str) -> None:
+    known = Clock(BERLIN, lambda: 0.0)
+    known.iso8601("2026-10-25 01:59:30.75")
+    assert known.iso8601(text) == pytest.approx(Clock(BERLIN, lambda: 0.0).iso8601(text), abs=1e-6, rel=0)
+
+
+@pytest.mark.parametrize("rest", ["60", "7", "07x", "07.", "07.5.5", "-7", " 07", "1e1"])
+def test_a_minute_that_is_known_makes_no_time_of_what_is_none(rest: str) -> None:
+    known = Clock(UTC, lambda: 0.0)
+    known.iso8601("2026-10-25 01:59:30")
+    with pytest.raises(ValueError, match=r"isoformat|second"):
+        known.iso8601(f"2026-10-25 01:59:{rest}")

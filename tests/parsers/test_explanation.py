@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from parsers.explanation import Item, explain, kinds, procedures
+from parsers.explanation import Item, blocklists, explain, kinds, procedures
 from parsers.provider import read_providers
 from parsers.reason import REASONS
 
@@ -36,7 +36,22 @@ def test_there_is_something_to_do(reason: str) -> None:
 def test_procedures_are_of_known_providers_and_reasons() -> None:
     names = {provider.name for provider in read_providers()}
     assert all(provider in names and reason in REASONS for provider, reason in procedures())
-    assert all(row.page.startswith("https://") for row in procedures().values())
+    assert all((row.page or "https://").startswith("https://") for row in procedures().values())
+
+
+def test_a_list_that_a_reply_names_is_where_to_ask() -> None:
+    reply = "554 5.7.1 Client host [203.0.113.7] blocked using zen.spamhaus.org"
+    found = explain(Item(reply=reply, relay_host="mx00.emig.gmx.net"))
+    assert found.reason == "blocked_ip"
+    assert found.page == next(row.page for row in blocklists() if row.name == "Spamhaus")
+    assert explain(Item(reply="451 4.7.1 Greylisted, says abusix")).page is None
+
+
+def test_lists_are_named_by_words_of_their_own() -> None:
+    words = [word for row in blocklists() for word in row.words]
+    assert all(word == word.lower() for word in words)
+    assert len(set(words)) == len(words)
+    assert all(row.advice and (row.page or "https://").startswith("https://") for row in blocklists())
 
 
 def test_a_provider_s_own_procedure_comes_before_the_general_advice() -> None:

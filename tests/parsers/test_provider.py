@@ -53,6 +53,8 @@ def test_case_and_a_trailing_dot_do_not_matter(host: str) -> None:
         "192.0.2.25",
         "2001:db8::25",
         "ec2-192-0-2-1.compute-1.amazonaws.com",
+        "static.1.2.0.192.clients.your-server.de",
+        "ik1-1.vs.sakura.ne.jp",
         "vps-1.vps.ovh.net",
     ],
 )
@@ -106,7 +108,8 @@ def test_a_row_is_well_formed(row: Provider) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]*", row.name)
     assert row.evidence
     assert row.relays or row.domains
-    for suffix in row.relays + row.domains:
+    assert all(suffix.endswith(tuple(f".{relay}" for relay in row.relays)) for suffix in row.customers)
+    for suffix in row.relays + row.domains + row.customers:
         assert re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", suffix)
 
 

@@ -76,7 +76,9 @@ def test_a_line_is_an_event_with_time_and_origin() -> None:
         ("", "ignored"),
         ("  \t ", "ignored"),
         ("\0\0\0", "ignored"),
-        ("Nov  1 00:00:00 mail dovecot: imap-login: Login: user=<kim>", "ignored"),
+        ("Nov  1 00:00:00 mail dovecot: imap-login: Login: user=<kim>", "malformed"),
+        ("Nov  1 00:00:00 mail dovecot: x", "unknown"),
+        ("Nov  1 00:00:00 mail spamd[12]: spamd: clean message (0.1/5.0) for kim:1000 in 0.2 seconds", "ignored"),
         ("Nov  1 00:00:00 mail opendkim[289]: 4dHvRq1ZTPz9sWk: DKIM-Signature field added", "ignored"),
         ("Nov  1 00:00:00 mail CRON[12]: (root) CMD (true)", "ignored"),
         ("Nov  1 00:00:00 mail process/with/slash[12]: " + CONNECT, "ignored"),
@@ -98,7 +100,7 @@ def test_what_is_strange_is_told_with_its_message() -> None:
 
 def test_outcomes_are_counted_for_each_mta() -> None:
     reader = new_reader()
-    reader.read(f"{BEFORE}{CONNECT}\nNov  1 00:00:00 mail dovecot: x\nbroken\n")
+    reader.read(f"{BEFORE}{CONNECT}\nNov  1 00:00:00 mail opendkim[289]: x\nbroken\n")
     assert (reader.tallies["postfix"].parsed, reader.tallies["other"].ignored) == (1, 1)
     assert reader.tallies["other"].malformed == 1
 

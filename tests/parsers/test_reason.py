@@ -40,23 +40,25 @@ SUSPENDED = "delivery temporarily suspended"
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_a_sample_is_decided_by_its_own_rule(rule: Rule) -> None:
     code, dsn = read_reply(rule.sample)
-    assert verdict(rule.sample, code, dsn, None) == (rule.reason, rule.id)
+    provider = rule.providers[0] if rule.providers else None
+    assert verdict(rule.sample, code, dsn, None, provider) == (rule.reason, rule.id)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_no_phrase_is_shadowed_by_another_rule(rule: Rule) -> None:
     dsn = rule.dsn[0] if rule.dsn else None
+    provider = rule.providers[0] if rule.providers else None
     for phrase in rule.phrases:
         text = " " + phrase.replace(GAP, " ")
-        found = book().sure.first(text, dsn) or book().vague.first(text, dsn)
+        found = book().sure.first(text, dsn, provider) or book().vague.first(text, dsn, provider)
         assert found == rule, phrase
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_a_phrase_is_as_folded_text_is(rule: Rule) -> None:
-    for phrase in rule.phrases:
+    for phrase in (*rule.phrases, *rule.objects, *rule.predicates):
         if not is_link(phrase):
-            assert fold(phrase.replace(GAP, " ")) == " " + phrase.replace(GAP, " ")
+            assert fold(phrase.replace(GAP, " ")) == " " + phrase.replace(GAP, " ").rstrip()
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
@@ -130,6 +132,43 @@ def test_our_own_words_come_before_those_of_other_servers() -> None:
 )  # fmt: skip
 def test_precedence(text: str, code: int | None, dsn: str | None, reason: str) -> None:
     assert reason_of(text, code, dsn, None) == reason
+
+
+@pytest.mark.parametrize(
+    ("text", "dsn", "provider", "reason"),
+    [
+        # A provider's own meaning of a code beats the registered one; words beat both.
+        ("550 5.7.27 no", "5.7.27", "google", "auth_spf"),
+        ("550 5.7.27 no", "5.7.27", None, "sender_rejected"),
+        ("550 5.7.29 no", "5.7.29", "google", "tls_failure"),
+        ("550 5.7.29 no", "5.7.29", "yahoo", "auth_other"),
+        ("550 5.7.30 no", "5.7.30", "google", "auth_dkim"),
+        ("550 5.7.30 no", "5.7.30", None, "tls_failure"),
+        ("550 5.7.30 mailbox full", "5.7.30", "google", "mailbox_full"),
+        ("550 5.1.10 no", "5.1.10", "microsoft", "user_unknown"),
+        ("550 5.1.10 no", "5.1.10", None, "no_mx"),
+        ("550 5.4.1 no", "5.4.1", "microsoft", "user_unknown"),
+        ("550 5.4.1 no", "5.4.1", "google", "connection_failed"),
+        # A rule that is for one provider is not for others.
+        ("421 4.7.0 Try again later, closing connection.", "4.7.0", "google", "rate_limited"),
+        ("421 4.7.0 Try again later, closing connection.", "4.7.0", "example", "connection_failed"),
+    ],
+)
+def test_who_says_it_counts(text: str, dsn: str, provider: str | None, reason: str) -> None:
+    assert reason_of(text, int(text[:3]), dsn, None, provider) == reason
+
+
+def test_an_object_and_its_predicate_have_to_be_near() -> None:
+    between = "but then we would have to say so much more about this and also about that"
+    for text in ("the maildrop has overflown", "an overflow, it seems, of the maildrop"):
+        assert reason_of(f"550 {text}", 550, None, None) == "mailbox_full"
+    assert reason_of(f"550 the maildrop {between} overflow", 550, None, None) == "unclassified"
+
+
+def test_accents_and_scripts_without_blanks_are_read() -> None:
+    assert reason_of("550 Empf\u00e4nger unbekannt", 550, None, None) == "user_unknown"
+    assert reason_of("550 Empfa\u0308nger unbekannt", 550, None, None) == "user_unknown"
+    assert reason_of("550 \u90ae\u7bb1\u5df2\u6ee1\u3002", 550, None, None) == "mailbox_full"
 
 
 def test_the_phase_decides_only_where_nobody_answered() -> None:

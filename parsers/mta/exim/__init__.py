@@ -78,7 +78,6 @@ SERVER = Server(
         "Nov 21 10:00:00 mail exim[4711]: 2026-11-21 10:00:00 1tXk2b-000aBc-0D Completed",
     ),
     origin=origin,
-    is_said_by=lambda program, _: _PROGRAM(program),
     grammar=GRAMMAR,
     own_log=OwnLog(is_line=_LINE, program="exim", is_more=_IS_MORE),
     unwrap=unwrap,

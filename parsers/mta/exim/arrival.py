@@ -7,7 +7,7 @@ is told by `R=`, which on these lines names the message that it is about.
 from __future__ import annotations
 
 from parsers.events import Origin, Received
-from parsers.mta.exim.field import CLIENTS, HEAD, NULL_SENDER,  SECONDS, TLS, Tls, joined_tls, read_fields, read_number
+from parsers.mta.exim.field import CLIENTS, HEAD, NULL_SENDER, SECONDS, TLS, Tls, joined_tls, read_fields, read_number
 from parsers.mta.exim.field import unquote as unquoted
 from parsers.shape import shape
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from parsers.events import Origin, Reject
-from parsers.mta.exim.field import CLIENTS, HEAD, NULL_SENDER, read_codes, read_fields
+from parsers.mta.exim.field import CLIENTS, read_codes, read_fields
 from parsers.reason import reason_of
 from parsers.shape import shape
 

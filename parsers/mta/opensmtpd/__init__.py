@@ -1,17 +1,23 @@
-"""OpenSMTPD 5.7 to 7.x."""
+"""OpenSMTPD 5.7 to 7.x: one file for each family of its lines, and `session` that joins what belongs together."""
 
 from __future__ import annotations
 
 import re
 
 from parsers.events import Origin
+from parsers.mta.opensmtpd import delivery, mta, process, smtp
+from parsers.mta.opensmtpd.session import Sessions
 from parsers.server import Server
+from parsers.shape import Grammar
 
 _PROGRAM = re.compile(r"smtpd").fullmatch
 # 5.x, 6.0 to 6.3 and 6.4+ (smtpd/smtp_session.c, mta_session.c, mda.c). Other programs are named smtpd, too.
 _WORDS = re.compile(
-    r"[0-9a-f]{16} (?:smtp|mta|mda) |smtp-(?:in|out): |(?:mda|mta|delivery): |(?:info|warn|fatal): "
+    r"[0-9a-f]{16} (?:smtp|mta|mda) |smtp-(?:in|out): |(?:mda|mta|delivery|relay): |(?:info|warn|fatal): "
 ).match
+
+FAMILIES = (delivery, smtp, mta, process)
+GRAMMAR = Grammar("opensmtpd", (row for family in FAMILIES for row in family.SHAPES), lead=" ", key=7)
 
 
 def origin(host: str, program: str, pid: int | None) -> Origin | None:
@@ -28,6 +34,9 @@ SERVER = Server(
         "Nov 21 10:00:00 mail smtpd[4711]: smtp-in: New session 0123456789abcdef from host client.example.net",
     ),
     origin=origin,
-    is_said_by=lambda program, message: _PROGRAM(program) and _WORDS(message),
+    grammar=GRAMMAR,
+    join=Sessions,
     says_removed=False,
+    says_login=True,
+    is_own=_WORDS,
 )

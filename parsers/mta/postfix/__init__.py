@@ -46,6 +46,5 @@ SERVER = Server(
         "2026-11-21T10:00:00.123456+00:00 mail postfix-out/smtp[4711]: 4jX0VD2r72z: to=<a@example.org>",
     ),
     origin=origin,
-    is_said_by=lambda program, _: origin("", program, None),
     grammar=GRAMMAR,
 )

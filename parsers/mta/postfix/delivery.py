@@ -176,11 +176,11 @@ def explain_failure(event: Delivery, text: str) -> None:
         event.reply = said = (words or text).partition(": ")[2]
         event.reply_code = CODES.get(said[:4])
         event.phase = event.phase or phase_of(text)
-        event.reason = reason_of(said, event.reply_code, event.dsn, event.phase)
+        event.reason = reason_of(said, event.reply_code, event.dsn, event.phase, event.provider)
     else:
         event.phase = event.phase or phase_of(text)
         event.reply_code = reply_code_of(text)
-        event.reason = reason_of(text, event.reply_code, event.dsn, event.phase)
+        event.reason = reason_of(text, event.reply_code, event.dsn, event.phase, event.provider)
 
 
 @lru_cache(maxsize=4096)

@@ -1,14 +1,20 @@
-"""Sendmail 8.12 to 8.18."""
+"""Sendmail 8.12 to 8.18: one file for each family of its lines."""
 
 from __future__ import annotations
 
 import re
 
 from parsers.events import Origin
+from parsers.mta.sendmail import delivery, envelope, maintenance, reject, session
+from parsers.mta.sendmail.memory import Memory
 from parsers.server import Server
+from parsers.shape import Grammar
 
 # The tags are the `-L` of the start scripts.
 _PROGRAM = re.compile(r"sendmail|sm-[\w-]{1,30}").fullmatch
+
+FAMILIES = (delivery, envelope, session, reject, maintenance)
+GRAMMAR = Grammar("sendmail", (row for family in FAMILIES for row in family.SHAPES), lead=": ")
 
 
 def origin(host: str, program: str, pid: int | None) -> Origin | None:
@@ -25,6 +31,8 @@ SERVER = Server(
         "Nov 21 10:00:00 mail sm-msp-queue[4711]: 5ALA00aB004711: to=root, delay=00:04:00, stat=Deferred",
     ),
     origin=origin,
-    is_said_by=lambda program, _: _PROGRAM(program),
+    grammar=GRAMMAR,
+    join=Memory,
     says_removed=False,
+    says_login=True,
 )

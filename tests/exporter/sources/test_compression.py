@@ -130,3 +130,18 @@ def test_a_pipe_is_decompressed(pack: Callable[[bytes], bytes]) -> None:
     with decompressed(io.BufferedReader(io.FileIO(reading))) as file:
         assert file.read() == LINES
     writer.join()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", ["", "Zeile äöü\r\n" * 60_000, "\N{MUSICAL SYMBOL G CLEF}€\n" * 9_999])
+def test_text_in_utf_16_is_read_as_utf_8(tmp_path: Path, encoding: str, text: str) -> None:
+    path = tmp_path / "shown.log"
+    path.write_bytes(("\ufeff" + text).encode(encoding))
+    assert whole(path) == text.encode()
+    path.write_bytes(("\ufeff" + text).encode(encoding) + b"x")
+    assert whole(path) == (text + "\N{REPLACEMENT CHARACTER}").encode()
+
+
+def whole(path: Path) -> bytes:
+    with open_log(path) as log:
+        return b"".join(iter(lambda: log.read1(1 << 16), b""))

@@ -128,7 +128,9 @@ def test_libraries_name_what_they_use_differently(version: str, protocol: str, c
 
 
 def test_recipients_are_counted_where_the_line_names_them() -> None:
-    text = 'kim@example.com U=kim P=local S=1 T="a for b c" from <kim@example.com> for lee@example.org max@example.org'
+    text = (
+        'kim@example.com U=kim P=local S=1 T="a for b c" from <kim@example.com> for lee@example.org max@example.org'
+    )
     assert received(text).recipients == 2
     assert received("kim@example.com U=kim P=local S=1").recipients is None
 
@@ -150,7 +152,11 @@ def test_messages_of_one_session_tell_of_one_login() -> None:
     text = "kim@example.com H=(x) [203.0.113.7] P=esmtpsa X=TLS1.3:X:256 CV=no A=plain:kim S=1"
     first, second = received(text, "1tXk2a-00000000ABc-0dEf"), received(text, "1tXk2b-00000000ABc-0dEg")
     other = received(text, "1tXk2b-00000000ABd-0dEg")
-    short = [received(text, "1tXk2a-000aBc-0D"), received(text, "1tXk2a-000aBc-0E"), received(text, "1tXk2a-000aBd-0E")]
+    short = [
+        received(text, "1tXk2a-000aBc-0D"),
+        received(text, "1tXk2a-000aBc-0E"),
+        received(text, "1tXk2a-000aBd-0E"),
+    ]
     Tracker().follow([first, second, other, *short])
     assert [event.logins for event in (first, second, other, *short)] == [1, 0, 1, 1, 0, 1]
     assert [event.tls_sessions for event in (first, second, other, *short)] == [1, 0, 1, 1, 0, 1]

@@ -41,12 +41,12 @@ def read_log(path: Path) -> tuple[Counter[str], list[Event], list[str]]:
     text = unmunged(path.read_bytes().decode("utf-8", "surrogateescape"))
     broken: list[str] = []
     reader = LogReader(
-        Clock(UTC, lambda: NOW), lambda outcome, line: broken.append(line) if outcome == "malformed" else None, mta="exim"
+        Clock(UTC, lambda: NOW),
+        lambda outcome, line: broken.append(line) if outcome == "malformed" else None,
+        mta="exim",
     )
     events = reader.read(text if text.endswith("\n") else text + "\n")
-    outcomes = Counter(
-        {name: sum(getattr(tally, name) for tally in reader.tallies.values()) for name in OUTCOMES}
-    )
+    outcomes = Counter({name: sum(getattr(tally, name) for tally in reader.tallies.values()) for name in OUTCOMES})
     return outcomes, events, broken
 
 

@@ -72,7 +72,12 @@ def test_fields_come_in_any_order(flag: str, turn: int) -> None:
         ("/var/mail/archive <archive@example.com> R=a T=address_file", "archive@example.com", None, "local"),
         ("/home/a b/mail <archive@example.com> R=a T=address_file", "archive@example.com", None, "local"),
         ("carol (root@example.com) <postmaster@example.com> R=l T=l", "postmaster@example.com", None, "local"),
-        (f"lee@example.org (list@example.com) <x@example.com> {SENT}", "lee@example.org", "x@example.com", "outbound"),
+        (
+            f"lee@example.org (list@example.com) <x@example.com> {SENT}",
+            "lee@example.org",
+            "x@example.com",
+            "outbound",
+        ),
         ('lee@example.com R=r T=lmtp H=x [127.0.0.1] C="250 OK"', "lee@example.com", None, "local"),
     ],
 )
@@ -100,7 +105,9 @@ def test_a_connection_that_was_open_already_is_no_new_session() -> None:
     assert delivery(f'=> lee@example.org R=r T=t {HOST}* {tls} C="250 OK"').tls_sessions == 0
 
 
-@pytest.mark.parametrize("text", ["=> lee@exam", "=> lee@example.org", "=> ", "== lee@example.org R=dnslookup", "** "])
+@pytest.mark.parametrize(
+    "text", ["=> lee@exam", "=> lee@example.org", "=> ", "== lee@example.org R=dnslookup", "** "]
+)
 def test_a_line_that_was_cut_is_malformed(text: str) -> None:
     with pytest.raises(ValueError, match="malformed"):
         read(f"{ID} {text}")
@@ -129,7 +136,7 @@ RCPT = f"{SAID} RCPT TO:<lee@example.org>"
         (f"{HOST}: {SAID} pipelined DATA: 503 no", "data", 503, None, None),
         (f"{HOST}: {SAID} initial connection: 554 no", "banner", 554, None, None),
         (f"{HOST}: {SAID} EHLO mail.example.com: 550 no", "ehlo", 550, None, None),
-        (f"{HOST} X=TLS1.3:X:256 CV=yes DN=\"CN=a: b\": {RCPT}: 550 no", "rcpt", 550, None, None),
+        (f'{HOST} X=TLS1.3:X:256 CV=yes DN="CN=a: b": {RCPT}: 550 no', "rcpt", 550, None, None),
         (f"{HOST}: {RCPT}: 12 Malformed", "rcpt", None, None, None),
         (": Unrouteable address", "dns", None, None, "domain_not_found"),
         (": all relevant MX records point to non-existent hosts", "dns", None, None, None),
@@ -202,7 +209,9 @@ BEGIN = (100.0, "<= kim@example.com U=kim P=local S=4711")
 
 
 def test_the_delay_is_since_the_message_came_where_the_log_does_not_say() -> None:
-    _, first, second = follow(BEGIN, (103.5, f"=> lee@example.org {SENT}"), (104.0, f"-> max@example.org {SENT} QT=9s"))
+    _, first, second = follow(
+        BEGIN, (103.5, f"=> lee@example.org {SENT}"), (104.0, f"-> max@example.org {SENT} QT=9s")
+    )
     assert isinstance(first, Delivery)
     assert isinstance(second, Delivery)
     assert (first.delay, second.delay) == (3.5, 9.0)
@@ -235,13 +244,16 @@ def test_a_notification_is_of_the_kind_that_the_message_needs() -> None:
 
     parent, child = "1tXk2a-000aBc-0D", "1tXk2b-000aBd-0D"
     notice = f"{child} <= <> R={parent} U=exim P=local S=2500"
-    assert told(f"{parent} <= kim@example.com U=kim P=local S=1", f"{parent} => a@example.org {SENT}", notice) == "success"
+    assert (
+        told(f"{parent} <= kim@example.com U=kim P=local S=1", f"{parent} => a@example.org {SENT}", notice)
+        == "success"
+    )
     deferred = f"{parent} == b@example.org R=r T=t defer (111): Connection refused"
     assert told(deferred, notice) == "delay"
     assert told(f"{parent} ** c@example.org: Unrouteable address", notice) == "bounce"
     assert told(deferred, notice) == "delay"  # the bounce is done with
     assert told(f"{parent} cancelled by root", notice) == "bounce"
-    assert told(f"1tXk2z-000aBc-0D <= <> R=1tXk1a-000aBc-0D U=exim P=local S=2500") == "bounce"  # about one not seen
+    assert told("1tXk2z-000aBc-0D <= <> R=1tXk1a-000aBc-0D U=exim P=local S=2500") == "bounce"  # about one not seen
 
 
 @pytest.mark.parametrize("line", ["Completed", "Completed QT=3m45s"])

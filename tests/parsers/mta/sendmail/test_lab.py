@@ -1,0 +1,392 @@
+"""Logs of real Sendmail servers, held against what their clients did and what their destinations saw.
+
+The folders are of the same make as Postfix' (see tests/parsers/test_lab.py): the log in several forms, and the truth.
+MAILSTAT_LAB names further ones (separated as in PATH), of which those of Sendmail are read.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import pytest
+
+from exporter.metrics.mail import MailMetrics
+from mailstat.figures import Summary
+from parsers.clock import Clock
+from parsers.events import (
+    Auth,
+    ConnectionFailure,
+    Delivery,
+    Event,
+    Notification,
+    QueueAction,
+    Queued,
+    Received,
+    Reject,
+    Tls,
+    as_record,
+)
+from parsers.reader import LogReader
+from parsers.tracker import Tracker
+
+SHARED = Path(__file__).parents[4] / "../shared/lab"
+NAMED = map(Path, filter(None, os.environ.get("MAILSTAT_LAB", "").split(":")))
+FOLDERS = [*sorted(SHARED.glob("sendmail-*")), *(folder for folder in NAMED if "sendmail" in folder.name)]
+FORMS = ("mail.log", "mail.iso.log", "mail.rfc5424.log")
+BLOCK = 300  # lines
+
+Kind = TypeVar("Kind", bound=Event)
+
+
+class Lab(NamedTuple):
+    """One run: the events of its log in context, and the truth."""
+
+    events: list[Event]
+    truth: list[dict[str, Any]]
+    lines: list[str]
+    outcomes: Counter[str]
+    strange: list[str]
+    in_flight: int
+
+    def all(self, kind: type[Kind]) -> Iterator[Kind]:
+        return (event for event in self.events if type(event) is kind)
+
+    def told(self, *what: str) -> Iterator[dict[str, Any]]:
+        return (told for told in self.truth if told["ev"] in what)
+
+
+def read_bytes(path: Path) -> bytes:
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+
+
+def found(folder: Path, name: str) -> list[Path]:
+    return [path for path in (folder / name, folder / f"{name}.gz") if path.exists()]
+
+
+def read_events(lines: list[str], now: float, size: int, strange: list[str]) -> tuple[list[Event], Counter[str], int]:
+    tracker, events, outcomes = Tracker(), [], Counter[str]()
+    reader = LogReader(Clock(UTC, lambda: now), lambda outcome, message: strange.append(f"{outcome}: {message}"))
+    for start in range(0, len(lines), size):
+        some = reader.read("".join(lines[start : start + size]))
+        tracker.follow(some)
+        events += some
+    for tally in reader.tallies.values():
+        for outcome in ("parsed", "ignored", "unknown", "malformed"):
+            outcomes[outcome] += getattr(tally, outcome)
+    return events, outcomes, sum(tracker.in_flight().values())
+
+
+@lru_cache
+def read_lab(folder: Path, form: str) -> Lab:
+    truth = [json.loads(line) for line in read_bytes(found(folder, "truth.jsonl")[0]).splitlines()]
+    lines = read_bytes(found(folder, form)[0]).decode("utf-8", "surrogateescape").splitlines(keepends=True)
+    strange: list[str] = []
+    events, outcomes, flying = read_events(lines, truth[-1]["t"], BLOCK, strange)
+    return Lab(events, truth, lines, outcomes, strange, flying)
+
+
+RUNS = [(folder, form) for folder in FOLDERS for form in FORMS if found(folder, form)]
+pytestmark = [pytest.mark.corpus, pytest.mark.skipif(not RUNS, reason="the shared logs are not here")]
+
+
+@pytest.fixture(params=RUNS, ids=lambda run: f"{run[0].name}-{run[1]}")
+def lab(request: pytest.FixtureRequest) -> Lab:
+    return read_lab(*request.param)
+
+
+def domain(address: str) -> str:
+    return address.rpartition("@")[2]
+
+
+def is_local(address: str) -> bool:
+    """Whether the server itself is where an address goes."""
+    return "@" not in address or domain(address) in ("corp.example", "lab.example", "mail.lab.example")
+
+
+def test_every_line_is_known(lab: Lab) -> None:
+    assert lab.outcomes.total() == len(lab.lines)
+    assert lab.strange == []
+
+
+@pytest.mark.parametrize("size", [1, 1_000_000])
+def test_the_events_are_the_same_however_the_log_is_cut(lab: Lab, size: int) -> None:
+    events, _, _ = read_events(lab.lines, lab.truth[-1]["t"], size, [])
+    assert list(map(as_record, events)) == list(map(as_record, lab.events))
+
+
+# --- outbound: what the destinations saw ---
+
+
+def test_deliveries_for_each_recipient_domain_are_the_acceptances(lab: Lab) -> None:
+    sent = Counter(
+        domain(event.recipient or "")
+        for event in lab.all(Delivery)
+        if event.status == "sent" and event.direction == "outbound"
+    )
+    assert sent == Counter(domain(recipient) for told in lab.told("accepted") for recipient in told["rcpts"])
+
+
+def test_each_delivery_is_that_of_one_message_to_one_recipient(lab: Lab) -> None:
+    """A notification has no line with its Message-ID."""
+    submitted = {told["msgid"] for told in lab.told("submitted")}
+    sent = Counter(
+        (event.message.message_id, event.recipient)
+        for event in lab.all(Delivery)
+        if event.status == "sent" and event.direction == "outbound" and event.message and event.message.message_id
+    )
+    accepted = Counter(
+        (told["msgid"], recipient)
+        for told in lab.told("accepted")
+        if told["msgid"] in submitted
+        for recipient in told["rcpts"]
+    )
+    aliases = accepted - sent  # what an alias makes of one recipient may come after the message seemed to be done
+    assert not sent - accepted
+    assert {recipient for _, recipient in aliases} <= {"user7001@gmail.example", "user9001@fastmail.example"}
+
+
+def real_replies(lab: Lab) -> Iterator[dict[str, Any]]:
+    return (told for told in lab.told("reply") if told["code"] >= 400)
+
+
+def test_each_refusal_that_is_told_is_that_of_a_destination(lab: Lab) -> None:
+    """By address and code: the log has no phase. Several recipients of a message can be refused with it, at once."""
+    real = {(told["ip"], told["code"]) for told in real_replies(lab)}
+    told = {
+        (event.relay_ip, event.reply_code)
+        for event in lab.all(Delivery)
+        if event.direction == "outbound" and event.reply_code and event.relay_ip
+    }
+    assert told - real == set()
+
+
+def refused(lab: Lab, code: int) -> Counter[tuple[str, str, int]]:
+    """Refusals of single recipients, by address, recipient and code."""
+    return Counter(
+        (told["ip"], told["rcpt"], told["code"])
+        for told in real_replies(lab)
+        if told["stage"] == "rcpt" and told["code"] // 100 == code
+    )
+
+
+@pytest.mark.parametrize(("status", "first"), [("bounced", 5), ("deferred", 4)])
+def test_each_recipient_that_a_destination_refused_is_told_with_address_and_code(
+    lab: Lab, status: str, first: int
+) -> None:
+    told = Counter(
+        (event.relay_ip, event.recipient, event.reply_code) for event in lab.all(Delivery) if event.status == status
+    )
+    missing = refused(lab, first) - told
+    # A connection that is used again can be told without its address.
+    assert all(told[None, recipient, code] for _, recipient, code in missing), missing
+
+
+def test_who_is_not_wanted_is_told_that_in_the_greeting_or_after_ehlo(lab: Lab) -> None:
+    real = {(told["ip"], told["code"]) for told in real_replies(lab) if told["stage"] in ("connect", "ehlo")}
+    told = {
+        (event.relay_ip, event.reply_code)
+        for event in lab.all(Delivery)
+        if event.phase == "banner" and event.status != "expired"
+    }
+    assert told
+    assert told <= real
+
+
+FINAL = frozenset({"sent", "bounced", "expired"})
+
+
+def test_whom_no_destination_accepted_is_told_to_be_bounced_expired_or_deleted(lab: Lab) -> None:
+    """No line tells that an operator deletes a message, and none may name a recipient whose name server fails."""
+    accepted = {(told.get("msgid"), recipient) for told in lab.told("accepted") for recipient in told["rcpts"]}
+    deleted = {told["qid"] for told in lab.told("delete")}
+    discarded = {told["msgid"] for told in lab.told("submitted") if told["kind"] == "discard_header"}
+    fates: dict[tuple[str | None, str | None], str] = {}
+    for event in lab.all(Delivery):
+        if event.message:
+            fates[event.message.message_id, event.recipient] = event.status
+            if event.status == "deferred" and event.queue_id in deleted:
+                fates[event.message.message_id, event.recipient] = "deleted"
+    wrong = {}
+    for told in lab.told("submitted"):
+        for recipient in told["rcpts"]:
+            pair = told["msgid"], recipient
+            is_nameless = domain(recipient) in ("servfail.example", "dnstimeout.example") and pair not in fates
+            if not is_local(recipient) and told["msgid"] not in discarded and not is_nameless:
+                wanted = {"sent"} if pair in accepted else {"bounced", "expired", "deleted"}
+                if fates.get(pair) not in wanted:
+                    wrong[pair] = fates.get(pair), told.get("qid"), wanted
+    assert wrong == {}
+
+
+# --- inbound: what the clients did ---
+
+
+def via(told: dict[str, Any]) -> str:
+    return {25: "smtp", 587: "submission", 465: "submission", 0: "local"}[told["port"]]
+
+
+EX_NOUSER = 67
+
+
+def arrivals(lab: Lab) -> Iterator[Any]:
+    kinds = Received | Queued | QueueAction | Delivery
+    return (event for event in lab.events if isinstance(event, kinds) and event.is_arrival)
+
+
+def partly_submitted(lab: Lab) -> list[dict[str, Any]]:
+    """The command fails where one of several recipients is refused, and sends the message to the others."""
+    return [told for told in lab.told("rejected") if told["kind"] == "cli" and told["code"] == EX_NOUSER]
+
+
+def test_messages_received_are_those_submitted(lab: Lab) -> None:
+    """Each once, though the submission agent and the MTA log it; and none that was refused after its data."""
+    received = Counter((event.message.via, event.message.message_id) for event in arrivals(lab))
+    submitted = [*lab.told("submitted"), *partly_submitted(lab)]
+    assert received == Counter((via(told), told["msgid"]) for told in submitted)
+
+
+def test_each_message_received_has_its_client_and_user(lab: Lab) -> None:
+    received = {
+        event.message_id: (event.client_ip, event.sasl_user, event.sasl_method)
+        for event in lab.all(Received)
+        if event.via in ("smtp", "submission") and not event.original_queue_id
+    }
+    for told in lab.told("submitted"):
+        if told["port"]:
+            assert received[told["msgid"]] == (told["client"], told.get("user"), told.get("mech"))
+
+
+def test_a_message_received_has_its_sender_and_its_recipients(lab: Lab) -> None:
+    received = {event.message_id: (event.sender, event.recipients) for event in lab.all(Received)}
+    for told in lab.told("submitted"):
+        assert received[told["msgid"]] == (told["sender"], len(told["rcpts"]))
+
+
+def test_failed_logins_are_those_of_the_clients(lab: Lab) -> None:
+    told = Counter((event.client_ip, event.sasl_method) for event in lab.all(Auth) if event.result == "failure")
+    assert told == Counter((told["client"], told["mech"]) for told in lab.told("auth_fail"))
+
+
+def test_successful_logins_are_those_of_the_clients(lab: Lab) -> None:
+    told = Counter(
+        (event.client_ip, event.sasl_method, event.sasl_user) for event in lab.all(Auth) if event.result == "success"
+    )
+    assert told == Counter((told["client"], told["mech"], told["user"]) for told in lab.told("auth_ok"))
+    assert sum(event.logins for event in lab.all(Received)) == 0
+
+
+# Refused before any rule of the operator's is asked, which the log does not tell.
+SILENT = frozenset({("noauth587", 530), ("oversize_declared", 552)})
+# A line of its own that has no reply code.
+CODELESS = {"user_unknown": 550, "policy_rejected": 550}
+
+
+def test_rejects_are_those_that_clients_were_given(lab: Lab) -> None:
+    told = Counter(
+        (event.phase, event.reply_code or CODELESS.get(event.reason or "", 0)) for event in lab.all(Reject)
+    )
+    real = Counter(
+        ("end_of_data" if told["stage"] == "data" else told["stage"], told["code"])
+        for told in lab.told("rejected")
+        if told["code"] and told["kind"] != "cli" and (told["kind"], told["code"]) not in SILENT
+    )
+    real["rcpt", 550] += len(partly_submitted(lab))  # to the submission agent
+    assert told == real
+
+
+# --- notifications ---
+
+
+def test_each_notification_is_received_once(lab: Lab) -> None:
+    made = list(lab.all(Notification))
+    assert len({event.new_queue_id for event in made}) == len(made)
+    assert all(event.is_arrival for event in made)
+
+
+def test_notifications_that_destinations_got_are_told(lab: Lab) -> None:
+    made = {event.new_queue_id for event in lab.all(Notification)}
+    sent = Counter(
+        domain(event.recipient or "")
+        for event in lab.all(Delivery)
+        if event.queue_id in made and event.status == "sent" and event.direction == "outbound"
+    )
+    submitted = {told["msgid"] for told in lab.told("submitted")}
+    assert sent == Counter(
+        domain(recipient)
+        for told in lab.told("accepted")
+        if told.get("msgid") not in submitted
+        for recipient in told["rcpts"]
+    )
+
+
+# --- the rest ---
+
+
+def test_what_the_operator_did_is_told(lab: Lab) -> None:
+    """Not what he asked in vain: Sendmail does not touch a message that it is delivering."""
+    held = {event.queue_id for event in lab.all(QueueAction) if event.action == "hold"}
+    by_hand = {event.queue_id for event in lab.all(QueueAction) if event.reply == "lab-hold"}
+    released = {event.queue_id for event in lab.all(QueueAction) if event.action == "release"}
+    assert by_hand
+    assert by_hand <= {told["qid"] for told in lab.told("hold")}
+    assert released <= held
+
+
+def test_nothing_is_in_flight_that_is_not_in_the_queue_or_was_deleted_from_it(lab: Lab) -> None:
+    """To delete a message of Sendmail's is to delete its files: no line tells."""
+    (left,) = (told["queue_left"] for told in lab.told("settled"))
+    deleted = {told["qid"] for told in lab.told("delete")}
+    assert left <= lab.in_flight <= left + len(deleted)
+
+
+def test_tls_sessions_are_told(lab: Lab) -> None:
+    trusts = Counter((event.relay_host is None, event.tls_trust) for event in lab.all(Tls))
+    assert {trust for _, trust in trusts} <= {"trusted", "untrusted", "anonymous"}
+    assert all(event.tls_protocol and event.tls_cipher for event in lab.all(Tls))
+
+
+def test_failed_handshakes_with_destinations_are_told(lab: Lab) -> None:
+    told = sum(event.error == "tls" and event.client_ip is None for event in lab.all(ConnectionFailure))
+    assert told == sum(1 for _ in lab.told("tls_broken"))
+
+
+def test_the_metrics_and_the_summary_count_the_same(lab: Lab) -> None:
+    metrics, summary = MailMetrics(), Summary()
+    metrics.observe(lab.events)
+    summary.add(lab.events)
+    summary.settle()
+    samples = {
+        (sample.name, *sorted(sample.labels.items())): sample.value
+        for family in metrics.collect({})
+        for sample in family.samples
+    }
+
+    def total(name: str, **labels: str) -> float:
+        return sum(
+            value for (found, *pairs), value in samples.items() if found == name and labels.items() <= set(pairs)
+        )
+
+    ways = Counter(map(via, [*lab.told("submitted"), *partly_submitted(lab)]))
+    for way, count in ways.items():
+        assert total("mail_messages_received_total", via=way) == count
+    made = sum(1 for _ in lab.all(Notification))
+    assert total("mail_messages_received_total", via="notification") == made == summary.notifications
+    assert summary.received == ways.total() + made
+    assert total("mail_message_size_bytes_count") == ways.total()
+    for status, count in summary.statuses().items():
+        assert total("mail_deliveries_total", status=status) == count
+    assert total("mail_messages_removed_total") == summary.removed
+
+
+def test_logs_that_differ_in_form_have_the_same_events() -> None:
+    for folder in FOLDERS:
+        kinds = [Counter(map(type, read_lab(folder, form).events)) for form in FORMS if found(folder, form)]
+        assert all(other == kinds[0] for other in kinds)
