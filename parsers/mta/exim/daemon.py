@@ -48,7 +48,8 @@ SHAPES = (
     ),
     shape(
         "{words:daemon_notifier_socket |bind of |Exim configuration error|exim user lost |Failed to |failed to "
-        "|unable to |Unable to |Cannot |cannot |User 0 |Tainted |failure |daemon: |exec of |Malformed value |error in ACL"
+        "|unable to |Unable to |Cannot |cannot |User 0 |Tainted |failure |daemon: |exec of |Malformed value "
+        "|error in ACL"
         '|string_sprintf |expansion of |Expansion of |(SSL_CTX|ACL for |ACL "|internal problem|open of |socket'
         " creation |ratelimit |Detected |spool }{text}",
         "Exim configuration error in line 12 of /etc/exim4/exim4.conf:",
