@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -129,7 +130,9 @@ class EximTraffic:
         domain, _, hosts, peer, answers = random.choices(DESTINATIONS, self._shares)[0]
         recipients = [self._recipient(domain) for _ in range(1 + int(random.expovariate(2.2)))]
         token = f"{random.getrandbits(80):020x}"
-        where = f"R=dnslookup T=remote_smtp H={random.choice(hosts)} [198.51.100.{random.randrange(1, 250)}]"
+        host = random.choice(hosts)
+        address = f"198.51.100.{crc32(host.encode()) % 80 * 3 + random.randrange(3)}"  # each has three
+        where = f"R=dnslookup T=remote_smtp H={host} [{address}]"
         at += random.lognormvariate(0.2, 0.7)
         for wait in RETRIES[: random.choices((0, 1, 2, 4), (88, 8, 3, 1))[0]]:
             text = random.choice(DEFERRALS).format(rcpt=recipients[0], domain=domain, token=token)

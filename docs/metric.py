@@ -39,6 +39,12 @@ at once with the reason of its text (`unclassified`, `system_error`, `rate_limit
 for a reason, greylisting left out, is the one without the other; both only grow. `mailstat summary` knows the whole
 log and counts it as `greylisted`. A reply that names its cause keeps it, whatever comes next."""
 
+DOMAINS = """\
+With `labels.domains` in the [configuration](configuration.md#labels), `mail_deliveries_total` and
+`mail_delivery_failures_total` have one label more, `domain`: that of the recipient, of outbound deliveries to the
+busiest domains; all others are `other`. A domain that is idle for `labels.idle_hours`, or far less busy than another
+one, makes room. Its series ends, and goes on from where it was if the domain comes back; `other` does not jump."""
+
 LABELS = {
     "direction": "of a delivery: `outbound` (SMTP to another host), `local` (on this host); of TLS: `inbound` or"
     " `outbound`",
@@ -48,9 +54,8 @@ LABELS = {
     "method": "SASL mechanism: `PLAIN` `LOGIN` …",
     "mta": "the mail server that wrote the line: `postfix`",
     "outcome": "`parsed`; `ignored`: known, and of no use to anybody; `unknown`; `malformed`",
-    "phase": "SMTP phase: `connect` `banner` `ehlo` `starttls` `auth` `mail` `rcpt` `data` `end_of_data` `dns`;"
-    " of a probe `arrival`, too",
-    "probe": "the name of the probe",
+    "phase": "SMTP phase: `connect` `banner` `ehlo` `starttls` `auth` `mail` `rcpt` `data` `end_of_data` `dns`, and"
+    " of a probe `arrival`",
     "program": "the daemon: `smtp` `smtpd` `qmgr` …",
     "protocol": "`TLSv1.3` …",
     "provider": "who runs the destination: `google` `microsoft` … as in [reasons.md](reasons.md#providers); `other`:"
@@ -58,8 +63,9 @@ LABELS = {
     "reason": "why: the classes of [reasons.md](reasons.md); of a probe [probe-failures.md](probe-failures.md)",
     "reply_code": "SMTP reply code of three digits",
     "dsn": "enhanced status code, RFC 3463",
-    "result": "of AUTH: `success` `failure`; of a probe's mail: `sent` `send_failed` `arrived` `late` `lost` `found`"
-    " `duplicate` `spam_folder`",
+    "result": "of an attempt to authenticate: `success` `failure`; of a probe's message: `sent` `send_failed`"
+    " `arrived` `late` `lost` `found` `duplicate` `spam_folder`; of the receiver's check: `pass` `fail` … as in RFC"
+    " 8601",
     "service": "syslog name of the server's instance: `postfix`, `postfix-out` …",
     "severity": "`warning` `error` `fatal` `panic`",
     "source": "the log that is followed",
@@ -69,7 +75,16 @@ LABELS = {
     "type": "`bounce` `delay` `success`",
     "why": "`volume`, `recipients`, `clients`, `bounces`: see [configuration.md](configuration.md#accounts)",
     "version": "the version that runs",
+    "le": "upper bound in seconds, `+Inf` for all",
+    "queue": "`maildrop` `incoming` `active` `deferred` `hold` `corrupt`; Exim: `queued` `frozen`",
     "via": "`smtp` `submission` `local` `notification`",
+    "check": "of the receiver: `spf` `dkim` `dmarc` `arc`; of the DNS: `mx` `a` `ptr` `fcrdns` `spf` `dkim` `dmarc`"
+    " `mta_sts` `tls_rpt` `tlsa`; of what a server refuses: `open_relay` `forged_sender` `plaintext_auth`"
+    " `smuggling`",
+    "le": "upper bound in seconds, `+Inf` for all",
+    "probe": "name of the probe in the configuration",
+    "queue": "`maildrop` `incoming` `active` `deferred` `hold` `corrupt`; Exim: `queued` `frozen`",
+    "zone": "of a block list, as configured",
 }
 
 
@@ -82,6 +97,8 @@ def text() -> str:
         INTRODUCTION,
         "## Mail",
         _metrics(mail),
+        "### Domains",
+        DOMAINS,
         "### Greylisting",
         GREYLISTED,
         "### A provider that blocks us",

@@ -19,10 +19,13 @@ from typing import TYPE_CHECKING
 
 from aiohttp.web import AppRunner
 
+from exporter import compat
 from exporter.config import Config, ConfigError, FileSource, load_config
 from exporter.finder import find_logs, read_error
 from exporter.log import LEVELS, configure
 from exporter.pipeline import Pipeline
+from exporter.queues.place import find_queues, sources
+from exporter.state import InUseError
 from exporter.web import ListenError, application, serve
 from parsers import __version__
 
@@ -72,6 +75,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where to remember how far the logs are read (default $STATE_DIRECTORY, else /var/lib/mailstat)",
     )
+    add(
+        "--compat",
+        action="append",
+        choices=compat.names(),
+        default=[],
+        help="show the metrics under the names of this exporter as well; may be repeated",
+    )
     add("--log.level", dest="level", default="info", choices=tuple(LEVELS), help="default %(default)s")
     add("--log.format", dest="format", default="logfmt", choices=("logfmt", "json"), help="default %(default)s")
     add(
@@ -105,7 +115,7 @@ def main(argv: list[str] | None = None) -> int:
         demo = _demo_log(options, config, stack)
         try:
             asyncio.run(_serve(options, _with_sources(config, demo), demo))
-        except (ListenError, ValueError) as error:
+        except (ListenError, InUseError, ValueError) as error:
             sys.stderr.write(f"mailstat_exporter: {error}\n")
             return 1
     return 0
@@ -152,6 +162,7 @@ def _with_sources(config: Config, demo: Path | None) -> Config:
     if demo:
         logger.info("following a made-up log", extra={"path": demo})
         return replace(config, sources=(FileSource(file=demo),))
+    config = _with_queues(config)
     if config.sources:
         return config
     found = find_logs()
@@ -161,6 +172,11 @@ def _with_sources(config: Config, demo: Path | None) -> Config:
     if not found:
         logger.warning("no mail log found: name one in a configuration file, or try --demo")
     return replace(config, sources=tuple(FileSource(file=path) for path in found))
+
+
+def _with_queues(config: Config) -> Config:
+    """The configuration, with the queues that this host has where it names none."""
+    return config if config.queues else replace(config, queues=sources(find_queues()))
 
 
 def _state_dir(wanted: Path | None) -> Path | None:
@@ -176,18 +192,25 @@ def _state_dir(wanted: Path | None) -> Path | None:
 
 async def _serve(options: argparse.Namespace, config: Config, demo: Path | None) -> None:
     """Follow and answer until SIGTERM or SIGINT."""
-    from exporter.probes.page import ProbePage  # noqa: PLC0415 - so that --help and --version are quick
-    from exporter.probes.prober import Prober  # noqa: PLC0415 - the same
+    from exporter.probes.prober import Prober  # noqa: PLC0415 - so that --help and --version are quick
 
     state_dir = _state_dir(options.state_dir)
-    pipeline = Pipeline(config, state_dir)
+    with (
+        contextlib.closing(Pipeline(config, state_dir)) as pipeline,
+        contextlib.closing(Prober(config.probes, state_dir)) as prober,
+    ):
+        await _follow(pipeline, prober, options, demo)
+
+
+async def _follow(pipeline: Pipeline, prober: Prober, options: argparse.Namespace, demo: Path | None) -> None:
+    from exporter.probes.page import ProbePage  # noqa: PLC0415 - so that --help and --version are quick
+
     loop = asyncio.get_running_loop()
 
     async def reload() -> list[str]:
         return _reload(pipeline, prober, options.config_file, demo)
 
-    prober = Prober(config.probes, state_dir)
-    app = application(pipeline, options.path, reload, probe=ProbePage(prober).answer)
+    app = application(pipeline, options.path, reload, probe=ProbePage(prober).answer, compat=options.compat)
     runner = await serve(app, options.addresses or [ADDRESS])
     logger.info("listening", extra={"address": ", ".join(addresses(runner)), "version": __version__})
     pipeline.registry.register(prober)
@@ -206,7 +229,6 @@ async def _serve(options: argparse.Namespace, config: Config, demo: Path | None)
     finally:
         _stop(tasks)
         await runner.cleanup()
-        prober.close()
 
 
 def addresses(runner: AppRunner) -> list[str]:

@@ -39,6 +39,42 @@ class FileSource:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spool:
+    """Where a server keeps its queue."""
+
+    spool: Path = field(metadata=doc("The directory, as `/var/spool/exim4`; of qmail the one that has `mess`."))
+    service: Text | None = field(
+        default=None,
+        metadata=doc(
+            "The value of the label `service`. Without it, the name of the server, of Postfix the directory's."
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostfixSpool(Spool):
+    """Where a Postfix instance keeps its queue. Its showq service is asked, else its directories or `postqueue`."""
+
+    showq: Text | None = field(
+        default=None,
+        metadata=doc("The showq service: a socket or HOST:PORT. Without it, `public/showq` in the directory."),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueSource:
+    """One queue to scan: exactly one of the keys."""
+
+    postfix: PostfixSpool | None = field(default=None, metadata=doc("A Postfix instance."))
+    exim: Spool | None = field(default=None, metadata=doc("Exim, whose directory has `input`."))
+
+    def __post_init__(self) -> None:
+        """Refuse what would be no queue, or two."""
+        if sum(getattr(self, key.name) is not None for key in fields(self)) != 1:
+            raise ValueError(f"expected exactly one of {', '.join(key.name for key in fields(self))}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Labels:
     """The series budget: how many values a label of an open set may have. What comes later is `other`."""
 
@@ -47,6 +83,9 @@ class Labels:
     )
     domains: Annotated[int, Between(0, 1000)] = field(
         default=0, metadata=doc("Values of the label `domain`; 0 keeps domains out of the metrics.")
+    )
+    idle_hours: Annotated[int, Between(1, 8760)] = field(
+        default=24, metadata=doc("A domain without deliveries for so long leaves; it goes on from where it was.")
     )
 
 
@@ -133,6 +172,9 @@ class Config:
 
     sources: tuple[FileSource, ...] = field(
         default=(), metadata=doc("What to follow. Without it, the mail logs that the host is found to have.")
+    )
+    queues: tuple[QueueSource, ...] = field(
+        default=(), metadata=doc("Which queues to scan. Without it, those that the host is found to have.")
     )
     labels: Labels = field(default_factory=Labels, metadata=doc("The series budget."))
     blocks: Blocks = field(default_factory=Blocks, metadata=doc("When a provider blocks us."))

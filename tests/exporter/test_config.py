@@ -23,7 +23,7 @@ MTAS = ", ".join(
     )
 )
 ZONE = "expected a time zone such as Europe/Prague"
-SECTIONS = "expected one of sources, labels, blocks, attacks, accounts, timezone, reasons, providers, probes"
+SECTIONS = "expected one of sources, queues, labels, blocks, attacks, accounts, timezone, reasons, providers, probes"
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ BAD = {
     ),
     "the value of an unknown key is not told": (
         "labels: {password: hunter2}",
-        ["labels.password: unknown key, expected one of providers, domains"],
+        ["labels.password: unknown key, expected one of providers, domains, idle_hours"],
     ),
     "nor what is within it": (
         "secrets: {inner: [hunter2, {deep: hunter2}]}",
@@ -191,7 +191,7 @@ BAD = {
     ),
     "a section that is a number": (
         "labels: 32",
-        ["labels: expected a mapping of providers, domains, got 32"],
+        ["labels: expected a mapping of providers, domains, idle_hours, got 32"],
     ),
     "a quota of nobody": (
         "accounts: {quotas: [{messages: 5}]}",
@@ -336,6 +336,7 @@ def test_the_page_has_every_key_with_what_it_accepts():
     )
     assert re.findall(r"^\| `(\w+)` \|", above, re.MULTILINE) == [
         "sources",
+        "queues",
         "labels",
         "blocks",
         "attacks",
@@ -347,8 +348,16 @@ def test_the_page_has_every_key_with_what_it_accepts():
         "file",
         "mta",
         "timezone",
+        "postfix",
+        "exim",
+        "spool",
+        "service",
+        "showq",
+        "spool",
+        "service",
         "providers",
         "domains",
+        "idle_hours",
         "messages",
         "minutes",
         "recovery",

@@ -291,7 +291,8 @@ def unsent(
         reply,
         phase,
         (provider or provider_of_domain(recipient.rpartition("@")[2])) if is_remote else None,
-        reason_of(reply, code, dsn, phase),
+        # The recipient's own address is no word of the cause, and without it these texts repeat.
+        reason_of(reply.replace(recipient, ""), code, dsn, phase),
     )
 
 

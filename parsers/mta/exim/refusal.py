@@ -120,7 +120,7 @@ def found_oversized(time: float, origin: Origin, queue_id: str, sender: str, cli
 
 def not_connected(time: float, origin: Origin, client: str, reply: str) -> Reject:
     """A client that is sent away before anything else."""
-    return refusal(time, origin, None, client, "connect", None, reply)
+    return refusal(time, origin, None, client, "connect", None, reply.strip(" ()"))
 
 
 def out_of_step(time: float, origin: Origin, why: str, command: str, client: str) -> Reject:
@@ -201,7 +201,7 @@ SHAPES = (
         found_oversized,
     ),
     shape(
-        "refused connection from {client} ({reply})",
+        "refused connection from {client}{reply: (host_reject_connection)| (tcp wrappers)}",
         "refused connection from [203.0.113.7] (host_reject_connection)",
         not_connected,
     ),
@@ -216,7 +216,7 @@ SHAPES = (
         not_connected,
     ),
     shape(
-        "SMTP protocol synchronization error ({why}): rejected connection from H={client} {_:input|next input}={_}",
+        "SMTP protocol synchronization error ({why}): rejected connection from H={client}{_: input=| next input=}{_}",
         "SMTP protocol synchronization error (input sent without waiting for greeting): rejected connection from"
         ' H=[203.0.113.7] input="GET / HTTP/1.1\\r\\n"',
         early,
