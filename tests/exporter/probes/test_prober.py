@@ -283,10 +283,12 @@ async def _killed(folder: Path, kills: int) -> None:
             process.send_signal(signal.SIGKILL)
             await process.wait()
         process = await asyncio.create_subprocess_exec(sys.executable, "-c", RUN, str(folder))
-        await _until_settled(folder, server)
-        process.kill()
-        await process.wait()
-        delivering.cancel()
+        try:
+            await _until_settled(folder, server)
+        finally:
+            process.kill()
+            await process.wait()
+            delivering.cancel()
     ledger = Ledger(folder / "probes.db")
     counts = ledger.counts("one")
     arrived = ledger._base.execute("SELECT count(*) FROM mail WHERE state = 'arrived'").fetchone()[0]
