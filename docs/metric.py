@@ -67,7 +67,8 @@ LABELS = {
     "why": "`volume`, `recipients`, `clients`, `bounces`: see [configuration.md](configuration.md#accounts)",
     "version": "the version that runs",
     "le": "upper bound in seconds, `+Inf` for all",
-    "queue": "`maildrop` `incoming` `active` `deferred` `hold` `corrupt`; Exim: `queued` `frozen`",
+    "queue": "`maildrop` `incoming` `active` `deferred` `hold` `corrupt`; Exim: `queued` `frozen`;"
+    " Sendmail: `queued` `quarantined`; OpenSMTPD: `queued`; qmail: `todo` `queued`",
     "via": "`smtp` `submission` `local` `notification`",
 }
 
