@@ -41,6 +41,9 @@ bench: $(VENV)/installed ## measure against other programs, for some minutes (AR
 bench-reasons: $(VENV)/installed ## measure how well reasons are told, on labelled texts (ARGS="--confusions" tells more)
 	$(BIN)/python -m bench.reasons $(ARGS)
 
+bench-queue: $(VENV)/installed ## measure a scan of a queue of a million messages (ARGS=20000 is quicker)
+	$(BIN)/python -m bench.queue $(ARGS)
+
 clean: ## remove all that was made here, the environment too
 	rm -rf $(VENV) .ci-venv .ci-packages dist build bench/data .*_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
@@ -56,4 +59,4 @@ $(VENV)/developed: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	touch $@
 
-.PHONY: help run test test-mta check format docs flood bench bench-reasons clean
+.PHONY: help run test test-mta check format docs flood bench bench-reasons bench-queue clean

@@ -44,9 +44,7 @@ class Spool:
     spool: Path = field(metadata=doc("The directory, as `/var/spool/exim4`."))
     service: Text | None = field(
         default=None,
-        metadata=doc(
-            "The value of the label `service`. Without it, the name of the server, of Postfix and Sendmail the directory's."
-        ),
+        metadata=doc("The label `service`. Without it, the server's name; of Postfix and Sendmail, the directory's."),
     )
 
 
