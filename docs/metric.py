@@ -39,6 +39,12 @@ at once with the reason of its text (`unclassified`, `system_error`, `rate_limit
 for a reason, greylisting left out, is the one without the other; both only grow. `mailstat summary` knows the whole
 log and counts it as `greylisted`. A reply that names its cause keeps it, whatever comes next."""
 
+DOMAINS = """\
+With `labels.domains` in the [configuration](configuration.md#labels), `mail_deliveries_total` and
+`mail_delivery_failures_total` have one label more, `domain`: that of the recipient, of outbound deliveries to the
+busiest domains; all others are `other`. A domain that is idle for `labels.idle_hours`, or far less busy than another
+one, makes room. Its series ends, and goes on from where it was if the domain comes back; `other` does not jump."""
+
 LABELS = {
     "direction": "of a delivery: `outbound` (SMTP to another host), `local` (on this host); of TLS: `inbound` or"
     " `outbound`",
@@ -48,15 +54,18 @@ LABELS = {
     "method": "SASL mechanism: `PLAIN` `LOGIN` …",
     "mta": "the mail server that wrote the line: `postfix`",
     "outcome": "`parsed`; `ignored`: known, and of no use to anybody; `unknown`; `malformed`",
-    "phase": "SMTP phase: `connect` `banner` `ehlo` `starttls` `auth` `mail` `rcpt` `data` `end_of_data` `dns`",
+    "phase": "SMTP phase: `connect` `banner` `ehlo` `starttls` `auth` `mail` `rcpt` `data` `end_of_data` `dns`, and"
+    " of a probe `arrival`",
     "program": "the daemon: `smtp` `smtpd` `qmgr` …",
     "protocol": "`TLSv1.3` …",
     "provider": "who runs the destination: `google` `microsoft` … as in [reasons.md](reasons.md#providers); `other`:"
     " anybody else, or one that the series budget has no room for; empty: a local delivery",
-    "reason": "why: the classes of [reasons.md](reasons.md)",
+    "reason": "why: the classes of [reasons.md](reasons.md); of a probe [probe-failures.md](probe-failures.md)",
     "reply_code": "SMTP reply code of three digits",
     "dsn": "enhanced status code, RFC 3463",
-    "result": "`success` `failure`",
+    "result": "of an attempt to authenticate: `success` `failure`; of a probe's message: `sent` `send_failed`"
+    " `arrived` `late` `lost` `found` `duplicate` `spam_folder`; of the receiver's check: `pass` `fail` … as in RFC"
+    " 8601",
     "service": "syslog name of the server's instance: `postfix`, `postfix-out` …",
     "severity": "`warning` `error` `fatal` `panic`",
     "source": "the log that is followed",
@@ -70,6 +79,11 @@ LABELS = {
     "queue": "`maildrop` `incoming` `active` `deferred` `hold` `corrupt`; Exim: `queued` `frozen`;"
     " Sendmail: `queued` `quarantined`; OpenSMTPD: `queued`; qmail: `todo` `queued`",
     "via": "`smtp` `submission` `local` `notification`",
+    "check": "of the receiver: `spf` `dkim` `dmarc` `arc`; of the DNS: `mx` `a` `ptr` `fcrdns` `spf` `dkim` `dmarc`"
+    " `mta_sts` `tls_rpt` `tlsa`; of what a server refuses: `open_relay` `forged_sender` `plaintext_auth`"
+    " `smuggling`",
+    "probe": "name of the probe in the configuration",
+    "zone": "of a block list, as configured",
 }
 
 
@@ -82,6 +96,8 @@ def text() -> str:
         INTRODUCTION,
         "## Mail",
         _metrics(mail),
+        "### Domains",
+        DOMAINS,
         "### Greylisting",
         GREYLISTED,
         "### A provider that blocks us",

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 from zoneinfo import ZoneInfo
 
 from exporter import yamlfile
-from exporter.schema import Between, InvalidError, Mta, Text, doc, expected, shown, structure
+from exporter.probes.section import Probe
+from exporter.schema import Between, InvalidError, Mta, Text, doc, expected, key_of, shown, structure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,6 +84,9 @@ class Labels:
     )
     domains: Annotated[int, Between(0, 1000)] = field(
         default=0, metadata=doc("Values of the label `domain`; 0 keeps domains out of the metrics.")
+    )
+    idle_hours: Annotated[int, Between(1, 8760)] = field(
+        default=24, metadata=doc("A domain without deliveries for so long leaves; it goes on from where it was.")
     )
 
 
@@ -187,6 +191,7 @@ class Config:
         default=None, metadata=doc("Rules and classes of reasons of your own, see [reasons.md](reasons.md).")
     )
     providers: Path | None = field(default=None, metadata=doc("Providers of your own, see [reasons.md](reasons.md)."))
+    probes: tuple[Probe, ...] = field(default=(), metadata=doc("Mail that is sent to see whether it arrives."))
 
     def __post_init__(self) -> None:
         """Refuse to follow a file twice: all its mail would be counted twice."""
@@ -197,6 +202,10 @@ class Config:
                 raise ValueError(
                     f"sources[{index}].file: {shown(str(source.file))} is followed by sources[{earlier}]"
                 )
+        names = [probe.name for probe in self.probes]
+        for index, name in enumerate(names):
+            if names.index(name) != index:
+                raise ValueError(f"probes[{index}].name: {shown(name)} is the name of probes[{names.index(name)}]")
 
 
 def load_config(path: Path) -> Config:
@@ -260,8 +269,9 @@ def _describe(section: Any, title: str) -> Iterator[str]:
     yield f"\n## {title}\n\n{section.__doc__}\n\n| key | accepts | default | meaning |\n|---|---|---|---|\n"
     for key in fields(section):
         meaning = key.metadata["doc"]
-        yield f"| `{key.name}` | {expected(kinds[key.name])} | {_default(key)} | {meaning} |\n"
-    for name, kind in kinds.items():
+        yield f"| `{key_of(key.name)}` | {expected(kinds[key.name])} | {_default(key)} | {meaning} |\n"
+    for field_name, kind in kinds.items():
+        name = key_of(field_name)
         if is_dataclass(kind):
             yield from _describe(kind, f"`{name}`")
         elif get_args(kind) and is_dataclass(get_args(kind)[0]):
@@ -276,4 +286,6 @@ def _bare(kind: Any) -> Any:
 def _default(key: Field[Any]) -> str:
     if key.default is MISSING:
         return "required" if key.default_factory is MISSING else "as below"
-    return f"`{key.default}`" if isinstance(key.default, int) else ""
+    if isinstance(key.default, bool):
+        return "`true`" if key.default else "`false`"
+    return f"`{key.default}`" if isinstance(key.default, int | str) else ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -15,6 +16,7 @@ from prometheus_client import Metric
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
 from exporter import page
+from exporter.compat import Compatible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -49,20 +51,28 @@ class ListenError(Exception):
 
 
 def application(
-    view: View, telemetry_path: str, reload: Reload, now: Callable[[], float] = time.time
+    view: View,
+    telemetry_path: str,
+    reload: Reload,
+    now: Callable[[], float] = time.time,
+    probe: Handler | None = None,
+    compat: Sequence[str] = (),
 ) -> web.Application:
-    """All routes of the service. `now` gives seconds since the epoch.
+    """All routes of the service. `now` gives seconds since the epoch, `probe` answers `/probe`, `compat` names
+    exporters to be like as well.
 
     Raises ValueError for a telemetry path that is none, or that is one of the other routes.
     """
     _check_path(telemetry_path)
     app = web.Application(middlewares=[_answer], client_max_size=_BODY_LIMIT)
-    service = _Service(view, telemetry_path, reload, now)
+    service = _Service(view, telemetry_path, reload, now, compat)
     app.router.add_get(telemetry_path, service.metrics)
     app.router.add_get("/-/healthy", service.healthy)
     app.router.add_get("/-/ready", service.ready)
     app.router.add_post("/-/reload", service.reload)
     app.router.add_put("/-/reload", service.reload)
+    if probe:
+        app.router.add_get("/probe", probe)
     if telemetry_path != "/":
         app.router.add_get("/", service.page)
     return app
@@ -105,20 +115,73 @@ def _is_our_fault(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
+class _Form(NamedTuple):
+    """What a scrape is asked for."""
+
+    names: frozenset[str] | None
+    accept: str
+    is_packed: bool
+
+
+class _Scrapes:
+    """Answers of /metrics. What one shows is saved before it is given, so that no later one shows less.
+
+    Those that are asked for while others are being saved are made together, and saved at once.
+    """
+
+    def __init__(self, view: View, compat: Sequence[str]) -> None:
+        self._view = view
+        self._compat = compat
+        self._saving = asyncio.Lock()
+        self._wanted: set[_Form] = set()
+        self._next: asyncio.Task[dict[_Form, web.Response]] | None = None
+
+    async def answer(self, form: _Form) -> web.Response:
+        self._wanted.add(form)
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_task(self._make())
+        # One client that goes away must not end what others wait for.
+        made = (await asyncio.shield(self._next))[form]
+        return web.Response(body=made.body, headers=made.headers)
+
+    async def _make(self) -> dict[_Form, web.Response]:
+        async with self._saving:
+            wanted, self._wanted, self._next = self._wanted, set(), None
+            families = _Families(list(Compatible(self._view.registry, self._compat).collect()))
+            made = {form: _exposition(families, form) for form in wanted}
+            await self._view.save()
+        return made
+
+
+class _Families(NamedTuple):
+    """What a registry had when it was asked."""
+
+    families: list[Metric]
+
+    def collect(self) -> list[Metric]:
+        return self.families
+
+
+def _exposition(registry: Collector, form: _Form) -> web.Response:
+    encode, content_type = _encoder(form.accept)
+    body = encode(registry if form.names is None else _Selection(registry, form.names))
+    return _compressed(web.Response(body=body, headers={"Content-Type": content_type}), is_packed=form.is_packed)
+
+
 class _Service:
-    def __init__(self, view: View, telemetry_path: str, reload: Reload, now: Callable[[], float]) -> None:
+    def __init__(
+        self, view: View, telemetry_path: str, reload: Reload, now: Callable[[], float], compat: Sequence[str]
+    ) -> None:
         self._view = view
         self._telemetry_path = telemetry_path
         self._reload = reload
         self._now = now
+        self._scrapes = _Scrapes(view, compat)
 
     async def metrics(self, request: web.Request) -> web.Response:
-        registry = self._view.registry
-        if "name[]" in request.query:
-            registry = _Selection(registry, frozenset(request.query.getall("name[]")))
-        encode, content_type = _encoder(request.headers.get("Accept", ""))
-        response = web.Response(body=encode(registry), headers={"Content-Type": content_type})
-        return _compressed(request, response)
+        names = frozenset(request.query.getall("name[]")) if "name[]" in request.query else None
+        accept = request.headers.get("Accept", "")
+        return await self._scrapes.answer(_Form(names, accept, is_packed=_may_be_packed(request)))
 
     async def healthy(self, _: web.Request) -> web.Response:
         return web.Response(text="mailstat is healthy.\n")
@@ -139,7 +202,8 @@ class _Service:
 
     async def page(self, request: web.Request) -> web.Response:
         content = page.render(self._view, self._telemetry_path, self._now())
-        return _compressed(request, web.Response(text=content, content_type="text/html"))
+        response = web.Response(text=content, content_type="text/html")
+        return _compressed(response, is_packed=_may_be_packed(request))
 
 
 class _Selection:
@@ -166,9 +230,13 @@ def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
         return choose_encoder("")
 
 
-def _compressed(request: web.Request, response: web.Response) -> web.Response:
+def _may_be_packed(request: web.Request) -> bool:
+    return gzip_accepted(request.headers.get("Accept-Encoding", ""))
+
+
+def _compressed(response: web.Response, *, is_packed: bool) -> web.Response:
     response.headers["Vary"] = "Accept, Accept-Encoding"
-    if gzip_accepted(request.headers.get("Accept-Encoding", "")) and isinstance(response.body, bytes):
+    if is_packed and isinstance(response.body, bytes):
         # The lowest level: the highest takes ten times as long, and the service reads logs in the same loop.
         response.body = gzip.compress(response.body, compresslevel=1)
         response.headers["Content-Encoding"] = "gzip"

@@ -20,7 +20,7 @@ from parsers.events import (
     Reject,
     Removed,
 )
-from parsers.greylist import Deferral
+from parsers.message import Deferral
 from parsers.reader import OTHER
 
 STATUSES = ("sent", "deferred", "bounced", "expired")

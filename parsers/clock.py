@@ -109,6 +109,15 @@ class Clock:
             zone = "+00:00"
         return self.iso8601(moment + zone if zone[0] in "+-" else moment)
 
+    def go_on_from(self, twice: float, *, is_again: bool) -> None:
+        """Know which of the hours that come twice the log is in, as `hour` told of another clock."""
+        self._twice, self._is_again = twice, is_again
+
+    @property
+    def hour(self) -> tuple[float, bool]:
+        """The latest stamp in an hour that comes twice, and whether that is its second time."""
+        return self._twice, self._is_again
+
     def _first_or_again(self, time: float, again: float) -> float:
         """The time of a stamp in an hour that comes twice."""
         if abs(time - self._twice) > HOUR:  # an hour of another year

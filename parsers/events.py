@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 if TYPE_CHECKING:
-    from parsers.greylist import Deferral
-    from parsers.message import Message
+    from parsers.message import Deferral, Message
 
 
 class Origin(msgspec.Struct, frozen=True, eq=False, gc=False):

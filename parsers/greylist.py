@@ -8,8 +8,9 @@ acceptance tells what the deferral before it was.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from parsers.message import Deferral
 from parsers.reason import LIMIT, book, fold
 
 if TYPE_CHECKING:
@@ -19,18 +20,6 @@ if TYPE_CHECKING:
 VAGUE = frozenset({"unclassified", "system_error", "rate_limited", "policy_rejected"})
 PHASES = frozenset({None, "rcpt", "data", "end_of_data"})  # None: the log does not tell the command
 EXAMPLE = 200  # characters of the reply that are kept
-
-
-class Deferral(NamedTuple):
-    """The first deferral of a recipient, as far as an acceptance needs it; `time` in seconds since the epoch."""
-
-    time: float
-    relay_host: str | None
-    relay_ip: str | None
-    provider: str | None
-    direction: str
-    reason: str | None
-    reply: str
 
 
 def may_be_greylisting(event: Delivery) -> bool:

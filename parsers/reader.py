@@ -16,7 +16,7 @@ from copy import copy
 from functools import partial
 from typing import Any
 
-from msgspec.structs import force_setattr
+import msgspec
 
 from parsers.clock import Clock
 from parsers.events import Auth, Event, Origin
@@ -61,6 +61,15 @@ class Tally:
     def lines(self) -> int:
         """All of them."""
         return self.parsed + self.ignored + self.unknown + self.malformed
+
+
+class Memory(msgspec.Struct, array_like=True):
+    """What a reader knows between two blocks, for the one that goes on in its place."""
+
+    tallies: dict[str, tuple[int, int, int, int]] = {}  # parsed, ignored, unknown, malformed
+    last_time: float = 0.0
+    last_line: str = ""
+    hour: tuple[float, bool] = (0.0, False)
 
 
 # Who writes a line: origin, the shapes of its lines by start and after an id, by which part of what comes after it,
@@ -223,6 +232,21 @@ class LogReader:
         """Whether any of the lines so far is a mail server's."""
         return any(tally.lines for mta, tally in self.tallies.items() if mta != OTHER)
 
+    def memory(self) -> Memory:
+        """What the reader that goes on with this log has to know."""
+        tallies = {mta: (it.parsed, it.ignored, it.unknown, it.malformed) for mta, it in self.tallies.items()}
+        return Memory(tallies, self.last_time, self._before, self.clock.hour)
+
+    def restore(self, memory: Memory) -> None:
+        """Go on in the place of another reader."""
+        for mta, outcomes in memory.tallies.items():
+            tally = self._tally(mta)
+            tally.parsed, tally.ignored, tally.unknown, tally.malformed = outcomes
+            if mta in SERVERS:
+                self._remember(SERVERS[mta])
+        self.last_time, self._before = memory.last_time, memory.last_line
+        self.clock.go_on_from(memory.hour[0], is_again=memory.hour[1])
+
     def _joined_up(self, events: list[Event]) -> list[Event]:
         for join in self._joined:
             events = join.join(events)
@@ -313,7 +337,7 @@ class LogReader:
             return None
         if known is not self._nobody:
             origin = copy(known[0])
-            force_setattr(origin, "pid", int(pid))
+            msgspec.structs.force_setattr(origin, "pid", int(pid))
             known = (origin, *known[1:])
         self._keep_speaker(tag, known)
         return known

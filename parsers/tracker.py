@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
+
 from parsers.events import (
     Connect,
     Delivery,
@@ -23,8 +25,8 @@ from parsers.events import (
     Reject,
     Removed,
 )
-from parsers.greylist import Deferral, deferral_of, is_taken_back, may_be_greylisting
-from parsers.message import Message
+from parsers.greylist import deferral_of, is_taken_back, may_be_greylisting
+from parsers.message import Deferral, Message
 from parsers.mta import SERVERS
 
 SILENT = frozenset(mta for mta, server in SERVERS.items() if not server.says_removed)
@@ -38,7 +40,18 @@ ARRIVED = frozenset({"hold", "handover", "split"})  # of a message that was take
 PROBE = "double-bounce@"  # the sender of what Postfix asks or tells itself (double_bounce_sender)
 _LOGINS = re.compile(r"(?:^| )auth=(\d{1,4})").search
 
+PIECES = 256  # that the messages are stored in
+PIECE_SECONDS = 600.0  # in which messages that begin stand in the same piece
+
 Queue = dict[str, "Message"]
+Piece = list[tuple[str, Message]]  # messages, and the instances in whose queues they are
+
+
+class Memory(msgspec.Struct, array_like=True):
+    """What a tracker knows besides the messages, for the one that goes on in its place."""
+
+    dropped: int = 0
+    sessions: list[tuple[str, str | int | None]] = []
 
 
 class Tracker:
@@ -85,6 +98,29 @@ class Tracker:
             mta = instance.partition(" ")[0]
             counts[mta] = counts.get(mta, 0) + sum(map(is_queued, queue.values()))
         return counts
+
+    # --- for the tracker that goes on in the place of this one ---
+
+    def memory(self) -> Memory:
+        """What it knows besides the messages."""
+        return Memory(self.dropped, list(self._sessions))
+
+    def pieces(self) -> list[Piece]:
+        """The messages in flight. Most wait for hours and do not change, and with them most pieces."""
+        pieces: list[Piece] = [[] for _ in range(PIECES)]
+        for instance, queue in self._queues.items():
+            for message in queue.values():
+                pieces[int(message.since // PIECE_SECONDS) % PIECES].append((instance, message))
+        return pieces
+
+    def restore(self, memory: Memory, pieces: Iterable[Piece]) -> None:
+        """Know what another one knew."""
+        self.dropped = memory.dropped
+        self._sessions = set(memory.sessions)
+        known = [it for piece in pieces for it in piece]
+        for instance, message in sorted(known, key=lambda it: it[1].since):
+            self._queues.setdefault(instance, {})[message.queue_id] = message
+        self._count = sum(map(len, self._queues.values()))
 
     # --- where messages are kept ---
 

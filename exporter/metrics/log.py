@@ -15,6 +15,7 @@ class LogNumbers(Protocol):
     """What a source tells of itself; times in seconds since the epoch."""
 
     name: str
+    restarts: int
 
     @property
     def tallies(self) -> dict[str, Tally]: ...
@@ -54,6 +55,7 @@ def collect(sources: Sequence[LogNumbers]) -> Iterator[Family]:
     yield family("mailstat_log_rotations_total", {(it.name,): it.rotations for it in sources})
     yield family("mailstat_log_truncations_total", {(it.name,): it.truncations for it in sources})
     yield family("mailstat_log_skipped_bytes_total", {(it.name,): it.skipped_bytes for it in sources})
+    yield family("mailstat_log_source_restarts_total", {(it.name,): it.restarts for it in sources})
     yield family("mailstat_log_lag_bytes", {(it.name,): it.lag_bytes for it in sources})
     yield family("mailstat_log_lag_seconds", {(it.name,): it.lag_seconds for it in sources})
     yield family("mailstat_log_source_up", {(it.name,): it.is_up for it in sources})

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
+import msgspec
 from prometheus_client.metrics_core import Metric as Family
 
-from exporter.metrics.series import OTHER, Budget, Histogram, Labels, family
+from exporter.metrics.catalogue import METRICS
+from exporter.metrics.domain import Domains
+from exporter.metrics.series import OTHER, Budget, Histogram, HistogramMemory, Labels, family
 from exporter.metrics.watch import Watch
 from parsers.events import (
     Auth,
@@ -28,7 +31,7 @@ from parsers.events import (
     Removed,
     Tls,
 )
-from parsers.greylist import Deferral
+from parsers.message import Deferral
 from parsers.reply import valid_dsn
 
 SERVICES = 50
@@ -37,6 +40,7 @@ METHODS = 20
 REASONS = 100
 PROTOCOLS = 20
 VIAS = ("smtp", "submission", "local", "notification")
+BY_DOMAIN = {"mail_deliveries_total": 3, "mail_delivery_failures_total": 2}  # where the provider is among the labels
 STAGES = ("before_queue", "in_queue", "connect", "transmit")
 STATUSES = ("sent", "deferred", "bounced", "expired")
 
@@ -71,6 +75,15 @@ def merged(counts: Mapping[Raw, int], key: Callable[[Raw], Key]) -> dict[Key, in
     return total
 
 
+class Memory(msgspec.Struct):
+    """All that was counted, by metric and label values. `budgets` are the values that have a label of their own."""
+
+    counts: dict[str, list[tuple[Labels, int]]] = {}
+    histograms: dict[str, HistogramMemory] = {}
+    budgets: dict[str, list[str]] = {}
+    dropped: dict[str, int] = {}
+
+
 class MailMetrics:
     """Counts events that the tracker has put in context. `providers` of them get a label of their own.
 
@@ -82,7 +95,9 @@ class MailMetrics:
         self.dropped: Counter[str] = Counter()
         self.watch = Watch()
         self._watch_delivery = self.watch.delivery
+        self._domains = Domains()
         self._events = 0  # since the last fold
+        self._budgets: dict[str, Budget[str]] = {}
         self._providers = self._budget("mail_deliveries_total", providers)
         self._services = self._budget("mail_messages_received_total", SERVICES)
         self._methods = self._budget("mail_auth_attempts_total", METHODS)
@@ -104,6 +119,7 @@ class MailMetrics:
         self._seconds = Histogram("mail_delivery_seconds")
         self._stages = Histogram("mail_delivery_stage_seconds")
         self._attempts = Histogram("mail_delivery_attempts")
+        self._histograms = (self._sizes, self._recipients, self._seconds, self._stages, self._attempts)
         self._raw: tuple[dict[Any, Any], ...] = (
             self._deliveries,
             self._connects,
@@ -149,12 +165,15 @@ class MailMetrics:
         if self._events > RAW:
             self._fold()
 
-    def limit(self, *, providers: int) -> None:
-        """Let so many providers have a label of their own; those that have one keep it."""
+    def limit(self, *, providers: int, domains: int = 0, idle_seconds: float = 86_400.0) -> None:
+        """Let so many providers have a label of their own; those that have one keep it. With `domains`, so many of
+        them do, until they were idle for so long."""
         self._providers.most = providers
+        self._domains.most, self._domains.idle = domains, idle_seconds
 
     def _budget(self, metric: str, most: int) -> Budget[str]:
-        return Budget(metric, most, self.dropped, OTHER)
+        self._budgets[metric] = Budget(metric, most, self.dropped, OTHER)
+        return self._budgets[metric]
 
     def _count(self, metric: str, *labels: str, times: int = 1) -> None:
         self._counts[metric][labels] += times
@@ -214,6 +233,8 @@ class MailMetrics:
     def _delivery(self, event: Delivery) -> None:
         self._deliveries[_DELIVERY(event)].append(event.delay)
         self._watch_delivery(event)
+        if self._domains.most:
+            self._domains.observe(event)
         if event.status == "sent" and event.delay_transmit is not None:
             self._raw_stages[event.origin.mta].append(_STAGES(event))
         if event.greylisted is not None:
@@ -251,6 +272,30 @@ class MailMetrics:
     def _problem(self, event: Problem) -> None:
         self._count("mail_log_problems_total", event.origin.mta, event.origin.program, event.severity)
 
+    # --- for the metrics that go on in the place of these ---
+
+    def memory(self) -> Memory:
+        """All that was counted until now."""
+        self._fold()
+        return Memory(
+            {name: list(counts.items()) for name, counts in self._counts.items()},
+            {histogram.metric: histogram.memory() for histogram in self._histograms},
+            {metric: list(budget) for metric, budget in self._budgets.items()},
+            dict(self.dropped),
+        )
+
+    def restore(self, memory: Memory) -> None:
+        """Go on counting from there. What the catalogue has no more, or in another form, begins anew."""
+        for name, counts in memory.counts.items():
+            if name in METRICS:
+                width = len(METRICS[name].labels)
+                self._counts[name].update((labels, count) for labels, count in counts if len(labels) == width)
+        for histogram in self._histograms:
+            histogram.restore(memory.histograms.get(histogram.metric))
+        for metric, budget in self._budgets.items():
+            budget.update((value, value) for value in memory.budgets.get(metric, ()))
+        self.dropped.update(memory.dropped)
+
     # --- from raw values to labels ---
 
     def _fold(self) -> None:
@@ -268,6 +313,7 @@ class MailMetrics:
         for mta, rows in self._raw_stages.items():
             self._fold_stages(mta, rows)
         self._fold_arrivals()
+        self._fold_domains()
         for raw in self._raw:
             raw.clear()
         self._events = 0
@@ -277,6 +323,27 @@ class MailMetrics:
             told = [second for second in seconds if second is not None]
             if told:
                 self._stages.observe_all((mta, stage), told)
+
+    def _fold_domains(self) -> None:
+        domains = self._domains
+        for (mta, raw_service, provider, status, reason), count, seat in domains.fold():
+            # All of them were looked up for the same deliveries, and what had no room was counted.
+            service, label = self._services.get(raw_service, OTHER), self._providers.get(provider or OTHER, OTHER)
+            domains.attribute("mail_deliveries_total", (mta, service, "outbound", label, status), count, seat)
+            if status != "sent":
+                labels = (mta, service, label, status, self._reasons.get(reason or "unclassified", OTHER))
+                domains.attribute("mail_delivery_failures_total", labels, count, seat)
+        domains.reseat()
+        self.dropped["mail_deliveries_total"] += domains.dropped
+        domains.dropped = 0
+
+    def _families(self) -> Iterator[Family]:
+        """The counters; two of them by domain, where that is asked for."""
+        for name, counts in sorted(self._counts.items()):
+            if self._domains.most and name in BY_DOMAIN:
+                yield family(name, self._domains.series(name, counts, BY_DOMAIN[name]), ("domain",))
+            else:
+                yield family(name, counts)
 
     def _fold_arrivals(self) -> None:
         for (mta, raw_service, via), count in self._arrivals.items():
@@ -300,7 +367,7 @@ class MailMetrics:
         delays: list[float | None],
     ) -> None:
         service, count = self._services[raw_service], len(delays)
-        label = self._provider(direction, provider)
+        label = self._providers.of(provider or OTHER, count) if direction == "outbound" else ""
         self._count("mail_deliveries_total", mta, service, direction, label, status, times=count)
         if attempts:
             self._attempts.observe((mta, status), attempts, count)
@@ -320,9 +387,9 @@ class MailMetrics:
         """The families of all `mail_…` metrics; `in_flight` are the tracker's messages for each MTA."""
         self._fold()
         self._fill_in_zeros()
-        yield from (family(name, counts) for name, counts in sorted(self._counts.items()))
+        yield from self._families()
         yield family("mail_messages_in_flight", {(mta,): float(count) for mta, count in in_flight.items()})
-        for histogram in (self._sizes, self._recipients, self._seconds, self._stages, self._attempts):
+        for histogram in self._histograms:
             yield histogram.family()
         yield from self.watch.collect()
 

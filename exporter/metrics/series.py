@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from typing import TypeVar
 
+import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
@@ -38,6 +39,20 @@ class Budget(dict[Value, Value]):
             return self._other
         self[value] = value
         return value
+
+    def of(self, value: Value, times: int) -> Value:
+        """The same for so many observations: each one that is of `other` for want of room counts as dropped."""
+        kept = self[value]
+        if kept == self._other != value:
+            self._dropped[self._metric] += times - 1
+        return kept
+
+
+class HistogramMemory(msgspec.Struct, array_like=True):
+    """What a histogram has observed: the bounds, and rows as they are in it."""
+
+    bounds: tuple[float, ...]
+    rows: list[tuple[Labels, list[float]]]
 
 
 class Histogram:
@@ -70,6 +85,15 @@ class Histogram:
         row = self.rows.get(labels)
         return self.rows.setdefault(labels, [0] * (len(self.bounds) + 2)) if row is None else row
 
+    def memory(self) -> HistogramMemory:
+        """What was observed until now."""
+        return HistogramMemory(tuple(self.bounds), list(self.rows.items()))
+
+    def restore(self, memory: HistogramMemory | None) -> None:
+        """Go on from there; other buckets begin anew."""
+        if memory and memory.bounds == tuple(self.bounds):
+            self.rows.update(memory.rows)
+
     def family(self) -> Family:
         """The family of a scrape."""
         metric = METRICS[self.metric]
@@ -86,11 +110,12 @@ def _cumulated(bounds: Iterable[float], row: list[float]) -> Iterable[tuple[str,
         yield "+Inf" if bound == float("inf") else f"{bound:g}", total
 
 
-def family(name: str, values: Mapping[Labels, float]) -> Family:
-    """The family of a counter or a gauge of the catalogue, from its values by label values."""
+def family(name: str, values: Mapping[Labels, float], more: Labels = ()) -> Family:
+    """The family of a counter or a gauge of the catalogue, from its values by label values; `more` are the names of
+    labels that it has besides."""
     metric = METRICS[name]
     kind = CounterMetricFamily if metric.type == "counter" else GaugeMetricFamily
-    made = kind(metric.name, metric.help, labels=metric.labels)
+    made = kind(metric.name, metric.help, labels=(*metric.labels, *more))
     for labels, value in sorted(values.items()):
         made.add_metric(labels, value)
     return made

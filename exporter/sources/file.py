@@ -35,7 +35,7 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
     The caller polls: ``blocks()``, then ``save()``. What cannot be read is waited for; ``error`` says why.
 
     What is still lost, and logged: the unread end of a file that was truncated or removed, and of which no
-    copy is left.
+    copy is left. ``skipped_bytes`` counts as much of it as was seen.
     """
 
     def __init__(
@@ -43,11 +43,12 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         filename: str | Path,
         offset_file: str | Path | None = None,
         *,
+        position: Position | None = None,
         from_end: bool = False,
         block_bytes: int = BLOCK_BYTES,
         line_bytes: int = LINE_BYTES,
     ) -> None:
-        """Take up the saved position; without ``offset_file`` nothing is restored or saved.
+        """Go on from a position, or from the one saved in ``offset_file``; without both, from the start.
 
         ``from_end`` skips what a file holds now that was never read before. A line longer than ``line_bytes``
         is delivered cut to that.
@@ -65,7 +66,8 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         self._block_bytes = min(block_bytes, line_bytes)
         self._file: LogFile | None = None
         self._live: os.stat_result | None = None  # what the path leads to
-        self._kept = self._restore()  # the position, while it is not in the open file
+        self._rotated: Generations | None = None  # as the next file was chosen among them
+        self._kept = position or self._restore()  # the position, while it is not in the open file
         self._seen: tuple[_Signature, _Signature] | None = None
         self._is_settled = False
         self._is_moving = False  # files are being renamed or packed just now: the next poll looks again
@@ -85,6 +87,10 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
     def skipped_bytes(self) -> int:
         """Bytes given up: the rest of overlong lines, and of lines that were cut off by a truncation."""
         return self._lines.skipped_bytes
+
+    @skipped_bytes.setter
+    def skipped_bytes(self, count: int) -> None:
+        self._lines.skipped_bytes = count
 
     @property
     def lag_bytes(self) -> int:
@@ -208,6 +214,7 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
             return None
         rotated = generations(self.path, self._live)
         position = file.position(file.offset)
+        self._rotated = rotated
         holder = rotated.renamed(position) or rotated.resembling(position)
         if not holder and rotated != generations(self.path, self._live):
             self._is_moving = True
@@ -223,12 +230,15 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         file = self._open_at(following, 0)
         if file is None:
             return False
-        if old.has_more():  # its writer had not left it
+        # Its writer had not left it; or the log was copied and cut again before it was opened.
+        if old.has_more() or (file.path == self.path and self._rotated != generations(self.path, self._live)):
             self._is_moving = True
             file.close()
             return False
         if old.path != self.path and self._is_live(file) and file.goes_on_from(old):
             file.go_to(old.offset)  # the old one is a copy, and the log was not truncated yet
+        elif old.missing_bytes:  # written between copy and truncation
+            self._lines.give_up(old.missing_bytes)
         if self._lines.pending:
             self._kept = self.position
         self.rotations += not old.is_copy
@@ -302,6 +312,8 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         found = renamed or rotated.resembling(position) or self._guess(position, rotated)
         if found:
             file = self._open_at(found[0], position.offset, is_copy=was_live)
+            if file:
+                file.size = position.size
         elif rotated != generations(self.path, self._live):
             self._is_moving = True
             return None
@@ -314,6 +326,7 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
 
     def _give_up(self, position: Position, live: LogFile | None, later: list[Sibling]) -> LogFile | None:
         """Go on with what was written later than a file of which nothing is left."""
+        pending = len(self._lines.pending)
         file = self._open_at(later[0], 0) if later else live
         if file:
             logger.warning(
@@ -321,7 +334,8 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
                 self.path,
                 position.offset,
             )
-            self._lines.give_up()
+            self._lines.pending = b""  # the position stands before it
+            self._lines.give_up(max(position.unread_bytes, pending))
         return file
 
     def _open_at(self, target: Sibling, offset: int, *, is_copy: bool = False) -> LogFile | None:

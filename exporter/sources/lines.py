@@ -18,8 +18,10 @@ class Lines:
         self.pending = b""
         self.is_inside_overlong = is_inside_overlong
 
-    def give_up(self) -> None:
-        self.skipped_bytes += len(self.pending)
+    def give_up(self, unread_bytes: int = 0) -> None:
+        """Let go of a line whose end, with so many bytes, is gone."""
+        self.skipped_bytes += len(self.pending) + unread_bytes
+        self.pending = b""
 
     def feed(self, chunk: bytes) -> bytes:
         """The complete lines up to the end of the chunk, which is no longer than a line may be."""

@@ -36,6 +36,7 @@ class LogFile:
         # Taken once, now: a truncation from here on shows, even before the first read.
         self._head = b"" if self._is_packed else self._bytes_at(0, HEAD_BYTES)
         self._modified = self.status().st_mtime_ns  # while its content was what was read
+        self.size = 0  # the same, of the uncompressed bytes; that of the whole where this is a copy
 
     def close(self) -> None:
         self._stream.close()
@@ -57,7 +58,9 @@ class LogFile:
 
     def position(self, offset: int) -> Position:
         status = self._status
-        return Position(status.st_dev, status.st_ino, Fingerprint.of(self._head), offset, self._modified)
+        return Position(
+            status.st_dev, status.st_ino, Fingerprint.of(self._head), offset, self._modified, max(self.size, offset)
+        )
 
     def holds(self, position: Position) -> bool:
         """Whether this plain file starts like that of the position, and is as long."""
@@ -109,7 +112,14 @@ class LogFile:
         if status.st_size < self.offset or self._bytes_at(0, len(self._head)) != self._head:
             return False
         self._modified = status.st_mtime_ns
+        if self._head:  # else nothing tells whether this is what was read, or what came after it
+            self.size = max(self.size, status.st_size)
         return True
+
+    @property
+    def missing_bytes(self) -> int:
+        """What it should have behind its end."""
+        return max(0, self.size - self.offset)
 
     def _bytes_at(self, offset: int, size: int) -> bytes:
         return os.pread(self._file.fileno(), size, offset)

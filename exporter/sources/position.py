@@ -7,6 +7,7 @@ other stopped. pygtail reads exactly two lines, so what else identifies the file
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from dataclasses import dataclass
@@ -42,7 +43,8 @@ class Position:
     """A place in a log file that everything before was delivered from.
 
     ``offset`` counts uncompressed bytes. ``modified`` is the time the file was last written, in
-    nanoseconds since the epoch, as far as was seen. ``device`` is None when it is not known.
+    nanoseconds since the epoch, and ``size`` its bytes, both as far as was seen. ``device`` is None when it is
+    not known.
     """
 
     device: int | None
@@ -50,6 +52,12 @@ class Position:
     fingerprint: Fingerprint
     offset: int
     modified: int
+    size: int = 0
+
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes behind it that were seen."""
+        return max(0, self.size - self.offset)
 
     @property
     def is_told_by_content(self) -> bool:
@@ -67,6 +75,7 @@ class _Identity:
     inode: int
     fingerprint: Fingerprint
     modified: int
+    size: int = 0
 
 
 def load(offset_file: Path) -> Position:
@@ -77,14 +86,21 @@ def load(offset_file: Path) -> Position:
         if identity is None:
             modified = os.fstat(file.fileno()).st_mtime_ns
             return Position(None, inode, Fingerprint.of(b""), offset, modified)
-    return Position(identity.device, inode, identity.fingerprint, offset, identity.modified)
+    return Position(identity.device, inode, identity.fingerprint, offset, identity.modified, identity.size)
 
 
 def save(offset_file: Path, position: Position) -> None:
     """Write both files, each at once or not at all; OSError when the disk refuses."""
-    identity = _Identity(position.device, position.inode, position.fingerprint, position.modified)
+    identity = _Identity(position.device, position.inode, position.fingerprint, position.modified, position.size)
     _replace(_identity_file(offset_file), msgspec.json.encode(identity) + b"\n")
     _replace(offset_file, b"%d\n%d\n" % (position.inode, position.offset))
+
+
+def forget(offset_file: Path) -> None:
+    """Remove both files where they are."""
+    for path in (offset_file, _identity_file(offset_file)):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _numbers(text: bytes) -> tuple[int, int]:

@@ -21,7 +21,7 @@ import pytest
 from exporter.cli import main
 from exporter.demo import PostfixTraffic
 from parsers import __version__
-from tests.service import Exporter, Scrape, following, ran, running, wait_for, write_config
+from tests.service import Exporter, Scrape, following, ran, running, write_config
 
 START = 1_790_000_000.0
 LINES = "mailstat_log_lines_total"
@@ -164,20 +164,36 @@ def test_after_a_restart_it_goes_on_where_it_stopped(tmp_path: Path, log: Path, 
     append(log, traffic.take(100))
     with following(tmp_path, log) as exporter:
         exporter.until_ready()
-        assert read(until_lines(exporter, log, 200)) == 200
+        assert read(until_lines(exporter, log, BIG + 200)) == BIG + 200
 
 
-def test_after_a_kill_no_line_is_lost(tmp_path: Path, log: Path) -> None:
-    append(log, Traffic().take(BIG))
+def test_what_a_scrape_has_shown_outlives_a_kill(tmp_path: Path, log: Path) -> None:
+    traffic = Traffic()
+    append(log, traffic.take(BIG))
     with following(tmp_path, log) as exporter:
-        exporter.until_ready()
-        wait_for(lambda: list((tmp_path / "state").glob("*.offset")))
+        shown = exporter.scrape()
         exporter.process.kill()
         exporter.process.wait()
         exporter.stop = lambda: None  # type: ignore[method-assign]  # it ended already
+    append(log, traffic.take(50))
+    log.rename(log.with_name("mail.log.1"))
+    append(log, traffic.take(50))
     with following(tmp_path, log) as exporter:
-        append(log, Traffic(2).take(50))
-        assert read(until_lines(exporter, log, 50)) == 50
+        assert exporter.scrape().lines() >= shown.lines()
+        assert counts(until_lines(exporter, log, BIG + 100)) == traffic.counts()
+
+
+def test_a_state_is_used_by_one_process_at_a_time(tmp_path: Path, log: Path) -> None:
+    with following(tmp_path, log) as exporter:
+        exporter.until_ready()
+        config = str(next(tmp_path.glob("*.yml")))
+        second = ran(
+            "--config.file", config, "--state.dir", tmp_path / "state", "--web.listen-address", "127.0.0.1:0"
+        )
+    assert (second.returncode, second.stderr.splitlines()[-1]) == (
+        1,
+        f"mailstat_exporter: {tmp_path}/state/state.db: another process uses it",
+    )
 
 
 def test_it_is_ready_when_what_there_was_is_read(tmp_path: Path, log: Path) -> None:

@@ -23,7 +23,7 @@ MTAS = ", ".join(
     )
 )
 ZONE = "expected a time zone such as Europe/Prague"
-SECTIONS = "expected one of sources, queues, labels, blocks, attacks, accounts, timezone, reasons, providers"
+SECTIONS = "expected one of sources, queues, labels, blocks, attacks, accounts, timezone, reasons, providers, probes"
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ BAD = {
     ),
     "the value of an unknown key is not told": (
         "labels: {password: hunter2}",
-        ["labels.password: unknown key, expected one of providers, domains"],
+        ["labels.password: unknown key, expected one of providers, domains, idle_hours"],
     ),
     "nor what is within it": (
         "secrets: {inner: [hunter2, {deep: hunter2}]}",
@@ -191,7 +191,7 @@ BAD = {
     ),
     "a section that is a number": (
         "labels: 32",
-        ["labels: expected a mapping of providers, domains, got 32"],
+        ["labels: expected a mapping of providers, domains, idle_hours, got 32"],
     ),
     "a quota of nobody": (
         "accounts: {quotas: [{messages: 5}]}",
@@ -330,7 +330,11 @@ def test_any_text_is_a_configuration_or_has_printable_errors(scratch, content):
 
 def test_the_page_has_every_key_with_what_it_accepts():
     page = describe()
-    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == [
+    above, _, probes = page.partition("\n## `probes[]`\n")
+    assert {"name", "send", "server", "from", "password_file", "imap"} <= set(
+        re.findall(r"(?m)^\| `(\w+)` \|", probes)
+    )
+    assert re.findall(r"^\| `(\w+)` \|", above, re.MULTILINE) == [
         "sources",
         "queues",
         "labels",
@@ -340,6 +344,7 @@ def test_the_page_has_every_key_with_what_it_accepts():
         "timezone",
         "reasons",
         "providers",
+        "probes",
         "file",
         "mta",
         "timezone",
@@ -361,6 +366,7 @@ def test_the_page_has_every_key_with_what_it_accepts():
         "service",
         "providers",
         "domains",
+        "idle_hours",
         "messages",
         "minutes",
         "recovery",

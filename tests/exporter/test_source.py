@@ -9,6 +9,8 @@ import pytest
 
 from exporter.config import Config, FileSource
 from exporter.pipeline import ENOUGH_LINES, Pipeline
+from parsers.events import Event
+from parsers.reader import LogReader
 
 NOW = 1_795_284_304.0
 CRON = "Nov 21 10:00:00 mail CRON[4711]: (root) CMD (true)\n"
@@ -65,3 +67,54 @@ def test_a_log_with_lines_that_are_known_is_followed(tmp_path: Path, caplog: pyt
     (source,) = exporter.sources()
     assert (source.state, source.error) == ("following", None)
     assert not [record for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_a_source_that_dies_is_restarted_behind_what_it_died_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    log, other = tmp_path / "mail.log", tmp_path / "other.log"
+    times = [NOW]
+    read = LogReader.read
+
+    def fail(reader: LogReader, block: str) -> list[Event]:
+        if "poison" in block:
+            raise RuntimeError("nobody thought of that")
+        return read(reader, block)
+
+    monkeypatch.setattr(LogReader, "read", fail)
+    exporter = Pipeline(Config(sources=(FileSource(file=log), FileSource(file=other))), None, lambda: times[0])
+    for text in (POSTFIX, "poison\n"):
+        log.write_text(log.read_text() + text if log.exists() else text)
+        other.write_text(log.read_text().replace("poison\n", POSTFIX))
+        exporter.step()
+    log.write_text(log.read_text() + POSTFIX * 2)
+    exporter.step()
+    assert [source.lines for source in exporter.sources()] == [1, 2]
+    times[0] += 2.0
+    exporter.step()
+    assert [source.lines for source in exporter.sources()] == [3, 2]
+    samples = {(it.name, it.labels.get("source")): it.value for family in exporter.collect() for it in family.samples}
+    assert samples["mailstat_log_source_restarts_total", str(log)] == 1
+    assert samples["mailstat_log_source_restarts_total", str(other)] == 0
+    assert samples["mailstat_log_skipped_bytes_total", str(log)] == len("poison\n")
+    assert [it.message for it in caplog.records if it.levelno >= logging.ERROR] == ["a source died: it is restarted"]
+
+
+def test_the_pauses_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(reader: LogReader, block: str) -> list[Event]:
+        raise RuntimeError("nobody thought of that")
+
+    monkeypatch.setattr(LogReader, "read", fail)
+    log, times, pauses = tmp_path / "mail.log", [NOW], []
+    log.write_text("")
+    exporter = Pipeline(Config(sources=(FileSource(file=log),)), None, lambda: times[0])
+    (source,) = exporter._sources
+    for _ in range(8):
+        with log.open("a") as file:
+            file.write(POSTFIX)
+        exporter.step()
+        begin = times[0]
+        while source.is_resting:
+            times[0] += 1.0
+        pauses.append(times[0] - begin)
+    assert pauses == [2, 4, 8, 16, 32, 60, 60, 60]

@@ -51,6 +51,9 @@ class View:
     def sources(self) -> list[SourceView]:
         return self.followed
 
+    async def save(self) -> None:
+        pass
+
 
 class Service:
     """The service on a port of its own, in a thread of its own."""

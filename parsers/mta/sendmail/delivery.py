@@ -44,10 +44,14 @@ PHASES = (
     ("Host unknown", "dns"),
     ("Name server", "dns"),
     ("Local configuration error", "dns"),
-    ("TLS handshake failed", "starttls"),
-    ("authentication failed", "starttls"),
-    ("encryption too weak", "starttls"),
-    ("Authentication required", "auth"),
+)
+# What the rulesets tls_server and tls_rcpt say of a server (cf/m4/proto.m4); the last ends with numbers of bits.
+TLS_WORDS = (
+    "4.7.0 TLS handshake failed.",
+    "4.7.0 TLS handshake failed",
+    "4.7.0 authentication failed",
+    "4.7.0 authentication required",
+    "less than 112",
 )
 WORST = 400  # what a reply's code must be to tell of a failure
 LOST = "4.4.2"  # the session ended: a reply that stands beside it is an earlier one
@@ -95,7 +99,6 @@ def delivery(
         return not_tried(time, origin, queue_id, stat)
     else:
         status, said, code, phase, reason = fate(stat, reply, dsn, provider)
-        code = code if ip else None  # without a connection it is an earlier one
     delay, transmit = INTERVALS[waited], INTERVALS[xdelay]
     in_queue = max(delay - transmit, 0.0) if delay is not None and transmit is not None else None
     is_local = is_ours or transport in LOCAL_MAILERS or (ip is None and transport not in SMTP_MAILERS)
@@ -148,24 +151,29 @@ def fate(stat: str, reply: str | None, dsn: str, provider: str | None) -> Fate:
     the last reply of the session, which may have been about another recipient: what stands after `stat=Deferred:`
     is about this one.
     """
+    if not stat:
+        raise ValueError("no status")
     status = "deferred" if stat.startswith("Deferred") or dsn[:1] == "4" else "sent" if dsn[:1] == "2" else "bounced"
     said = stat.removeprefix("Deferred").removeprefix(": ") if status == "deferred" else ""
     text = said or reply or stat
     code, own_dsn = read_reply(text[:20])
     if text.startswith(OURS):
         code = None
-    elif text == reply and ((code or 0) < WORST or (dsn == LOST and own_dsn not in (None, LOST))):
+    elif dsn == LOST and own_dsn not in (None, LOST):
+        text, code, own_dsn = "Deferred", None, None
+    elif text == reply and (code or 0) < WORST:
         text, code, own_dsn = stat, None, None
-    phase = "banner" if dsn in GREETING and code and own_dsn != dsn else None if text == reply else phase_of(text)
-    if phase == "starttls":
-        code = None
+    if text.endswith(TLS_WORDS):
+        return Fate(status, text, None, "starttls", "tls_failure")
+    phase = "banner" if dsn in GREETING and code and own_dsn != dsn else phase_of(text, dsn) if not code else None
     reason = reason_of(text, code, own_dsn or dsn, phase, provider) if status != "sent" else None
     return Fate(status, text, code, phase, reason)
 
 
-def phase_of(text: str) -> str | None:
-    """The phase of a session that our own words name."""
-    return next((phase for words, phase in PHASES if words in text), None)
+def phase_of(text: str, dsn: str) -> str | None:
+    """The phase of a session that our own words name; what they say of connecting they say of a session as well."""
+    phase = next((phase for words, phase in PHASES if words in text), None)
+    return None if phase == "connect" and dsn == LOST else phase
 
 
 def next_id(reply: str) -> str | None:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from parsers.events import Auth, Delivery, Event, Received
 
@@ -16,34 +15,43 @@ SESSIONS = 20_000  # whose login is remembered
 MESSAGES = 20_000  # whose senders are known; that wait; that are on their way from the submission agent to the MTA
 RECIPIENTS = 1_000  # of one message that wait
 
+Waiting = dict[str | None, Delivery]  # the last deferral of each recipient
+
 Key = TypeVar("Key")
 Value = TypeVar("Value")
-UNKNOWN = object()
 _OWN_ID = re.compile(r"\d{12}\.(\w{8,24})@").match
 
 
-class Recent(OrderedDict[Key, Value]):
-    """The last so many that were put in."""
+class Recent(Generic[Key, Value]):
+    """The last so many that were put in, and as many before them at most: nothing is moved to make room."""
 
     def __init__(self, most: int) -> None:
-        super().__init__()
         self.most = most
+        self._new: dict[Key, Value] = {}
+        self._old: dict[Key, Value] = {}
+
+    def __len__(self) -> int:
+        return len(self._new) + len(self._old)
 
     def put(self, key: Key, value: Value) -> None:
-        self[key] = value
-        if len(self) > self.most:
-            self.popitem(last=False)
+        new = self._new
+        new[key] = value
+        if len(new) >= self.most:
+            self._old, self._new = new, {}
+
+    def get(self, key: Key) -> Value | None:
+        found = self._new.get(key)
+        return self._old.get(key) if found is None else found
 
 
 class Memory:
     """One is used for all logs that are read together."""
 
     def __init__(self) -> None:
-        # By host and pid; by instance and id (recipients by their address); by host, Message-ID and sender's name.
-        self._logins: Recent[tuple[str, int | None], Auth] = Recent(SESSIONS)
-        self._senders: Recent[tuple[str, str], str | None] = Recent(MESSAGES)
-        self._waiting: Recent[tuple[str, str], Recent[str | None, Delivery]] = Recent(MESSAGES)
-        self._submitted: Recent[tuple[str, str, str], str] = Recent(MESSAGES)
+        self._logins: Recent[tuple[str, int | None], Auth] = Recent(SESSIONS)  # by host and pid
+        self._senders: Recent[tuple[str, str], str] = Recent(MESSAGES)  # by instance and id
+        self._submitted: Recent[tuple[str, str, str], str] = Recent(MESSAGES)  # by host, Message-ID, sender's name
+        self._waiting: OrderedDict[tuple[str, str], Waiting] = OrderedDict()  # by instance and id
 
     def join(self, events: list[Event]) -> list[Event]:
         """The same events; but for the end of a message that is given up, one for each recipient it waited for, and
@@ -69,20 +77,25 @@ class Memory:
             return
         key = (event.origin.instance, event.queue_id)
         if event.recipient is None:
-            replaced[id(event)] = expired(event, self._waiting.pop(key, Recent(0)))
-        elif event.delay_transmit is None and event.recipient == self._senders.get(key, UNKNOWN):
+            replaced[id(event)] = expired(event, self._waiting.pop(key, {}))
+        elif event.delay_transmit is None and event.recipient == self._senders.get(key):
             # Not one of its recipients: where the notification would go, had the sender an address here.
             replaced[id(event)] = []
         elif event.status == "deferred":
-            recipients = self._waiting.get(key)
-            if recipients is None:
-                recipients = Recent(RECIPIENTS)
-                self._waiting.put(key, recipients)
-            recipients.put(event.recipient, event)
+            self._defer(key, event)
         elif recipients := self._waiting.get(key):
             recipients.pop(event.recipient, None)
             if not recipients:
                 del self._waiting[key]
+
+    def _defer(self, key: tuple[str, str], event: Delivery) -> None:
+        recipients = self._waiting.get(key)
+        if recipients is None:
+            recipients = self._waiting[key] = {}
+            if len(self._waiting) > MESSAGES:
+                self._waiting.popitem(last=False)
+        if len(recipients) < RECIPIENTS or event.recipient in recipients:
+            recipients[event.recipient] = event
 
     def _auth(self, event: Auth) -> None:
         origin = event.origin
@@ -90,21 +103,25 @@ class Memory:
             self._logins.put((origin.host, origin.pid), event)
 
     def _received(self, event: Received) -> None:
-        origin = event.origin
+        origin, sender, ip = event.origin, event.sender, event.client_ip
         if origin.mta != "sendmail":
             return
         if event.protocol and event.protocol[-1] == "A":
             login = self._logins.get((origin.host, origin.pid))
             if login:
                 event.sasl_method, event.sasl_user = login.sasl_method, login.sasl_user
-        self._senders.put((origin.instance, event.queue_id), event.sender)
-        if not event.message_id:
-            return
-        # The MTA adds the domain to a sender that the submission agent names without one.
-        key = (origin.host, event.message_id, (event.sender or "").partition("@")[0])
+        if sender:
+            self._senders.put((origin.instance, event.queue_id), sender)
+        is_from_here = ip is not None and (ip[:4] == "127." or ip == "::1")
+        if event.message_id and (is_from_here or event.via == "local"):
+            self._hop(event, event.message_id)
+
+    def _hop(self, event: Received, message_id: str) -> None:
+        """The MTA adds the domain to a sender that the submission agent names without one."""
+        key = (event.origin.host, message_id, (event.sender or "").partition("@")[0])
         if event.via == "local":
             self._submitted.put(key, event.queue_id)
-        elif event.client_ip and (event.client_ip.startswith("127.") or event.client_ip == "::1"):
+        else:
             event.original_queue_id = self._submitted.get(key) or notification_id(event)
 
 
@@ -114,7 +131,7 @@ def notification_id(event: Received) -> str | None:
     return found[1] if found and not event.sender else None
 
 
-def expired(event: Delivery, waiting: Mapping[str | None, Delivery]) -> list[Event]:
+def expired(event: Delivery, waiting: Waiting) -> list[Event]:
     """The end of a message for all that waited for it, with the destination and the reason of their last deferral."""
     events: list[Event] = [
         Delivery(

@@ -163,7 +163,7 @@ def test_each_refusal_that_is_told_is_that_of_a_destination(lab: Lab) -> None:
     told = {
         (event.relay_ip, event.reply_code)
         for event in lab.all(Delivery)
-        if event.direction == "outbound" and event.reply_code
+        if event.direction == "outbound" and event.reply_code and event.relay_ip
     }
     assert told - real == set()
 
@@ -184,7 +184,9 @@ def test_each_recipient_that_a_destination_refused_is_told_with_address_and_code
     told = Counter(
         (event.relay_ip, event.recipient, event.reply_code) for event in lab.all(Delivery) if event.status == status
     )
-    assert refused(lab, first) - told == Counter()
+    missing = refused(lab, first) - told
+    # A connection that is used again can be told without its address.
+    assert all(told[None, recipient, code] for _, recipient, code in missing), missing
 
 
 def test_who_is_not_wanted_is_told_that_in_the_greeting_or_after_ehlo(lab: Lab) -> None:
