@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -36,15 +37,17 @@ _DECODER = msgspec.json.Decoder(_Message)
 def entries(config_dir: Path | None) -> Iterator[Entry]:
     """The messages in the queue of the instance that has its main.cf there. Raises QueueError, OSError."""
     command = ["postqueue", *(["-c", str(config_dir)] if config_dir else []), "-j"]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:  # noqa: S603 - our own words, and the operator's path
+    with subprocess.Popen(  # noqa: S603 - our own words, and the operator's path
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as run:
         if run.stdout is None or run.stderr is None:
             raise AssertionError("both were asked for")
         try:
-            yield from read(iter(lambda: run.stdout.readline(LONGEST), b""))  # type: ignore[union-attr]
+            yield from read(iter(partial(run.stdout.readline, LONGEST), b""))
             why = run.stderr.read(LONGEST_REASON).decode("utf-8", "replace").strip()
-        finally:
-            if run.poll() is None:
-                run.terminate()
+        except BaseException:
+            run.terminate()
+            raise
     if run.returncode:
         raise QueueError(why or f"postqueue ended with status {run.returncode}")
 

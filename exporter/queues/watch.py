@@ -14,8 +14,8 @@ from exporter.queues.scan import Scan, scan
 logger = logging.getLogger(__name__)
 
 EVERY = 30.0  # seconds between the end of a round and the beginning of the next
-IDLE = 9  # times a round's own length, where that is longer: a tenth of the time at work at most
-BUDGET = 120.0  # seconds for one queue
+IDLE = 4  # times a round's own length, where that is longer: a fifth of the time at work at most
+BUDGET = 600.0  # seconds for one queue: some millions of messages
 
 
 class Watch:
