@@ -1,9 +1,10 @@
 """An Exim log of traffic that never was, as a busy relay with Debian's `log_selector` writes it, to measure with.
 
 Each message, each unwelcome client is a plain generator of lines with their times; `EximTraffic` merges them. The
-shapes are those of Exim 4.96 (whose eximstats knows no longer ids), with times in whole seconds and peers' names under
-TLS; their shares and lengths are modelled on the log of a relay that submits to the large providers, is told to come again by
-one host in eight, bounces one recipient in thirty, and is knocked at all day. Addresses are of the documentation ranges.
+shapes are those of Exim 4.96 (whose eximstats knows no longer ids), with times in whole seconds and peers' names
+under TLS. Their shares and lengths are our idea of a relay that sends to the large providers, is told to come again
+by one host in eight, bounces one recipient in thirty, and is knocked at all day. Addresses are of the documentation
+ranges.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ TLS_IN = "X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=no"
 TLS_OUT = "X=TLS1.3:ECDHE_X25519__ECDSA_SECP256R1_SHA256__AES_256_GCM:256 CV=yes"
 # Domain, share, hosts, what their certificate says, what they answer when they take a message.
 DESTINATIONS = (
-    ("gmail.com", 36, ["gmail-smtp-in.l.google.com", "alt1.gmail-smtp-in.l.google.com"], "CN=mx.google.com", "google"),
-    ("outlook.com", 16, ["outlook-com.olc.protection.outlook.com"], "C=US,ST=WA,CN=mail.protection.outlook.com", "ms"),
+    ("gmail.com", 36, ["gmail-smtp-in.l.google.com", "alt1.gmail-smtp-in.l.google.com"], "CN=mx.google.com", "gmail"),
+    ("outlook.com", 16, ["outlook-com.olc.protection.outlook.com"], "C=US,CN=mail.protection.outlook.com", "ms"),
     ("yahoo.com", 8, ["mta5.am0.yahoodns.net", "mta7.am0.yahoodns.net"], "CN=*.am0.yahoodns.net", "plain"),
     ("icloud.com", 5, ["mx01.mail.icloud.com"], "CN=mx.mail.icloud.com", "plain"),
     ("gmx.net", 5, ["mx00.emig.gmx.net"], "C=DE,O=1&1,CN=mx.gmx.net", "gmx"),
@@ -190,10 +191,11 @@ class EximTraffic:
         return f"H={client} P=esmtpsa {TLS_IN} A=plain_server:{user}"
 
     def _recipient(self, domain: str) -> str:
-        return f"{self._random.choice(('anna', 'ben', 'carla', 'david', 'emma'))}.{self._random.getrandbits(18)}@{domain}"
+        name = self._random.choice(("anna", "ben", "carla", "david", "emma"))
+        return f"{name}.{self._random.getrandbits(18)}@{domain}"
 
     def _reply(self, answers: str, token: str) -> str:
-        if answers == "google":
+        if answers == "gmail":
             return f"250 2.0.0 OK  1767571200 {token} - gsmtp"
         if answers == "ms":
             return (

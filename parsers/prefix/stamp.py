@@ -59,13 +59,6 @@ def offset(clock: Clock, text: str) -> float:
     return clock.zoned(text)
 
 
-def offset(clock: Clock, text: str) -> float:
-    """`2026-11-21 10:00:00 +0100 `. Raises ValueError: other lines of the log may have no offset there."""
-    if len(text) < 6 or text[-6] not in "+-" or text[-1] != " ":
-        raise ValueError("no offset")
-    return clock.zoned(text)
-
-
 def epoch(_: Clock, text: str) -> float:
     """`1795284304.123456`. Raises ValueError."""
     if not _EPOCH(text):

@@ -122,7 +122,8 @@ SHAPES = (
         "{queue_id} <= {sender: }[ R={original_queue_id: }][ H={client}][ U={_: }] P={protocol: }[ X={tls}]"
         "[ A={auth: }][ K] S={size}[ id={message_id: }]",
         "1tXk2a-00000000ABc-0dEf <= news@example.com H=client.example.net (client) [203.0.113.7] P=esmtpsa"
-        " X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=no A=plain:kim S=4711 id=20260105.1@example.com",
+        " X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=no A=plain:kim S=4711"
+        " id=20260105.1@example.com",
         received,
     ),
     shape(
