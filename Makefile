@@ -51,6 +51,9 @@ bench-reasons: $(VENV)/installed ## measure how well reasons are told, on labell
 torture: $(VENV)/installed ## try to make the exporter lose lines, for some twenty minutes (ARGS=--short is quicker)
 	$(BIN)/python -m bench.torture $(ARGS)
 
+bench-queue: $(VENV)/installed ## measure a scan of a queue of a million messages (ARGS=20000 is quicker)
+	$(BIN)/python -m bench.queue $(ARGS)
+
 clean: ## remove all that was made here, the environment too
 	rm -rf $(VENV) .ci-venv .ci-packages dist build bench/data .*_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
@@ -66,4 +69,4 @@ $(VENV)/developed: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	touch $@
 
-.PHONY: help run test test-mta test-kill check format docs dashboards flood bench bench-reasons torture clean
+.PHONY: help run test test-mta test-kill check format docs dashboards flood bench bench-reasons bench-queue torture clean

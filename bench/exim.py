@@ -2,22 +2,26 @@
 
 Each message, each unwelcome client is a plain generator of lines with their times; `EximTraffic` merges them. The
 shapes are those of Exim 4.96 (whose eximstats knows no longer ids), with times in whole seconds and peers' names
-under TLS. Their shares and lengths are our idea of a relay that sends to the large providers, is told to come again
-by one host in eight, bounces one recipient in thirty, and is knocked at all day. Addresses are of the documentation
-ranges.
+under TLS; their shares and lengths are modelled on the log of a relay that submits to the large providers, is told
+to come again by one host in eight, bounces one recipient in thirty, and is knocked at all day. Addresses are of the
+documentation ranges.
 """
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from datetime import UTC, datetime
 from heapq import heappop, heappush
-from itertools import count
+from itertools import count, islice
+from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+from bench.generate import RATE, START
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from random import Random
 
     Steps = Generator[tuple[float, str], None, None]
 
@@ -28,8 +32,20 @@ TLS_IN = "X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=no"
 TLS_OUT = "X=TLS1.3:ECDHE_X25519__ECDSA_SECP256R1_SHA256__AES_256_GCM:256 CV=yes"
 # Domain, share, hosts, what their certificate says, what they answer when they take a message.
 DESTINATIONS = (
-    ("gmail.com", 36, ["gmail-smtp-in.l.google.com", "alt1.gmail-smtp-in.l.google.com"], "CN=mx.google.com", "gmail"),
-    ("outlook.com", 16, ["outlook-com.olc.protection.outlook.com"], "C=US,CN=mail.protection.outlook.com", "ms"),
+    (
+        "gmail.com",
+        36,
+        ["gmail-smtp-in.l.google.com", "alt1.gmail-smtp-in.l.google.com"],
+        "CN=mx.google.com",
+        "google",
+    ),
+    (
+        "outlook.com",
+        16,
+        ["outlook-com.olc.protection.outlook.com"],
+        "C=US,ST=WA,CN=mail.protection.outlook.com",
+        "ms",
+    ),
     ("yahoo.com", 8, ["mta5.am0.yahoodns.net", "mta7.am0.yahoodns.net"], "CN=*.am0.yahoodns.net", "plain"),
     ("icloud.com", 5, ["mx01.mail.icloud.com"], "CN=mx.mail.icloud.com", "plain"),
     ("gmx.net", 5, ["mx00.emig.gmx.net"], "C=DE,O=1&1,CN=mx.gmx.net", "gmx"),
@@ -195,7 +211,7 @@ class EximTraffic:
         return f"{name}.{self._random.getrandbits(18)}@{domain}"
 
     def _reply(self, answers: str, token: str) -> str:
-        if answers == "gmail":
+        if answers == "google":
             return f"250 2.0.0 OK  1767571200 {token} - gsmtp"
         if answers == "ms":
             return (
@@ -216,3 +232,25 @@ def _base62(number: int, width: int) -> str:
         number, digit = divmod(number, 62)
         text = DIGITS[digit] + text
     return text
+
+
+def generate(path: Path, *, lines: int, seed: int) -> None:
+    """Always the same file for the same arguments; it appears under its name only when it is whole."""
+    unfinished = path.with_name(f"{path.name}.part")
+    traffic = EximTraffic(Random(seed), rate=RATE, start=START)  # noqa: S311  # not for secrets
+    with unfinished.open("w", encoding="utf-8") as log:
+        log.writelines(f"{line}\n" for _, line in islice(traffic, lines))
+    unfinished.replace(path)
+
+
+def main() -> None:
+    parser = ArgumentParser(prog="python -m bench.exim", description="Write an Exim log of invented traffic.")
+    parser.add_argument("--lines", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    generate(arguments.output, lines=arguments.lines, seed=arguments.seed)
+
+
+if __name__ == "__main__":
+    main()

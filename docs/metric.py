@@ -76,14 +76,13 @@ LABELS = {
     "why": "`volume`, `recipients`, `clients`, `bounces`: see [configuration.md](configuration.md#accounts)",
     "version": "the version that runs",
     "le": "upper bound in seconds, `+Inf` for all",
-    "queue": "`maildrop` `incoming` `active` `deferred` `hold` `corrupt`; Exim: `queued` `frozen`",
+    "queue": "`maildrop` `incoming` `active` `deferred` `hold` `corrupt`; Exim: `queued` `frozen`;"
+    " Sendmail: `queued` `quarantined`; OpenSMTPD: `queued`; qmail: `todo` `queued`",
     "via": "`smtp` `submission` `local` `notification`",
     "check": "of the receiver: `spf` `dkim` `dmarc` `arc`; of the DNS: `mx` `a` `ptr` `fcrdns` `spf` `dkim` `dmarc`"
     " `mta_sts` `tls_rpt` `tlsa`; of what a server refuses: `open_relay` `forged_sender` `plaintext_auth`"
     " `smuggling`",
-    "le": "upper bound in seconds, `+Inf` for all",
     "probe": "name of the probe in the configuration",
-    "queue": "`maildrop` `incoming` `active` `deferred` `hold` `corrupt`; Exim: `queued` `frozen`",
     "zone": "of a block list, as configured",
 }
 

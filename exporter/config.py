@@ -42,12 +42,10 @@ class FileSource:
 class Spool:
     """Where a server keeps its queue."""
 
-    spool: Path = field(metadata=doc("The directory, as `/var/spool/exim4`; of qmail the one that has `mess`."))
+    spool: Path = field(metadata=doc("The directory, as `/var/spool/exim4`."))
     service: Text | None = field(
         default=None,
-        metadata=doc(
-            "The value of the label `service`. Without it, the name of the server, of Postfix the directory's."
-        ),
+        metadata=doc("The label `service`. Without it, the server's name; of Postfix and Sendmail, the directory's."),
     )
 
 
@@ -67,6 +65,9 @@ class QueueSource:
 
     postfix: PostfixSpool | None = field(default=None, metadata=doc("A Postfix instance."))
     exim: Spool | None = field(default=None, metadata=doc("Exim, whose directory has `input`."))
+    sendmail: Spool | None = field(default=None, metadata=doc("Sendmail: `mqueue`, or `mqueue-client`."))
+    opensmtpd: Spool | None = field(default=None, metadata=doc("OpenSMTPD, whose directory has `queue`."))
+    qmail: Spool | None = field(default=None, metadata=doc("qmail: the directory that has `mess`."))
 
     def __post_init__(self) -> None:
         """Refuse what would be no queue, or two."""

@@ -58,8 +58,8 @@ def application(
     probe: Handler | None = None,
     compat: Sequence[str] = (),
 ) -> web.Application:
-    """All routes of the service. `now` gives seconds since the epoch, `probe` answers `/probe`, `compat` names exporters
-    to be like as well.
+    """All routes of the service. `now` gives seconds since the epoch, `probe` answers `/probe`, `compat` names
+    exporters to be like as well.
 
     Raises ValueError for a telemetry path that is none, or that is one of the other routes.
     """

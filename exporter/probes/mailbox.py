@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from exporter.probes.failure import ProbeError
 from exporter.probes.imap import ImapMailbox
 from exporter.probes.maildir import Maildir, Take
+from exporter.probes.mbox import Mbox
 from exporter.probes.pop3 import Pop3Mailbox
 from exporter.probes.section import Arrive
+from exporter.probes.sink import Sink
 
 
 class Mailbox(Protocol):
@@ -36,4 +37,6 @@ def mailbox(arrive: Arrive) -> Mailbox:
         return ImapMailbox(arrive.imap)
     if arrive.pop3:
         return Pop3Mailbox(arrive.pop3)
-    raise ProbeError("internal", "this kind of mailbox is not known yet")
+    if arrive.mbox:
+        return Mbox(arrive.mbox)
+    return Sink(str(arrive.sink))

@@ -26,6 +26,7 @@ from exporter.probes.message import Key, Mail, whose
 from exporter.probes.run import Outcome, send_probe
 from exporter.probes.schedule import CONCURRENT, starts
 from exporter.probes.section import Arrive, Probe, SecretError, Send
+from exporter.probes.sink import Sink
 from exporter.probes.smtp import Failure
 from exporter.probes.status import Status, failure_of
 from parsers.events import Event
@@ -153,16 +154,20 @@ class Prober(Collector):
         box = mailbox(arrive)
         pruned = looked = float("-inf")
         loop = asyncio.get_running_loop()
-        while True:
-            mine = [probe for probe in self.probes.values() if probe.arrive == arrive]
-            if loop.time() - looked >= _IDLE_SECONDS or any(self.ledger.waiting(it.name) for it in mine):
-                with _logged(mine[0].name if mine else ""):
-                    await self.look(box, mine)
-                looked = loop.time()
-            if loop.time() - pruned > _PRUNE_SECONDS:
-                self.ledger.prune(self._now())
-                pruned = loop.time()
-            await asyncio.sleep(arrive.every)
+        try:
+            while True:
+                mine = [probe for probe in self.probes.values() if probe.arrive == arrive]
+                if loop.time() - looked >= _IDLE_SECONDS or any(self.ledger.waiting(it.name) for it in mine):
+                    with _logged(mine[0].name if mine else ""):
+                        await self.look(box, mine)
+                    looked = loop.time()
+                if loop.time() - pruned > _PRUNE_SECONDS:
+                    self.ledger.prune(self._now())
+                    pruned = loop.time()
+                await asyncio.sleep(arrive.every)
+        finally:
+            if isinstance(box, Sink):
+                box.close()
 
     async def look(self, box: Mailbox, probes: list[Probe]) -> None:
         """Look into the mailbox of these probes once; only then is lost what is not there."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 
 from exporter.queues.entry import Entry, Recipient
-from parsers.provider import provider_of_domain
+from parsers.provider import provider_of_domain, provider_of_relay
 from parsers.reason import reason_of
 from parsers.reply import read_reply
 
@@ -17,6 +18,8 @@ AGES = (60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0, 86400.0, 172800.0, 432000.
 OTHER = "other"
 KNOWN_TEXTS = 10_000  # texts of reasons that are remembered with what they mean
 LONGEST_DOMAIN = 255
+# As Postfix names a host that it talked to: `host mx.example.org[192.0.2.1] said`, `connect to ...[`.
+_RELAY = re.compile(r"\b(?:host|to|with) ([\w.-]{1,255})\[")
 Cause = tuple[str, str]
 
 
@@ -86,6 +89,7 @@ def _domain(address: str) -> str:
 
 
 def _meaning(domain: str, text: str) -> Cause:
-    provider = provider_of_domain(domain)
+    relay = _RELAY.search(text)
+    provider = (relay and provider_of_relay(relay[1])) or provider_of_domain(domain)
     reply = read_reply(text)
     return provider or OTHER, reason_of(text, reply.code, reply.dsn, None, provider)

@@ -15,6 +15,9 @@ from exporter.schema import Text
 _USUAL = (
     ("postfix", "var/spool/postfix*", "public"),
     ("exim", "var/spool/exim*", "input"),
+    ("sendmail", "var/spool/mqueue*", ""),
+    ("opensmtpd", "var/spool/smtpd", "queue"),
+    ("qmail", "var/qmail/queue", "mess"),
 )
 _MANY = ("postfix", "sendmail")  # a host has several queues of these
 _MOST = 100  # instances of a server on one host

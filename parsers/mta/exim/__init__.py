@@ -33,7 +33,8 @@ _IS_MORE = re.compile(r"[\t ]|(?!.{0,24}\d\d:\d\d:\d\d)[!-~]").match
 # What a line of Exim's own that matters has at least one of: a flag, a host or an envelope, a word of trouble.
 _SAYS = re.compile(
     r"(?:^|[0-9A-Za-z]{6}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4} )[=<>*-]{2} |(?:^| )(?:H=|F=<|P=)|authenticator "
-    r"|(?i:reject|refus|fail|error|warn|defer|bounce|frozen|timed? ?out|unable|cannot|lost|drop|disconnect|panic)"
+    r"|(?i:reject|refus"
+    r"|fail|error|warn|defer|bounce|frozen|timed? ?out|unable|cannot|lost|drop|disconnect|panic)"
 ).search
 
 FAMILIES = (arrival, delivery, refusal, session, attempt, operation, daemon)

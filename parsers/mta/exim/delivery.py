@@ -408,7 +408,8 @@ SHAPES = (
         "{queue_id} **" + _WHOM + "[ R={_: }][ T={transport: }]" + _FAILED,
         "1tXk2a-00000000ABc-0dEf ** kim@example.org R=dnslookup T=remote_smtp H=mx.example.org [192.0.2.25]"
         " X=TLS1.3:TLS_AES_256_GCM_SHA384:256 CV=yes: SMTP error from remote mail server after RCPT"
-        " TO:<kim@example.org>: 550 5.1.1 <kim@example.org>: Recipient address rejected: User unknown",
+        " TO:<kim@example.org>:"
+        " 550 5.1.1 <kim@example.org>: Recipient address rejected: User unknown",
         failed,
     ),
     shape(
@@ -420,8 +421,8 @@ SHAPES = (
     shape(
         "{queue_id} ==" + _WHOM + "[ routing][ R={_: }][ T={transport: }] defer (-{_})" + _FAILED,
         "1tXk2a-00000000ABc-0dEf == kim@example.org R=dnslookup T=remote_smtp defer (-44) H=mx.example.org"
-        " [192.0.2.25]: SMTP error from remote mail server after RCPT TO:<kim@example.org>:"
-        " 451 4.7.1 Greylisted, try again later",
+        " [192.0.2.25]:"
+        " SMTP error from remote mail server after RCPT TO:<kim@example.org>: 451 4.7.1 Greylisted, try again later",
         deferred,
     ),
     shape(

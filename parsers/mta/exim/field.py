@@ -20,7 +20,9 @@ QUOTED = r'"[^"\\]*+(?:\\.[^"\\]*+)*(?:"|\Z)'
 _BARE = r"[^ :]*+(?::(?! |\Z)[^ :]*+)*"
 _HOST = rf"(?<= H=)[^ \[(]*+ ?(?:\(.{{0,300}}?\) )?\[[^\]]*+\]{_BARE}"
 _USER = r"(?<= U=).{1,64}?(?= P=)"
-_PAIR = rf" ([A-Za-z]\w{{0,7}})=({_HOST}|{_USER}|{QUOTED}|<[^>]*+>|{_BARE}(?: \(.{{0,300}}?\)(?= |\Z))?)"
+# A shadow transport says behind its name why it failed.
+_SHADOW = rf"(?<= ST=){_BARE} \(.{{0,300}}?\)(?= |\Z)"
+_PAIR = rf" ([A-Za-z]\w{{0,7}})=({_HOST}|{_USER}|{_SHADOW}|{QUOTED}|<[^>]*+>|{_BARE})"
 # What stands there without a key: pipelining, chunking, PRDR, … (`log_selector` and the release decide).
 _FLAG = r" [A-Z][A-Z0-9_]{0,15}[*.-]{0,2}(?=[ :]|\Z)"
 REGION = re.compile(rf"(?:{_PAIR}|{_FLAG})*").match
@@ -169,8 +171,8 @@ def read_number(text: str) -> int:
 
 # An address, a path, a pipe with its arguments; the address it was made from (`all_parents`); the first of them.
 HEAD = re.compile(
-    r'(?P<first>:blackhole:|"[^"\\]*+(?:\\.[^"\\]*+)*"(?:@[^ :]*+)?|.{0,600}?)'
-    r"(?: \(.{0,300}?\))?(?: <(?P<top>.{0,300}?)>)?"
+    r'(?P<first>:blackhole:|"[^"\\]*+(?:\\.[^"\\]*+)*"(?:@[^ :]*+)?|.{0,600}?)(?: \(.{0,300}?\))?(?:'
+    r" <(?P<top>.{0,300}?)>)?"
     r"(?= [A-Za-z]\w{0,7}=| routing | defer | ?: | ?:?\Z)"
 ).match
 

@@ -49,7 +49,7 @@ def refused(time: float, origin: Origin, key: str, fields: str, what: str) -> Re
 
 
 def message_refused(time: float, origin: Origin, queue_id: str | None, key: str, fields: str, what: str) -> Reject:
-    """Any refusal: `fields` tell of client and envelope, `what` of the command, with a text behind a colon."""
+    """Any refusal: `fields` tell of the client and the envelope, `what` of the command, with a text after a colon."""
     return refusal(time, origin, queue_id, f"{key}{fields}", *_read_what(what))
 
 
@@ -196,7 +196,8 @@ SHAPES = (
     shape(
         "{queue_id} rejected from <{sender}> {client}: {reply}",
         "1tXk2a-00000000ABc-0dEf rejected from <kim@example.net> H=(client) [203.0.113.7]: message too big:"
-        " read=264529 max=204800",
+        " read=264529"
+        " max=204800",
         found_oversized,
     ),
     shape(

@@ -53,7 +53,7 @@ def _broken(time: float, origin: Origin, error: str, client: str, phase: str | N
 def auth_failure(
     time: float, origin: Origin, sasl_method: str, client: str, reply: str, sasl_user: str | None
 ) -> Auth:
-    """One attempt, refused (535) or not decided (435). The method is the authenticator's name here."""
+    """One attempt, refused (535) or not decided (435). The method is the authenticator's name, as configured."""
     name, ip, _ = CLIENTS[client]
     return Auth(time, origin, "failure", name, ip, sasl_method, sasl_user or None, reply)
 

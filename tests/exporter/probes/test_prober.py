@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import os
 import signal
+import socket
 import sqlite3
 import sys
 from pathlib import Path
@@ -199,6 +201,49 @@ def test_a_mail_of_a_gigabyte_is_read_no_further_than_its_beginning(tmp_path):
     assert sizes == [1 << 20]
 
 
+def test_an_mbox_is_read_on(bench):
+    async def play(it):
+        path = it.maildir.parent / "mbox"
+        path.write_bytes(b"From x@example.com Fri Jan 15 08:00:00 2027\nSubject: other\n\ntext\n\n")
+        it.probe = dataclasses.replace(it.probe, arrive=Arrive(mbox=path))
+        it.prober.configure([it.probe])
+        it.box = mailbox(it.probe.arrive)
+        await it.look()
+        outcome = await it.prober.run_once(it.probe)
+        with path.open("ab") as box:
+            box.write(b"From x@example.com Fri Jan 15 08:00:00 2027\n" + outcome.mail.raw + b"\n")
+        for _ in range(2):
+            await it.look()
+        assert (it.count("arrived"), it.count("duplicate")) == (1, 0)
+
+    bench(None, play)
+
+
+@pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
+def test_a_sink_takes_the_mail_of_probes_alone(bench, protocol):
+    async def play(it):
+        port = free_port()
+        send = dataclasses.replace(it.probe.send, server="127.0.0.1", port=port, protocol=protocol)
+        it.probe = dataclasses.replace(it.probe, send=send, arrive=Arrive(sink=f"{protocol}://127.0.0.1:{port}"))
+        it.prober.configure([it.probe])
+        it.box = mailbox(it.probe.arrive)
+        await it.look()
+        outcome = await it.prober.run_once(it.probe)
+        assert outcome.result.is_sent, outcome.dialogue.text()
+        assert (it.count("sent"), it.count("arrived")) == (1, 1)
+        stranger = Prober([it.probe], None)
+        assert (await stranger.send(it.probe, send)).result.failure.reply_code == 550
+        it.box.close()
+
+    bench(None, play)
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
 def test_starts_are_spread_and_do_not_drift():
     firsts = sorted(next(starts(f"probe-{n}", 60.0, 0.0, Random(1))) for n in range(500))
     assert all(later - earlier < 2 for earlier, later in itertools.pairwise([0, *firsts]))
@@ -238,10 +283,12 @@ async def _killed(folder: Path, kills: int) -> None:
             process.send_signal(signal.SIGKILL)
             await process.wait()
         process = await asyncio.create_subprocess_exec(sys.executable, "-c", RUN, str(folder))
-        await _until_settled(folder, server)
-        process.kill()
-        await process.wait()
-        delivering.cancel()
+        try:
+            await _until_settled(folder, server)
+        finally:
+            process.kill()
+            await process.wait()
+            delivering.cancel()
     ledger = Ledger(folder / "probes.db")
     counts = ledger.counts("one")
     arrived = ledger._base.execute("SELECT count(*) FROM mail WHERE state = 'arrived'").fetchone()[0]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import count
 from pathlib import Path
 
 import pytest
 
-from exporter.config import load_config
+from exporter.config import Config, PostfixSpool, QueueSource, load_config
 from exporter.metrics.backlog import collect
+from exporter.pipeline import Pipeline
 from exporter.queues import postfix_spool
 from exporter.queues.entry import Entry, Place, Recipient
 from exporter.queues.figure import KNOWN_TEXTS, Backlog
@@ -47,6 +49,32 @@ def test_a_backlog_counts_by_queue_age_and_cause() -> None:
     assert backlog.queues["deferred"].ages[:2] == [1, 1]
     assert backlog.causes == {("google", "mailbox_full"): 1}
     assert {name: it.messages for name, it in backlog.domains.items()} == {"gmail.com": 2, "other": 1}
+
+
+def test_the_host_that_refused_tells_the_provider_of_a_customers_domain() -> None:
+    backlog = Backlog(("deferred",), NOW)
+    backlog.add(entry(to=(Recipient("bo@example.org", FULL),)))
+    assert backlog.causes == {("google", "mailbox_full"): 1}
+
+
+def test_the_exporter_scans_while_it_answers(spool: Path) -> None:
+    async def first_scan() -> set[str]:
+        queue = QueueSource(postfix=PostfixSpool(spool=spool))
+        pipeline = Pipeline(Config(queues=(queue,)), None)
+        running = asyncio.create_task(pipeline.run())
+        while not (
+            found := {
+                it.labels["queue"]
+                for of in pipeline.collect()
+                for it in of.samples
+                if it.name == "mail_queue_messages"
+            }
+        ):
+            await asyncio.sleep(0.01)
+        running.cancel()
+        return found
+
+    assert asyncio.run(first_scan()) == set(postfix_spool.QUEUES)
 
 
 def test_a_queue_of_another_name_is_other() -> None:

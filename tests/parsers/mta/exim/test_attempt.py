@@ -31,17 +31,13 @@ def read(message: str) -> Event | None:
         (f"{HOST}: Remote host closed connection in response to pipelined RCPT TO:<a@b>", "lost", "rcpt", None),
         (f"{HOST}: a TLS session is required, but the server did not offer TLS support", "tls", "starttls", None),
         (f"{HOST}: DANE error: tlsa lookup DEFER", "tls", "starttls", None),
-        (
-            f"TLS session: (SSL_connect): error: delivering unencrypted to {HOST} (not in hosts_require_tls)",
-            "tls",
-            "starttls",
-            None,
-        ),
+        (f"TLS session: (SSL_connect): error: delivering unencrypted to {HOST} (not in hosts_require_tls)", "tls",
+         "starttls", None),
         ("mx.example.org [192.0.2.25] Connection refused", "refused", "connect", None),
         ("mx.example.org [192.0.2.25]: Connection timed out", "timeout", "connect", None),
         ("Failed to connect to mx.example.org [192.0.2.25]: Connection refused", "refused", "connect", None),
     ],
-)
+)  # fmt: skip
 def test_a_connection_that_failed(line: str, error: str, phase: str, code: int | None) -> None:
     event = read(line)
     assert isinstance(event, ConnectionFailure)

@@ -160,36 +160,21 @@ def test_why_a_recipient_was_given_up(
         (f"R=r T=t defer (-44) {HOST} DT=2s: {RCPT}: 450 4.2.0 Greylisted", "rcpt", 450, 2.0, "greylisted"),
         (f"R=r T=t defer (-44) {HOST}:25 I=[192.0.2.1]:9 DT=2s: {RCPT}: 450 no", "rcpt", 450, 2.0, None),
         (f"R=r T=t defer (-44): {RCPT}: host mx.example.org [192.0.2.25]: 450 no", "rcpt", 450, None, None),
-        (
-            f"R=r T=t defer (110): Connection timed out {HOST} DT=21s: SMTP timeout after initial connection",
-            "banner",
-            None,
-            21.0,
-            "connection_failed",
-        ),
+        (f"R=r T=t defer (110): Connection timed out {HOST} DT=21s: SMTP timeout after initial connection", "banner",
+         None, 21.0, "connection_failed"),
         ("R=r T=t defer (111): Connection refused", "connect", None, None, "connection_failed"),
         ("R=r defer (-1) DT=0.5s: host lookup did not complete", "dns", None, 0.5, "dns_failure"),
         ("routing defer (-51): retry time not reached", None, None, None, None),
         ("R=r T=t defer (-53): retry time not reached for any host", None, None, None, None),
-        (
-            "R=r T=t defer (-42): authentication required but authentication attempt(s) failed",
-            "auth",
-            None,
-            None,
-            "smtp_auth",
-        ),
-        (
-            f"R=r T=t defer (-18) {HOST}: Remote host closed connection in response to end of data",
-            "end_of_data",
-            None,
-            None,
-            "connection_failed",
-        ),
+        ("R=r T=t defer (-42): authentication required but authentication attempt(s) failed", "auth", None, None,
+         "smtp_auth"),
+        (f"R=r T=t defer (-18) {HOST}: Remote host closed connection in response to end of data", "end_of_data", None,
+         None, "connection_failed"),
         (f"R=r T=t defer (-37) {HOST}: TLS session: (SSL_connect): error", "starttls", None, None, "tls_failure"),
         ("R=r T=local_delivery defer (-22): mailbox is full", None, None, None, "mailbox_full"),
         ("R=r T=local_delivery defer (-1)", None, None, None, None),
     ],
-)
+)  # fmt: skip
 def test_why_a_recipient_has_to_wait(
     text: str, phase: str | None, code: int | None, seconds: float | None, reason: str | None
 ) -> None:
