@@ -176,7 +176,7 @@ def any_delivered(time: float, origin: Origin, queue_id: str, flag: str, text: s
     head = HEAD(text)
     if not head:
         raise ValueError("no recipient")
-    if head["first"] in NOBODY or text.startswith("blackhole ("):
+    if head["first"] in NOBODY or text.startswith("blackhole "):
         return None
     fields, end = read_fields(text, head.end())
     if not fields or text[end : end + 2] not in ("", " "):

@@ -19,7 +19,10 @@ NULL_SENDER = "<>"
 QUOTED = r'"[^"\\]*+(?:\\.[^"\\]*+)*(?:"|\Z)'
 _BARE = r"[^ :]*+(?::(?! |\Z)[^ :]*+)*"
 _HOST = rf"(?<= H=)[^ \[(]*+ ?(?:\(.{{0,300}}?\) )?\[[^\]]*+\]{_BARE}"
-_PAIR = rf" ([A-Za-z]\w{{0,7}})=({_HOST}|(?<= U=).{{1,64}}?(?= P=)|{QUOTED}|<[^>]*+>|{_BARE})"
+_USER = r"(?<= U=).{1,64}?(?= P=)"
+# A shadow transport says behind its name why it failed.
+_SHADOW = rf"(?<= ST=){_BARE} \(.{{0,300}}?\)(?= |\Z)"
+_PAIR = rf" ([A-Za-z]\w{{0,7}})=({_HOST}|{_USER}|{_SHADOW}|{QUOTED}|<[^>]*+>|{_BARE})"
 # What stands there without a key: pipelining, chunking, PRDR, … (`log_selector` and the release decide).
 _FLAG = r" [A-Z][A-Z0-9_]{0,15}[*.-]{0,2}(?=[ :]|\Z)"
 REGION = re.compile(rf"(?:{_PAIR}|{_FLAG})*").match

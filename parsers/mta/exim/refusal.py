@@ -126,9 +126,7 @@ def not_connected(time: float, origin: Origin, client: str, reply: str) -> Rejec
 def out_of_step(time: float, origin: Origin, why: str, command: str, client: str) -> Reject:
     """A client that does not wait for its turn. What it sent is of no use, and may hold passwords."""
     phase = next((phase for words, phase in PHASES if command.upper().startswith(words)), None)
-    event = refusal(time, origin, None, client, phase, None, f"SMTP protocol synchronization error ({why})")
-    event.reason = "protocol_error"
-    return event
+    return refusal(time, origin, None, client, phase, None, f"SMTP protocol synchronization error ({why})")
 
 
 def early(time: float, origin: Origin, why: str, client: str) -> Reject:
