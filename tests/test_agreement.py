@@ -379,7 +379,8 @@ def test_period(demo: Read) -> None:
 
 
 def test_histograms_are_whole(demo: Read) -> None:
-    names = [name for name, metric in METRICS.items() if metric.type == "histogram"]
+    # A log fills them all but the one of probes.
+    names = [name for name, it in METRICS.items() if it.type == "histogram" and not name.startswith("mail_probe_")]
     for name in names:
         rows: dict[frozenset[tuple[str, str]], list[tuple[float, float]]] = defaultdict(list)
         for sample in demo.metrics.of(f"{name}_bucket"):

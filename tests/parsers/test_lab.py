@@ -43,7 +43,10 @@ from parsers.reply import read_reply
 from parsers.tracker import Tracker
 
 SHARED = Path(__file__).parents[2] / "../shared/lab"
-FOLDERS = [*sorted(SHARED.glob("postfix-*")), *map(Path, filter(None, os.environ.get("MAILSTAT_LAB", "").split(":")))]
+FOLDERS = [
+    *sorted(SHARED.glob("postfix-*")),
+    *(Path(it) for it in os.environ.get("MAILSTAT_LAB", "").split(":") if "postfix" in it),
+]
 FORMS = (("mail.log", "mail-out.log"), ("mail.iso.log",), ("mail.rfc5424.log",))  # the same log, or its halves
 BLOCK = 300  # lines
 
