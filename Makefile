@@ -18,12 +18,16 @@ test: $(VENV)/developed ## run the tests
 test-mta: $(VENV)/developed ## run real mail servers against the exporter and the report (see CONTRIBUTING.md)
 	$(BIN)/python -m pytest -m mta tests/mta $(ARGS)
 
+test-kill: $(VENV)/developed ## kill the exporter 50 times while it probes, and look whether it counted every mail once
+	PROBE_KILLS=50 $(BIN)/python -m pytest tests/exporter/probes -k killed $(ARGS)
+
 check: $(VENV)/developed ## check format, lint, types, the direction of imports, and that the documentation is current
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy -p parsers -p exporter -p mailstat -p docs
+	$(BIN)/mypy -p parsers -p exporter -p mailstat -p docs -p dashboards
 	$(BIN)/lint-imports
 	$(BIN)/python -m docs.generate --check
+	$(BIN)/python -m dashboards.generate --check
 
 format: $(VENV)/developed ## format the code, and correct what the linter can
 	$(BIN)/ruff format .
@@ -31,6 +35,9 @@ format: $(VENV)/developed ## format the code, and correct what the linter can
 
 docs: $(VENV)/installed ## write the pages that are made from the code
 	$(BIN)/python -m docs.generate
+
+dashboards: $(VENV)/developed ## write the dashboards that are made from the code
+	$(BIN)/python -m dashboards.generate
 
 flood: $(VENV)/developed ## send a million names that never come twice, for some minutes
 	FLOOD=1000000 $(BIN)/python -m pytest tests/test_flood.py $(ARGS)
@@ -43,6 +50,9 @@ bench-reasons: $(VENV)/installed ## measure how well reasons are told, on labell
 
 torture: $(VENV)/installed ## try to make the exporter lose lines, for some twenty minutes (ARGS=--short is quicker)
 	$(BIN)/python -m bench.torture $(ARGS)
+
+bench-queue: $(VENV)/installed ## measure a scan of a queue of a million messages (ARGS=20000 is quicker)
+	$(BIN)/python -m bench.queue $(ARGS)
 
 clean: ## remove all that was made here, the environment too
 	rm -rf $(VENV) .ci-venv .ci-packages dist build bench/data .*_cache .hypothesis
@@ -59,4 +69,4 @@ $(VENV)/developed: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	touch $@
 
-.PHONY: help run test test-mta check format docs flood bench bench-reasons torture clean
+.PHONY: help run test test-mta test-kill check format docs dashboards flood bench bench-reasons bench-queue torture clean

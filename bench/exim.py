@@ -1,21 +1,27 @@
 """An Exim log of traffic that never was, as a busy relay with Debian's `log_selector` writes it, to measure with.
 
 Each message, each unwelcome client is a plain generator of lines with their times; `EximTraffic` merges them. The
-shapes are those of Exim 4.96 (whose eximstats knows no longer ids), with times in whole seconds and peers' names under
-TLS; their shares and lengths are modelled on the log of a relay that submits to the large providers, is told to come again by
-one host in eight, bounces one recipient in thirty, and is knocked at all day. Addresses are of the documentation ranges.
+shapes are those of Exim 4.96 (whose eximstats knows no longer ids), with times in whole seconds and peers' names
+under TLS; their shares and lengths are modelled on the log of a relay that submits to the large providers, is told
+to come again by one host in eight, bounces one recipient in thirty, and is knocked at all day. Addresses are of the
+documentation ranges.
 """
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from datetime import UTC, datetime
 from heapq import heappop, heappush
-from itertools import count
+from itertools import count, islice
+from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
+from zlib import crc32
+
+from bench.generate import RATE, START
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from random import Random
 
     Steps = Generator[tuple[float, str], None, None]
 
@@ -26,8 +32,20 @@ TLS_IN = "X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=no"
 TLS_OUT = "X=TLS1.3:ECDHE_X25519__ECDSA_SECP256R1_SHA256__AES_256_GCM:256 CV=yes"
 # Domain, share, hosts, what their certificate says, what they answer when they take a message.
 DESTINATIONS = (
-    ("gmail.com", 36, ["gmail-smtp-in.l.google.com", "alt1.gmail-smtp-in.l.google.com"], "CN=mx.google.com", "google"),
-    ("outlook.com", 16, ["outlook-com.olc.protection.outlook.com"], "C=US,ST=WA,CN=mail.protection.outlook.com", "ms"),
+    (
+        "gmail.com",
+        36,
+        ["gmail-smtp-in.l.google.com", "alt1.gmail-smtp-in.l.google.com"],
+        "CN=mx.google.com",
+        "google",
+    ),
+    (
+        "outlook.com",
+        16,
+        ["outlook-com.olc.protection.outlook.com"],
+        "C=US,ST=WA,CN=mail.protection.outlook.com",
+        "ms",
+    ),
     ("yahoo.com", 8, ["mta5.am0.yahoodns.net", "mta7.am0.yahoodns.net"], "CN=*.am0.yahoodns.net", "plain"),
     ("icloud.com", 5, ["mx01.mail.icloud.com"], "CN=mx.mail.icloud.com", "plain"),
     ("gmx.net", 5, ["mx00.emig.gmx.net"], "C=DE,O=1&1,CN=mx.gmx.net", "gmx"),
@@ -129,7 +147,9 @@ class EximTraffic:
         domain, _, hosts, peer, answers = random.choices(DESTINATIONS, self._shares)[0]
         recipients = [self._recipient(domain) for _ in range(1 + int(random.expovariate(2.2)))]
         token = f"{random.getrandbits(80):020x}"
-        where = f"R=dnslookup T=remote_smtp H={random.choice(hosts)} [198.51.100.{random.randrange(1, 250)}]"
+        host = random.choice(hosts)
+        address = f"198.51.100.{crc32(host.encode()) % 80 * 3 + random.randrange(3)}"  # each has three
+        where = f"R=dnslookup T=remote_smtp H={host} [{address}]"
         at += random.lognormvariate(0.2, 0.7)
         for wait in RETRIES[: random.choices((0, 1, 2, 4), (88, 8, 3, 1))[0]]:
             text = random.choice(DEFERRALS).format(rcpt=recipients[0], domain=domain, token=token)
@@ -187,7 +207,8 @@ class EximTraffic:
         return f"H={client} P=esmtpsa {TLS_IN} A=plain_server:{user}"
 
     def _recipient(self, domain: str) -> str:
-        return f"{self._random.choice(('anna', 'ben', 'carla', 'david', 'emma'))}.{self._random.getrandbits(18)}@{domain}"
+        name = self._random.choice(("anna", "ben", "carla", "david", "emma"))
+        return f"{name}.{self._random.getrandbits(18)}@{domain}"
 
     def _reply(self, answers: str, token: str) -> str:
         if answers == "google":
@@ -211,3 +232,25 @@ def _base62(number: int, width: int) -> str:
         number, digit = divmod(number, 62)
         text = DIGITS[digit] + text
     return text
+
+
+def generate(path: Path, *, lines: int, seed: int) -> None:
+    """Always the same file for the same arguments; it appears under its name only when it is whole."""
+    unfinished = path.with_name(f"{path.name}.part")
+    traffic = EximTraffic(Random(seed), rate=RATE, start=START)  # noqa: S311  # not for secrets
+    with unfinished.open("w", encoding="utf-8") as log:
+        log.writelines(f"{line}\n" for _, line in islice(traffic, lines))
+    unfinished.replace(path)
+
+
+def main() -> None:
+    parser = ArgumentParser(prog="python -m bench.exim", description="Write an Exim log of invented traffic.")
+    parser.add_argument("--lines", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    generate(arguments.output, lines=arguments.lines, seed=arguments.seed)
+
+
+if __name__ == "__main__":
+    main()

@@ -24,7 +24,7 @@ from bench import package
 from bench.measure import RunError, Usage, cpu_seconds_of, peak_rss_bytes_of, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 REMOVED = re.compile(r"^postfix_qmgr_messages_removed_total(?:\{.*\})? (\d+)", re.MULTILINE)
 PATIENCE = 10  # seconds without progress after which a log counts as read
@@ -151,10 +151,7 @@ def _check(found: int, expected: int, what: str) -> None:
         raise RunError(f"found {found} of {expected} {what}: the log was not read whole, or not once")
 
 
-CONTESTANTS: dict[str, Callable[[Log], Usage]] = {
-    "exporter": exporter,
-    "mailstat summary": summary,
-    "pflogsumm": pflogsumm,
-    "mtail": mtail,
-    "prometheus-postfix-exporter": postfix_exporter,
-}
+def eximstats(log: Log) -> Usage:
+    perl = package.program("perl", "perl-base")
+    script = package.program("eximstats", "exim4-base")
+    return run([str(perl), str(script), str(log.path)])

@@ -12,34 +12,63 @@ from argparse import ArgumentParser
 from itertools import islice
 from statistics import median
 from subprocess import run
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from bench import peers
 from bench.measure import RunError, Usage
 from bench.package import DATA, MissingError
-from bench.peers import CONTESTANTS, Log, exporter
+from bench.peers import Log
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-RATIOS = {
-    "prometheus-postfix-exporter": 3.5,
-    "mtail": 8.0,
-    "pflogsumm": 3.0,
-}  # lines per CPU second, ours to theirs
+
+class Trial(NamedTuple):
+    """A log, who reads it, and what is aimed at: lines per CPU second, ours to theirs, and of ours alone."""
+
+    generator: str
+    lines: int
+    contestants: dict[str, Callable[[Log], Usage]]
+    ratios: dict[str, float]
+    least: int = 0
+    options: tuple[str, ...] = ()
+
+
+ALONE: dict[str, Callable[[Log], Usage]] = {"exporter": peers.exporter}
+BOTH = ALONE | {"mailstat summary": peers.summary}
+TRIALS = {
+    "postfix": Trial(
+        "bench.generate",
+        2_000_000,
+        BOTH
+        | {
+            "pflogsumm": peers.pflogsumm,
+            "mtail": peers.mtail,
+            "prometheus-postfix-exporter": peers.postfix_exporter,
+        },
+        {"prometheus-postfix-exporter": 3.5, "mtail": 8.0, "pflogsumm": 3.0},
+    ),
+    "exim": Trial("bench.exim", 1_000_000, BOTH | {"eximstats": peers.eximstats}, {"eximstats": 3.0}),
+    "sendmail": Trial("bench.sendmail", 600_000, ALONE, {}, 150_000),
+    "qmail": Trial("bench.qmail", 600_000, ALONE, {}, 150_000),
+    "opensmtpd": Trial("bench.opensmtpd", 600_000, ALONE, {}, 150_000),
+    "exchange": Trial("bench.exchange", 600_000, ALONE, {}, 150_000),
+    "exchange-protocol": Trial("bench.exchange", 600_000, ALONE, {}, 150_000, ("--log", "receive")),
+}
 PEAK_MEGABYTES = 80
 GROWTH = 1.1  # of memory on a log of twice the length: what is left of warming up
 SEED = 1
 
 
-def prepare(lines: int) -> Log:
+def prepare(name: str, trial: Trial, lines: int) -> Log:
     """The log of so many lines, written when it is not there yet."""
-    path = DATA / f"postfix-{SEED}-{lines}.log"
+    path = DATA / f"{name}-{SEED}-{lines}.log"
     if not path.exists():
         DATA.mkdir(parents=True, exist_ok=True)
-        options = ["--lines", str(lines), "--seed", str(SEED), "--output", str(path)]
+        options = [*trial.options, "--lines", str(lines), "--seed", str(SEED), "--output", str(path)]
         # In a process of its own: Linux counts our memory as theirs.
-        run([sys.executable, "-m", "bench.generate", *options], check=True)  # noqa: S603  # our own command
+        run([sys.executable, "-m", trial.generator, *options], check=True)  # noqa: S603  # our own command
     return Log.of(path)
 
 
@@ -50,13 +79,13 @@ def halve(log: Log) -> Log:
     return Log.of(path)
 
 
-def measure(log: Log, rounds: int) -> dict[str, Usage]:
+def measure(log: Log, contestants: dict[str, Callable[[Log], Usage]], rounds: int) -> dict[str, Usage]:
     """The medians of each contestant that could be measured; says of the others why not."""
-    runs: dict[str, list[Usage]] = {name: [] for name in CONTESTANTS}
+    runs: dict[str, list[Usage]] = {name: [] for name in contestants}
     for number in range(1, rounds + 1):
         for name in list(runs):
             try:
-                usage = CONTESTANTS[name](log)
+                usage = contestants[name](log)
             except (MissingError, RunError) as error:
                 print(f"{name} is left out: {error}", file=sys.stderr)
                 del runs[name]
@@ -82,13 +111,15 @@ def table(log: Log, results: dict[str, Usage]) -> Iterator[str]:
         yield f"{name:28} {usage.cpu_seconds:8.2f} {speed:12,.0f} {memory:8.1f} {ratio:>12}"
 
 
-def missed(results: dict[str, Usage], half: Usage | None) -> Iterator[str]:
+def missed(trial: Trial, log: Log, results: dict[str, Usage], half: Usage | None) -> Iterator[str]:
     """The targets that were not reached; a peer that is missing sets none."""
     ours = results.get("exporter")
     if ours is None or half is None:
         yield "the exporter could not be measured"
         return
-    for peer, least in RATIOS.items():
+    if (speed := log.lines / ours.cpu_seconds) < trial.least:
+        yield f"{speed:,.0f} lines per CPU second are less than {trial.least:,}"
+    for peer, least in trial.ratios.items():
         if peer in results and (ratio := results[peer].cpu_seconds / ours.cpu_seconds) < least:
             yield f"{ratio:.2f} x {peer} is less than {least} x"
     megabytes, of_half = ours.peak_rss_bytes / 1e6, half.peak_rss_bytes / 1e6
@@ -98,26 +129,37 @@ def missed(results: dict[str, Usage], half: Usage | None) -> Iterator[str]:
         yield f"memory grows with the log: {of_half:.1f} MB, then {megabytes:.1f} MB"
 
 
+def hold(name: str, options: Namespace) -> bool:
+    """Run one trial and print what it showed. Returns whether all that is aimed at was reached."""
+    trial = TRIALS[name]
+    log = prepare(name, trial, options.lines or trial.lines)
+    results = measure(log, trial.contestants, options.rounds)
+    half = peers.exporter(halve(log)) if "exporter" in results else None
+    print(f"--- {name}", *table(log, results), sep="\n")
+    if half:
+        print(f"exporter on half of it: peak {half.peak_rss_bytes / 1e6:.1f} MB")
+    misses = list(missed(trial, log, results, half))
+    for miss in misses:
+        print(f"missed: {miss}")
+    return not misses
+
+
 def arguments() -> Namespace:
     parser = ArgumentParser(prog="python -m bench.run", description="Measure the exporter against its peers.")
-    parser.add_argument("--lines", type=int, default=2_000_000)
+    parser.add_argument("trials", nargs="*", metavar="SERVER", help=f"whose log: {', '.join(TRIALS)}; all")
+    parser.add_argument("--lines", type=int, help="of each log, in place of what it has by itself")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-targets", action="store_true", help="only print, whatever is missed")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if unknown := set(options.trials) - set(TRIALS):
+        parser.error(f"no log of {', '.join(sorted(unknown))}")
+    return options
 
 
 def main() -> int:
     options = arguments()
-    log = prepare(options.lines)
-    results = measure(log, options.rounds)
-    half = exporter(halve(log)) if "exporter" in results else None
-    print(*table(log, results), sep="\n")
-    if half:
-        print(f"exporter on half of it: peak {half.peak_rss_bytes / 1e6:.1f} MB")
-    misses = list(missed(results, half))
-    for miss in misses:
-        print(f"missed: {miss}")
-    return int(bool(misses) and not options.no_targets)
+    is_reached = [hold(name, options) for name in options.trials or TRIALS]
+    return int(not all(is_reached) and not options.no_targets)
 
 
 if __name__ == "__main__":

@@ -100,8 +100,11 @@ class Writer:
         self._put(self._rest)
         self._rest = b""
 
-    def reopen(self) -> None:
+    def close(self) -> None:
         self._file.close()
+
+    def reopen(self) -> None:
+        self.close()
         self._file = self.log.open("ab", buffering=0)
 
     def _put(self, text: bytes) -> None:
@@ -273,6 +276,7 @@ def rotation(folder: Path, *, is_short: bool, rng: random.Random) -> list[str]:
         time.sleep(1.5)  # what would be counted twice comes late
         found = exporter.scrape()
     exporter.stop()
+    writer.close()
     say(f"{lines:,} lines, {turns.count} rotations ({turns.packed} packed), {kills} kills, {watch.scrapes:,} scrapes")
     read = total(found, "mailstat_log_lines_total")
     errors = [f"{lines:,} lines were written, {read:,.0f} counted"] if read != lines else []
@@ -313,6 +317,7 @@ def copytruncate(folder: Path, *, is_short: bool, rng: random.Random) -> list[st
     time.sleep(1)
     found = exporter.scrape()
     exporter.stop()
+    writer.close()
     read = total(found, "mailstat_log_read_bytes_total")
     lost = writer.written - round(read)
     say(f"{truncations} truncations, {writer.written:,} bytes written, {read:,.0f} read, {lost:,} lost")
@@ -354,6 +359,7 @@ def endurance(folder: Path, *, is_short: bool, rng: random.Random) -> list[str]:
             memory.append(resident(exporter) / 1e6)
     behind = time.monotonic() - begin - seconds
     exporter.stop()
+    writer.close()
     settled = memory[len(memory) // 4 :]
     spread = max(settled) - min(settled)
     say(
@@ -397,6 +403,7 @@ def scrapes(folder: Path, *, is_short: bool, rng: random.Random) -> list[str]:
     for client in slow:
         client.close()
     exporter.stop()
+    writer.close()
     p99 = sorted(times)[int(len(times) * 0.99)] if times else float("inf")
     say(f"{len(times):,} scrapes, {clients} at once beside {clients} slow clients: p99 {p99:.3f} s")
     return failed[:3] + ([f"the 99th percentile is {p99:.2f} s"] if p99 >= 1 else [])

@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from docs import command, event, line, metric, reason
+from docs import command, event, fault, line, metric, migration, reason
 from exporter import config
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "events.md": event.text,
     "lines.md": line.text,
     "metrics.md": metric.text,
+    "migration.md": migration.text,
+    "probe-failures.md": fault.text,
     "reasons.md": reason.text,
 }
 

@@ -54,15 +54,18 @@ LABELS = {
     "method": "SASL mechanism: `PLAIN` `LOGIN` …",
     "mta": "the mail server that wrote the line: `postfix`",
     "outcome": "`parsed`; `ignored`: known, and of no use to anybody; `unknown`; `malformed`",
-    "phase": "SMTP phase: `connect` `banner` `ehlo` `starttls` `auth` `mail` `rcpt` `data` `end_of_data` `dns`",
+    "phase": "SMTP phase: `connect` `banner` `ehlo` `starttls` `auth` `mail` `rcpt` `data` `end_of_data` `dns`, and"
+    " of a probe `arrival`",
     "program": "the daemon: `smtp` `smtpd` `qmgr` …",
     "protocol": "`TLSv1.3` …",
     "provider": "who runs the destination: `google` `microsoft` … as in [reasons.md](reasons.md#providers); `other`:"
     " anybody else, or one that the series budget has no room for; empty: a local delivery",
-    "reason": "why: the classes of [reasons.md](reasons.md)",
+    "reason": "why: the classes of [reasons.md](reasons.md); of a probe [probe-failures.md](probe-failures.md)",
     "reply_code": "SMTP reply code of three digits",
     "dsn": "enhanced status code, RFC 3463",
-    "result": "`success` `failure`",
+    "result": "of an attempt to authenticate: `success` `failure`; of a probe's message: `sent` `send_failed`"
+    " `arrived` `late` `lost` `found` `duplicate` `spam_folder`; of the receiver's check: `pass` `fail` … as in RFC"
+    " 8601",
     "service": "syslog name of the server's instance: `postfix`, `postfix-out` …",
     "severity": "`warning` `error` `fatal` `panic`",
     "source": "the log that is followed",
@@ -72,7 +75,15 @@ LABELS = {
     "type": "`bounce` `delay` `success`",
     "why": "`volume`, `recipients`, `clients`, `bounces`: see [configuration.md](configuration.md#accounts)",
     "version": "the version that runs",
+    "le": "upper bound in seconds, `+Inf` for all",
+    "queue": "`maildrop` `incoming` `active` `deferred` `hold` `corrupt`; Exim: `queued` `frozen`;"
+    " Sendmail: `queued` `quarantined`; OpenSMTPD: `queued`; qmail: `todo` `queued`",
     "via": "`smtp` `submission` `local` `notification`",
+    "check": "of the receiver: `spf` `dkim` `dmarc` `arc`; of the DNS: `mx` `a` `ptr` `fcrdns` `spf` `dkim` `dmarc`"
+    " `mta_sts` `tls_rpt` `tlsa`; of what a server refuses: `open_relay` `forged_sender` `plaintext_auth`"
+    " `smuggling`",
+    "probe": "name of the probe in the configuration",
+    "zone": "of a block list, as configured",
 }
 
 

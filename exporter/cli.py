@@ -15,16 +15,22 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 from time import time
+from typing import TYPE_CHECKING
 
 from aiohttp.web import AppRunner
 
+from exporter import compat
 from exporter.config import Config, ConfigError, FileSource, load_config
 from exporter.finder import find_logs, read_error
 from exporter.log import LEVELS, configure
 from exporter.pipeline import Pipeline
+from exporter.queues.place import find_queues, sources
 from exporter.state import InUseError
 from exporter.web import ListenError, application, serve
 from parsers import __version__
+
+if TYPE_CHECKING:
+    from exporter.probes.prober import Prober
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +75,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where to remember how far the logs are read (default $STATE_DIRECTORY, else /var/lib/mailstat)",
     )
+    add(
+        "--compat",
+        action="append",
+        choices=compat.names(),
+        default=[],
+        help="show the metrics under the names of this exporter as well; may be repeated",
+    )
     add("--log.level", dest="level", default="info", choices=tuple(LEVELS), help="default %(default)s")
     add("--log.format", dest="format", default="logfmt", choices=("logfmt", "json"), help="default %(default)s")
     add(
@@ -78,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
         choices=("yes", "auto"),
         help="follow a made-up Postfix log that grows; auto: only where this host has no mail log",
     )
+    add("--probe.once", dest="probe_once", metavar="NAME", help="run one probe, print the dialogue, and end")
     add("--version", action="version", version=f"mailstat_exporter {__version__}")
     return made
 
@@ -95,6 +109,8 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.write(f"{options.config_file or 'the default configuration'}: good\n")
         return 0
     _learn(config)
+    if options.probe_once is not None:
+        return _probe_once(config, options)
     with contextlib.ExitStack() as stack:
         demo = _demo_log(options, config, stack)
         try:
@@ -103,6 +119,24 @@ def main(argv: list[str] | None = None) -> int:
             sys.stderr.write(f"mailstat_exporter: {error}\n")
             return 1
     return 0
+
+
+def _probe_once(config: Config, options: argparse.Namespace) -> int:
+    """Run one probe for whoever waits at the terminal: 0 where it succeeds, else 1; 2 where there is none."""
+    from exporter.probes.prober import Prober  # noqa: PLC0415 - only where there are probes
+
+    probe = next((probe for probe in config.probes if probe.name == options.probe_once), None)
+    if probe is None:
+        names = ", ".join(probe.name for probe in config.probes) or "none"
+        sys.stderr.write(f"mailstat_exporter: no probe of this name is configured; there are: {names}\n")
+        return 2
+    outcome = asyncio.run(Prober((probe,), None).send(probe, probe.send))
+    sys.stdout.write(outcome.dialogue.text())
+    failure = outcome.result.failure
+    seconds = f"{outcome.result.seconds:.3f} seconds"
+    words = f"failed at {failure.phase} after {seconds}: {failure.reason}" if failure else f"sent in {seconds}"
+    sys.stdout.write(f"{words}\n")
+    return 1 if failure else 0
 
 
 def _learn(config: Config) -> None:
@@ -128,6 +162,7 @@ def _with_sources(config: Config, demo: Path | None) -> Config:
     if demo:
         logger.info("following a made-up log", extra={"path": demo})
         return replace(config, sources=(FileSource(file=demo),))
+    config = _with_queues(config)
     if config.sources:
         return config
     found = find_logs()
@@ -137,6 +172,11 @@ def _with_sources(config: Config, demo: Path | None) -> Config:
     if not found:
         logger.warning("no mail log found: name one in a configuration file, or try --demo")
     return replace(config, sources=tuple(FileSource(file=path) for path in found))
+
+
+def _with_queues(config: Config) -> Config:
+    """The configuration, with the queues that this host has where it names none."""
+    return config if config.queues else replace(config, queues=sources(find_queues()))
 
 
 def _state_dir(wanted: Path | None) -> Path | None:
@@ -152,24 +192,36 @@ def _state_dir(wanted: Path | None) -> Path | None:
 
 async def _serve(options: argparse.Namespace, config: Config, demo: Path | None) -> None:
     """Follow and answer until SIGTERM or SIGINT."""
-    with contextlib.closing(Pipeline(config, _state_dir(options.state_dir))) as pipeline:
-        await _follow(pipeline, options, demo)
+    from exporter.probes.prober import Prober  # noqa: PLC0415 - so that --help and --version are quick
+
+    state_dir = _state_dir(options.state_dir)
+    with (
+        contextlib.closing(Pipeline(config, state_dir)) as pipeline,
+        contextlib.closing(Prober(config.probes, state_dir)) as prober,
+    ):
+        await _follow(pipeline, prober, options, demo)
 
 
-async def _follow(pipeline: Pipeline, options: argparse.Namespace, demo: Path | None) -> None:
+async def _follow(pipeline: Pipeline, prober: Prober, options: argparse.Namespace, demo: Path | None) -> None:
+    from exporter.probes.page import ProbePage  # noqa: PLC0415 - so that --help and --version are quick
+
     loop = asyncio.get_running_loop()
 
     async def reload() -> list[str]:
-        return _reload(pipeline, options.config_file, demo)
+        return _reload(pipeline, prober, options.config_file, demo)
 
-    runner = await serve(application(pipeline, options.path, reload), options.addresses or [ADDRESS])
+    app = application(pipeline, options.path, reload, probe=ProbePage(prober).answer, compat=options.compat)
+    runner = await serve(app, options.addresses or [ADDRESS])
     logger.info("listening", extra={"address": ", ".join(addresses(runner)), "version": __version__})
-    tasks = [loop.create_task(pipeline.run())]
+    pipeline.registry.register(prober)
+    pipeline.hooks.append(prober.follow)
+    prober.is_log_read = pipeline.is_ready
+    tasks = [loop.create_task(pipeline.run()), loop.create_task(prober.run())]
     if demo:
         tasks.append(loop.create_task(_write_demo(demo)))
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, _stop, tasks)
-    loop.add_signal_handler(signal.SIGHUP, _reload, pipeline, options.config_file, demo)
+    loop.add_signal_handler(signal.SIGHUP, _reload, pipeline, prober, options.config_file, demo)
     try:
         await asyncio.gather(*tasks)
     except asyncio.CancelledError:
@@ -195,7 +247,7 @@ async def _write_demo(path: Path) -> None:
     await write_demo(path, rate=DEMO_RATE, rng=Random(), clock=time, rotate_every=DEMO_ROTATION)  # noqa: S311 - a demo
 
 
-def _reload(pipeline: Pipeline, path: Path | None, demo: Path | None) -> list[str]:
+def _reload(pipeline: Pipeline, prober: Prober, path: Path | None, demo: Path | None) -> list[str]:
     """Put the configuration file into force as it is now; a bad one leaves everything as it is."""
     if path is None:
         return []
@@ -203,6 +255,7 @@ def _reload(pipeline: Pipeline, path: Path | None, demo: Path | None) -> list[st
         config = load_config(path)
         _learn(config)
         pipeline.configure(_with_sources(config, demo))
+        prober.configure(config.probes)
         errors = []
     except ConfigError as error:
         errors = error.errors

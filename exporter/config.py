@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 from zoneinfo import ZoneInfo
 
 from exporter import yamlfile
-from exporter.schema import Between, InvalidError, Mta, Text, doc, expected, shown, structure
+from exporter.probes.section import Probe
+from exporter.schema import Between, InvalidError, Mta, Text, doc, expected, key_of, shown, structure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,43 @@ class FileSource:
         default=None,
         metadata=doc("The zone of its times, where they name none. Without it, the top level's `timezone`."),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spool:
+    """Where a server keeps its queue."""
+
+    spool: Path = field(metadata=doc("The directory, as `/var/spool/exim4`."))
+    service: Text | None = field(
+        default=None,
+        metadata=doc("The label `service`. Without it, the server's name; of Postfix and Sendmail, the directory's."),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostfixSpool(Spool):
+    """Where a Postfix instance keeps its queue. Its showq service is asked, else its directories or `postqueue`."""
+
+    showq: Text | None = field(
+        default=None,
+        metadata=doc("The showq service: a socket or HOST:PORT. Without it, `public/showq` in the directory."),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueSource:
+    """One queue to scan: exactly one of the keys."""
+
+    postfix: PostfixSpool | None = field(default=None, metadata=doc("A Postfix instance."))
+    exim: Spool | None = field(default=None, metadata=doc("Exim, whose directory has `input`."))
+    sendmail: Spool | None = field(default=None, metadata=doc("Sendmail: `mqueue`, or `mqueue-client`."))
+    opensmtpd: Spool | None = field(default=None, metadata=doc("OpenSMTPD, whose directory has `queue`."))
+    qmail: Spool | None = field(default=None, metadata=doc("qmail: the directory that has `mess`."))
+
+    def __post_init__(self) -> None:
+        """Refuse what would be no queue, or two."""
+        if sum(getattr(self, key.name) is not None for key in fields(self)) != 1:
+            raise ValueError(f"expected exactly one of {', '.join(key.name for key in fields(self))}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +174,9 @@ class Config:
     sources: tuple[FileSource, ...] = field(
         default=(), metadata=doc("What to follow. Without it, the mail logs that the host is found to have.")
     )
+    queues: tuple[QueueSource, ...] = field(
+        default=(), metadata=doc("Which queues to scan. Without it, those that the host is found to have.")
+    )
     labels: Labels = field(default_factory=Labels, metadata=doc("The series budget."))
     blocks: Blocks = field(default_factory=Blocks, metadata=doc("When a provider blocks us."))
     attacks: Attacks = field(default_factory=Attacks, metadata=doc("Who guesses passwords."))
@@ -150,6 +191,7 @@ class Config:
         default=None, metadata=doc("Rules and classes of reasons of your own, see [reasons.md](reasons.md).")
     )
     providers: Path | None = field(default=None, metadata=doc("Providers of your own, see [reasons.md](reasons.md)."))
+    probes: tuple[Probe, ...] = field(default=(), metadata=doc("Mail that is sent to see whether it arrives."))
 
     def __post_init__(self) -> None:
         """Refuse to follow a file twice: all its mail would be counted twice."""
@@ -160,6 +202,10 @@ class Config:
                 raise ValueError(
                     f"sources[{index}].file: {shown(str(source.file))} is followed by sources[{earlier}]"
                 )
+        names = [probe.name for probe in self.probes]
+        for index, name in enumerate(names):
+            if names.index(name) != index:
+                raise ValueError(f"probes[{index}].name: {shown(name)} is the name of probes[{names.index(name)}]")
 
 
 def load_config(path: Path) -> Config:
@@ -223,8 +269,9 @@ def _describe(section: Any, title: str) -> Iterator[str]:
     yield f"\n## {title}\n\n{section.__doc__}\n\n| key | accepts | default | meaning |\n|---|---|---|---|\n"
     for key in fields(section):
         meaning = key.metadata["doc"]
-        yield f"| `{key.name}` | {expected(kinds[key.name])} | {_default(key)} | {meaning} |\n"
-    for name, kind in kinds.items():
+        yield f"| `{key_of(key.name)}` | {expected(kinds[key.name])} | {_default(key)} | {meaning} |\n"
+    for field_name, kind in kinds.items():
+        name = key_of(field_name)
         if is_dataclass(kind):
             yield from _describe(kind, f"`{name}`")
         elif get_args(kind) and is_dataclass(get_args(kind)[0]):
@@ -239,4 +286,6 @@ def _bare(kind: Any) -> Any:
 def _default(key: Field[Any]) -> str:
     if key.default is MISSING:
         return "required" if key.default_factory is MISSING else "as below"
-    return f"`{key.default}`" if isinstance(key.default, int) else ""
+    if isinstance(key.default, bool):
+        return "`true`" if key.default else "`false`"
+    return f"`{key.default}`" if isinstance(key.default, int | str) else ""

@@ -21,10 +21,12 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from exporter.config import Config, FileSource
-from exporter.metrics import log
+from exporter.metrics import backlog, log
 from exporter.metrics.mail import MailMetrics
 from exporter.metrics.mail import Memory as MailMemory
 from exporter.metrics.series import family
+from exporter.queues.place import places
+from exporter.queues.watch import Watch
 from exporter.sources.file import FileTail
 from exporter.sources.position import Position, forget
 from exporter.sources.wakeup import Wakeup
@@ -273,10 +275,12 @@ class Pipeline(Collector):
         self.started = now()
         self.was_reloaded = True
         self.registry = CollectorRegistry()
+        self.hooks: list[Callable[[list[Event]], None]] = []  # shown all events, once the tracker has seen them
         self._now = now
         self._state_dir = state_dir
         self._tracker = Tracker()
         self._mail = MailMetrics(providers=config.labels.providers)
+        self._queues = Watch(now)
         self._sources: list[Source] = []
         self._known: dict[str, SourceMemory] = {}  # of all logs that were ever followed, as they were saved
         self._state = _open(state_dir)
@@ -300,6 +304,7 @@ class Pipeline(Collector):
         idle = labels.idle_hours * 3600.0
         self._mail.limit(providers=labels.providers, domains=labels.domains, idle_seconds=idle)
         self._mail.watch.configure(config)
+        self._queues.configure(places(config.queues))
         known = {source.config.file: source for source in self._sources}
         for gone in known.keys() - {source.file for source in config.sources}:
             self._remember(known[gone])
@@ -338,11 +343,14 @@ class Pipeline(Collector):
             self._tracker.follow(events)
             self._mail.observe(events)
             source.done()
+            for hook in self.hooks:
+                hook(events)
         return True
 
     async def run(self) -> None:
         """Read until cancelled; then remember where."""
         wakeup = Wakeup()
+        self._queues.start()
         try:
             while True:
                 is_busy = self.step()
@@ -366,6 +374,7 @@ class Pipeline(Collector):
 
     def close(self) -> None:
         """Remember where reading stopped, and let go of all files."""
+        self._queues.stop()
         self._commit()
         for source in self._sources:
             source.close()
@@ -441,6 +450,7 @@ class Pipeline(Collector):
     def collect(self) -> Iterator[Family]:
         """The families of a scrape."""
         yield from self._mail.collect(self._tracker.in_flight())
+        yield from backlog.collect(self._queues.scans(), self._now())
         yield from log.collect(self._sources)
         yield family("mailstat_messages_dropped_total", {(): self._tracker.dropped})
         yield family("mailstat_series_dropped_total", {(name,): n for name, n in self._mail.dropped.items()})

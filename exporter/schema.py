@@ -1,8 +1,9 @@
 """Sections of the configuration as frozen dataclasses: their types say what a key accepts.
 
 From the types come the checks, the words of the errors and those of the documentation. A key may be a
-section, a `tuple` of sections, `Annotated[int, Between(...)]`, `Path`, `ZoneInfo`, `Mta`, `Text`, or any of these and
-None.
+section, a `tuple` of sections or texts, `Annotated[int, Between(...)]`, `Path`, `ZoneInfo`, `Mta`, `Text`,
+`Duration`, `bool`, a `Literal` of texts, or any of these and None. A field whose name would be a word of Python has
+an underscore at its end, which its key has not.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, NewType, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NewType, TypeVar, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo, available_timezones
 
 from cattrs import ClassValidationError, Converter, ForbiddenExtraKeysError, IterableValidationError
@@ -29,6 +30,12 @@ Mta = NewType("Mta", str)
 
 Text = NewType("Text", str)
 """A name that the operator gives, of one to 255 characters."""
+
+Duration = NewType("Duration", float)
+"""Seconds, written with a unit: `500ms`, `30s`, `5m`, `1h30m`."""
+
+_DURATION = re.compile(r"(?:\d{1,6}(?:ms|s|m|h|d))+", re.ASCII)
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 Section = TypeVar("Section")
 Hook = Callable[[Any, Any], Any]
@@ -69,19 +76,33 @@ def structure(content: object, section: type[Section], directory: Path) -> Secti
 def expected(kind: Any) -> str:
     """What a key of this type accepts, in words for errors and documentation alike."""
     if is_dataclass(kind):
-        return f"a mapping of {', '.join(key.name for key in fields(kind))}"
+        return f"a mapping of {', '.join(keys(kind))}"
     if _is_list(kind):
         return "a list of one or more"
     if _is_whole_number(kind):
         limits = get_args(kind)[1]
         return f"a whole number from {limits.low} to {limits.high}"
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(get_args(kind))}"
     words = {
+        bool: "true or false",
+        Duration: "a duration such as 30s or 5m",
         Path: "a path",
         ZoneInfo: "a time zone such as Europe/Prague",
         Mta: f"one of {', '.join(_mtas())}",
         Text: "a text",
     }
     return words[kind]
+
+
+def keys(section: Any) -> list[str]:
+    """The keys of a section, as they stand in the file."""
+    return [key_of(field.name) for field in fields(section)]
+
+
+def key_of(name: str) -> str:
+    """The key of a field of this name."""
+    return name.removesuffix("_")
 
 
 def shown(value: object) -> str:
@@ -100,6 +121,9 @@ def _converter(directory: Path) -> Converter:
     converter.register_structure_hook_factory(is_dataclass)(_mapping)
     converter.register_structure_hook_factory(_is_list)(_list)
     converter.register_structure_hook_factory(_is_whole_number)(_whole_number)
+    converter.register_structure_hook_factory(_is_choice)(_choice)
+    converter.register_structure_hook(bool, _truth)
+    converter.register_structure_hook(Duration, _value(Duration, _duration))
     converter.register_structure_hook(Path, _value(Path, lambda text: directory / _path(text)))
     converter.register_structure_hook(ZoneInfo, _value(ZoneInfo, ZoneInfo))
     converter.register_structure_hook(Text, _value(Text, _text))
@@ -111,7 +135,8 @@ def _mapping(kind: Any, converter: Converter) -> Hook:
     # cattrs by itself reads annotations that are text without what Annotated adds.
     kinds = get_type_hints(kind, include_extras=True)
     hooks: dict[str, Any] = {
-        name: override(struct_hook=converter.get_structure_hook(of)) for name, of in kinds.items()
+        name: override(struct_hook=converter.get_structure_hook(of), rename=key_of(name))
+        for name, of in kinds.items()
     }
     structured: Hook = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True, **hooks)
 
@@ -153,6 +178,31 @@ def _whole_number(kind: Any, _: Converter) -> Hook:
         raise _unexpected(kind, value)
 
     return hook
+
+
+def _is_choice(kind: Any) -> bool:
+    return get_origin(kind) is Literal
+
+
+def _choice(kind: Any, _: Converter) -> Hook:
+    def hook(value: Any, _: Any) -> Any:
+        if isinstance(value, str) and value in get_args(kind):
+            return value
+        raise _unexpected(kind, value)
+
+    return hook
+
+
+def _truth(value: Any, _: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise _unexpected(bool, value)
+
+
+def _duration(text: str) -> Duration:
+    if not _DURATION.fullmatch(text):
+        raise ValueError
+    return Duration(sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([a-z]+)", text)))
 
 
 def _value(kind: Any, read: Callable[[str], Any]) -> Hook:
@@ -202,15 +252,15 @@ def _problems(error: Exception, path: str) -> Iterator[str]:
 
 
 def _problems_of_keys(error: ClassValidationError, path: str) -> Iterator[str]:
-    known = [key.name for key in fields(error.cl)]
+    known = keys(error.cl)
     with_key, others = error.group_exceptions()
     unknown = [key for inner in others for key in getattr(inner, "extra_fields", ())]
     meant = {key: _nearest(key, known) for key in unknown}
     for inner, note in with_key:
         if not isinstance(inner, KeyError):
-            yield from _problems(inner, _join(path, note.name))
-        elif note.name not in meant.values():  # a key that is only misspelt is not missing, too
-            yield f"{_join(path, note.name)}: missing"
+            yield from _problems(inner, _join(path, key_of(note.name)))
+        elif key_of(note.name) not in meant.values():  # a key that is only misspelt is not missing, too
+            yield f"{_join(path, key_of(note.name))}: missing"
     for key in sorted(unknown, key=str):
         near = f'did you mean "{meant[key]}"?' if meant[key] else f"expected one of {', '.join(known)}"
         yield f"{_join(path, key)}: unknown key, {near}"
@@ -238,4 +288,6 @@ def _nearest(value: object, choices: Iterable[str]) -> str | None:
 def _choices(kind: Any) -> Iterable[str]:
     if kind is Mta:
         return _mtas()
+    if _is_choice(kind):
+        return get_args(kind)
     return sorted(available_timezones()) if kind is ZoneInfo else ()

@@ -7,7 +7,7 @@ import gzip
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import web
@@ -16,6 +16,7 @@ from prometheus_client import Metric
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
 from exporter import page
+from exporter.compat import Compatible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -50,20 +51,28 @@ class ListenError(Exception):
 
 
 def application(
-    view: View, telemetry_path: str, reload: Reload, now: Callable[[], float] = time.time
+    view: View,
+    telemetry_path: str,
+    reload: Reload,
+    now: Callable[[], float] = time.time,
+    probe: Handler | None = None,
+    compat: Sequence[str] = (),
 ) -> web.Application:
-    """All routes of the service. `now` gives seconds since the epoch.
+    """All routes of the service. `now` gives seconds since the epoch, `probe` answers `/probe`, `compat` names
+    exporters to be like as well.
 
     Raises ValueError for a telemetry path that is none, or that is one of the other routes.
     """
     _check_path(telemetry_path)
     app = web.Application(middlewares=[_answer], client_max_size=_BODY_LIMIT)
-    service = _Service(view, telemetry_path, reload, now)
+    service = _Service(view, telemetry_path, reload, now, compat)
     app.router.add_get(telemetry_path, service.metrics)
     app.router.add_get("/-/healthy", service.healthy)
     app.router.add_get("/-/ready", service.ready)
     app.router.add_post("/-/reload", service.reload)
     app.router.add_put("/-/reload", service.reload)
+    if probe:
+        app.router.add_get("/probe", probe)
     if telemetry_path != "/":
         app.router.add_get("/", service.page)
     return app
@@ -120,8 +129,9 @@ class _Scrapes:
     Those that are asked for while others are being saved are made together, and saved at once.
     """
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, compat: Sequence[str]) -> None:
         self._view = view
+        self._compat = compat
         self._saving = asyncio.Lock()
         self._wanted: set[_Form] = set()
         self._next: asyncio.Task[dict[_Form, web.Response]] | None = None
@@ -137,7 +147,7 @@ class _Scrapes:
     async def _make(self) -> dict[_Form, web.Response]:
         async with self._saving:
             wanted, self._wanted, self._next = self._wanted, set(), None
-            families = _Families(list(self._view.registry.collect()))
+            families = _Families(list(Compatible(self._view.registry, self._compat).collect()))
             made = {form: _exposition(families, form) for form in wanted}
             await self._view.save()
         return made
@@ -159,12 +169,14 @@ def _exposition(registry: Collector, form: _Form) -> web.Response:
 
 
 class _Service:
-    def __init__(self, view: View, telemetry_path: str, reload: Reload, now: Callable[[], float]) -> None:
+    def __init__(
+        self, view: View, telemetry_path: str, reload: Reload, now: Callable[[], float], compat: Sequence[str]
+    ) -> None:
         self._view = view
         self._telemetry_path = telemetry_path
         self._reload = reload
         self._now = now
-        self._scrapes = _Scrapes(view)
+        self._scrapes = _Scrapes(view, compat)
 
     async def metrics(self, request: web.Request) -> web.Response:
         names = frozenset(request.query.getall("name[]")) if "name[]" in request.query else None

@@ -72,11 +72,19 @@ def answer(name: str, options: Namespace) -> int:
         return answer_without_log(report, options)
     log = open_log(options)
     with opened(options.output) as out, progress(log) as bar:
+        if options.format in reports.formats(report):
+            report.write(log, options, out)
+            return finish(log)
         made = report.make(log, options)
         if made.records is None or out.isatty():
             bar.stop()
         limited = made if options.limit is None else made.limited(options.limit)
         render.render(options.format, limited, out, zone=options.zone)
+    return finish(log)
+
+
+def finish(log: Log) -> int:
+    """Say what could not be read; the exit status."""
     for text in (*log.notes, *log.errors):
         say(text)
     return FAILED if log.errors else DONE
@@ -144,7 +152,7 @@ def build_parser(name: str | None) -> ArgumentParser:
     reports.add_arguments(report, parser)
     if reports.reads_log(report):
         _add_log(parser)
-    _add_look(parser)
+    _add_look(parser, reports.formats(report))
     return parser
 
 
@@ -158,6 +166,7 @@ def settle(options: Namespace, parser: ArgumentParser, now: float) -> None:
         _learn(options, parser)
     if not hasattr(options, "files"):
         return
+    options.now = now
     for name in ("since", "until"):
         text = getattr(options, name)
         try:
@@ -184,10 +193,12 @@ def _add_log(parser: ArgumentParser) -> None:
     shared.add_argument("--year", metavar="YYYY", type=_year, help="of the first line, in logs that do not write it")
 
 
-def _add_look(parser: ArgumentParser) -> None:
+def _add_look(parser: ArgumentParser, formats: tuple[str, ...]) -> None:
     shared = parser.add_argument_group("options of every report")
     shared.add_argument("--limit", metavar="N", type=_positive, help="so many rows at most")
-    shared.add_argument("--format", choices=render.names(), default="table", help="how the report looks; table")
+    shared.add_argument(
+        "--format", choices=[*render.names(), *formats], default="table", help="how the report looks; table"
+    )
     shared.add_argument("--output", metavar="FILE", type=Path, help="write to a file, which is there whole or not")
     shared.add_argument("--timezone", metavar="ZONE", type=_zone, dest="zone", help="IANA name of the zone to tell "
                         "times in, and of logs that do not write theirs; the host's")  # fmt: skip

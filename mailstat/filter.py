@@ -189,6 +189,11 @@ def compiled(condition: Condition) -> Test:
             return _test(field, _comparison(field, sign, value), of_absent=sign == "!=")
 
 
+def lowered(text: str) -> str:
+    """The text without regard to case, each character by itself: as the database has it."""
+    return text.lower() if text.isascii() else "".join("i" if char == "\u0130" else char.lower() for char in text)
+
+
 def glob(pattern: str) -> Callable[[str], bool]:
     """Whether a text is of the pattern, where `*` stands for any text; in linear time."""
     first, *middle = pattern.split("*")
@@ -262,8 +267,8 @@ def _comparison(field: str, sign: str, value: str | float) -> Callable[[Any], bo
         compare = _SIGNS[sign]
         return lambda number: compare(number, value)
     if sign == "~":
-        part = value.lower()
-        return lambda text: part in text.lower()
+        part = lowered(value)
+        return lambda text: part in lowered(text)
     equals = _equality(field, value)
     return equals if sign == "=" else lambda text: not equals(text)
 
@@ -271,8 +276,8 @@ def _comparison(field: str, sign: str, value: str | float) -> Callable[[Any], bo
 def _equality(field: str, value: str) -> Callable[[str], bool]:
     if field in IDS:
         return glob(value)
-    matches = glob(value.lower())
-    return lambda text: matches(text.lower())
+    matches = glob(lowered(value))
+    return lambda text: matches(lowered(text))
 
 
 def _among(field: str, values: tuple[Value, ...]) -> Callable[[Any], bool]:

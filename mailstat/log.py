@@ -76,10 +76,17 @@ class Log:
         """Events in context, a block at a time."""
         for path in self._in_order():
             try:
-                with _open(path) as file:
+                with opened(path) as file:
                     yield from self._events(path, file)
             except (OSError, *CORRUPT) as error:
                 self.errors.append(f"{path}: {getattr(error, 'strerror', None) or error}")
+
+    def understood(self, path: Path, text: str) -> list[Event]:
+        """The events in context of some lines of a file."""
+        reader = LogReader(self._clock(path), mta=self.selection.mta, joins=self.joins, met=self.met)
+        events = reader.read(text)
+        self.tracker.follow(events)
+        return events
 
     def _events(self, path: Path, file: BufferedReader) -> Iterator[list[Event]]:
         reader = LogReader(self._clock(path), self.on_strange, mta=self.selection.mta, joins=self.joins, met=self.met)
@@ -120,7 +127,7 @@ class Log:
             if not S_ISREG(path.stat().st_mode):  # what is read from a pipe is gone
                 return None
             reader = LogReader(self._clock(path), mta=self.selection.mta, met=self.met)
-            with _open(path) as file:
+            with opened(path) as file:
                 head = decompressed(file).read1(BLOCK_BYTES)
         except (OSError, *CORRUPT):
             return None
@@ -138,7 +145,8 @@ class Log:
         return Clock(self.zone, lambda: changed, self.year)
 
 
-def _open(path: Path) -> BufferedReader:
+def opened(path: Path) -> BufferedReader:
+    """The bytes of a file as they are stored, or of standard input."""
     if path != STANDARD_INPUT:
         return path.open("rb")
     if sys.stdin is None:

@@ -6,7 +6,7 @@ The template language:
     {name}          a field: the text up to the next literal of the template, never given back
                     (one that begins the line is an id or a client: up to the first ": ", without blanks)
     {name:a|b}      a field that holds one of these words
-    {name: }        a field without blanks and double quotes
+    {name: }        a field without blanks that does not begin with a double quote
     {_}             text that must be there and that nobody wants
     [text]          may be missing
     {...}           any ` key=value,` pairs not named here, so that a new release's new field breaks nothing
@@ -176,7 +176,7 @@ def _pattern(parts: tuple[Part, ...], after: tuple[Part, ...]) -> str:
 
 def _field_pattern(field: Field, rest: tuple[Part, ...]) -> str:
     if field.is_word:
-        return '[^ "]++'
+        return '(?!")[^ ]++'
     if field.words:
         return "|".join(map(re.escape, field.words))
     return _until(rest, is_number=field.name in INTEGERS | NUMBERS)

@@ -2,10 +2,11 @@
 
 Each has NAME, HELP (one line, for the list of reports), DESCRIPTION, `make(log, options) -> Report`, and
 `add_arguments(parser)` where it has options of its own. One with `READS_LOG = False` is about something else than
-logs: it has only the options of its own and those that say how it looks, and `make(options)`. `options` are the
-command line's: `files`, `since`, `until`
-(seconds since the epoch or None), `where` (a Filter or None), `mta`, `zone` (a tzinfo), `year`, `limit`, `format`,
-`output`, and the report's own.
+logs: it has only the options of its own and those that say how it looks, and `make(options)`. One that has formats of
+its own names them in FORMATS, and has `write(log, options, out)` for these, where `out.buffer` takes bytes.
+
+`options` are the command line's: `files`, `since`, `until`, `now` (seconds since the epoch, the first two may be
+None), `where` (Filter or None), `mta`, `zone` (a tzinfo), `year`, `limit`, `format`, `output`, and the report's own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import ast
 from argparse import ArgumentParser, Namespace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -32,6 +33,9 @@ class ReportModule(Protocol):
         """Answer from the log and the options, or from the options alone. Raises ReportError where there can be no
         answer."""
 
+    def write(self, log: Log, options: Namespace, out: TextIO) -> None:
+        """Write it in a format of its own, where it has one. Raises ReportError."""
+
 
 def helps() -> dict[str, str]:
     """What each report is for, by name. The modules are read, not imported: that would take longer than the help."""
@@ -46,6 +50,11 @@ def load(name: str) -> ReportModule:
 def reads_log(report: ReportModule) -> bool:
     """Whether it is about logs."""
     return getattr(report, "READS_LOG", True)
+
+
+def formats(report: ReportModule) -> tuple[str, ...]:
+    """The formats that this report has besides those of all."""
+    return getattr(report, "FORMATS", ())
 
 
 def add_arguments(report: ReportModule, parser: ArgumentParser) -> None:

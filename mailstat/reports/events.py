@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from argparse import Namespace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, TextIO
 
-from mailstat.report import Column, Report, Section
+from mailstat.report import Column, Report, ReportError, Section
 from parsers.events import as_record
 
 if TYPE_CHECKING:
@@ -15,8 +18,10 @@ NAME = "events"
 HELP = "every event of the log, one by one"
 DESCRIPTION = (
     "Every event of the log, one by one. JSON has one object a line with all that is known of the event; "
-    "the other formats show the main fields. Memory does not grow with the log."
+    "the other formats show the main fields, and Parquet has a column for each field there is, and for what the "
+    "event counts for. Memory does not grow with the log."
 )
+FORMATS = ("parquet",)
 COLUMNS = (
     Column("time", "time"),
     Column("program"),
@@ -36,3 +41,17 @@ def make(log: Log, options: Namespace) -> Report:  # noqa: ARG001 - it has no op
     """The events as they come; nothing is read before somebody asks for the first."""
     records = (as_record(event) for batch in log.batches() for event in batch)
     return Report(NAME, "Events", [Section("", COLUMNS)], records=records)
+
+
+def write(log: Log, options: Namespace, out: TextIO) -> None:
+    """The events as a Parquet file, in the order of the log."""
+    from mailstat.engine import columns, table  # noqa: PLC0415 - the help of all reports must not wait for it
+
+    if out.isatty():
+        raise ReportError("Parquet is nothing for a terminal: say --output FILE")
+    most = "" if options.limit is None else f" LIMIT {options.limit:d}"
+    with table(log, options, columns()) as events, TemporaryDirectory(prefix="mailstat-") as folder:
+        path = Path(folder) / "events.parquet"
+        events.copy(f"SELECT * FROM events ORDER BY number{most}", path)  # noqa: S608 - the limit is a number
+        with path.open("rb") as made:
+            shutil.copyfileobj(made, out.buffer)

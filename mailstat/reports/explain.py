@@ -81,7 +81,7 @@ def _item(text: str) -> Item:
     if text.lstrip().startswith("{"):
         try:
             return msgspec.convert(msgspec.json.decode(text), Item, strict=False)
-        except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):  # bad JSON, or types
             pass
     for event in _events(text):
         record = {"mta": event.origin.mta, **msgspec.structs.asdict(event)}

@@ -52,6 +52,13 @@ SECONDS: Memo[str, float] = Memo(
 )  # the labels of a log differ in every line, most in nanoseconds alone
 
 
+def offset(clock: Clock, text: str) -> float:
+    """`2026-11-21 10:00:00 +0100 `. Raises ValueError: other lines of the log may have no offset there."""
+    if len(text) < 6 or text[-6] not in "+-" or text[-1] != " ":
+        raise ValueError("no offset")
+    return clock.zoned(text)
+
+
 def epoch(_: Clock, text: str) -> float:
     """`1795284304.123456`. Raises ValueError."""
     if not _EPOCH(text):
@@ -61,7 +68,7 @@ def epoch(_: Clock, text: str) -> float:
 
 _EPOCH = re.compile(r"\d{9,10}\.\d{1,9} ").fullmatch
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[Clock, str], float]], ...] = (
-    (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?P<fraction>\.\d{1,9})? [+-]\d{4} "), Clock.zoned),
+    (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?P<fraction>\.\d{1,9})? [+-]\d{4} "), offset),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?P<fraction>\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)? "), Clock.iso8601),
     (re.compile(r"@[0-9a-f]{17}(?P<fraction>[0-9a-f]{7}) "), tai64n),
     (re.compile(r"\d{9,10}(?P<fraction>\.\d{1,9}) "), epoch),

@@ -23,7 +23,7 @@ MTAS = ", ".join(
     )
 )
 ZONE = "expected a time zone such as Europe/Prague"
-SECTIONS = "expected one of sources, labels, blocks, attacks, accounts, timezone, reasons, providers"
+SECTIONS = "expected one of sources, queues, labels, blocks, attacks, accounts, timezone, reasons, providers, probes"
 
 
 @pytest.fixture
@@ -330,8 +330,13 @@ def test_any_text_is_a_configuration_or_has_printable_errors(scratch, content):
 
 def test_the_page_has_every_key_with_what_it_accepts():
     page = describe()
-    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == [
+    above, _, probes = page.partition("\n## `probes[]`\n")
+    assert {"name", "send", "server", "from", "password_file", "imap"} <= set(
+        re.findall(r"(?m)^\| `(\w+)` \|", probes)
+    )
+    assert re.findall(r"^\| `(\w+)` \|", above, re.MULTILINE) == [
         "sources",
+        "queues",
         "labels",
         "blocks",
         "attacks",
@@ -339,9 +344,26 @@ def test_the_page_has_every_key_with_what_it_accepts():
         "timezone",
         "reasons",
         "providers",
+        "probes",
         "file",
         "mta",
         "timezone",
+        "postfix",
+        "exim",
+        "sendmail",
+        "opensmtpd",
+        "qmail",
+        "spool",
+        "service",
+        "showq",
+        "spool",
+        "service",
+        "spool",
+        "service",
+        "spool",
+        "service",
+        "spool",
+        "service",
         "providers",
         "domains",
         "idle_hours",

@@ -32,7 +32,8 @@ _BEFORE = re.compile(
 _IS_MORE = re.compile(r"[\t ]|(?!.{0,24}\d\d:\d\d:\d\d)[!-~]").match
 # What a line of Exim's own that matters has at least one of: a flag, a host or an envelope, a word of trouble.
 _SAYS = re.compile(
-    r"(?:^|[0-9A-Za-z]{6}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4} )[=<>*-]{2} |(?:^| )(?:H=|F=<|P=)|authenticator |(?i:reject|refus"
+    r"(?:^|[0-9A-Za-z]{6}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4} )[=<>*-]{2} |(?:^| )(?:H=|F=<|P=)|authenticator "
+    r"|(?i:reject|refus"
     r"|fail|error|warn|defer|bounce|frozen|timed? ?out|unable|cannot|lost|drop|disconnect|panic)"
 ).search
 
@@ -62,8 +63,8 @@ def unwrap(message: str, clock: Clock) -> Unwrapped:
 
 
 def is_own(message: str) -> bool:
-    """Whether Exim may say this. What a configuration writes by itself (`logwrite`) stands among its lines, and nothing
-    marks it: there, nothing tells of mail or of trouble."""
+    """Whether Exim may say this. What a configuration writes by itself (`logwrite`) stands among its lines, and
+    nothing marks it: there, nothing tells of mail or of trouble."""
     return "\t" not in message and bool(_SAYS(message))
 
 

@@ -7,7 +7,7 @@ is told by `R=`, which on these lines names the message that it is about.
 from __future__ import annotations
 
 from parsers.events import Origin, Received
-from parsers.mta.exim.field import CLIENTS, HEAD, NULL_SENDER, NUMBERS, SECONDS, TLS, Tls, joined_tls, read_fields
+from parsers.mta.exim.field import CLIENTS, HEAD, NULL_SENDER, SECONDS, TLS, Tls, joined_tls, read_fields, read_number
 from parsers.mta.exim.field import unquote as unquoted
 from parsers.shape import shape
 
@@ -53,20 +53,22 @@ def received(
         protocol,
         original_queue_id,
         message_id,
-        NUMBERS[size],
+        read_number(size),
     )
     if original_queue_id is not None and sender == NULL_SENDER and client is None:
         event.via = "notification"
     if tls:
-        add_tls(event, TLS[tls], None)
-    if auth or tls:
-        event.session = session(queue_id, client, auth)
+        event.tls_protocol, event.tls_cipher, is_verified = TLS[tls]
+        event.tls_trust = "trusted" if is_verified else "anonymous"
+        event.session = session(queue_id, ip, user)
+    elif auth:
+        event.session = session(queue_id, ip, user)
     return event
 
 
-def session(queue_id: str, client: str | None, auth: str | None) -> str:
+def session(queue_id: str, ip: str | None, user: str | None) -> str:
     """What the messages of one session have in common: the process, whose pid is the middle part of their ids."""
-    return f"{queue_id[:HOUR]}{queue_id[6 : -5 if len(queue_id) > SHORT_ID else -3]}{client}{auth}"
+    return f"{queue_id[:HOUR]}{queue_id[6 : -5 if len(queue_id) > SHORT_ID else -3]} {ip} {user}"
 
 
 def any_received(time: float, origin: Origin, queue_id: str, text: str) -> Received:
@@ -92,7 +94,7 @@ def any_received(time: float, origin: Origin, queue_id: str, text: str) -> Recei
         unquoted(fields["id"]) if "id" in fields else None,
     )
     add_tls(event, joined_tls(fields), fields.get("DN"))
-    event.session = session(queue_id, client, fields.get("A")) if "A" in fields or "X" in fields else None
+    event.session = session(queue_id, event.client_ip, event.sasl_user) if "A" in fields or "X" in fields else None
     event.delay_before_queue = SECONDS[fields.get("RT")]
     subject = unquoted(fields.get("T", ""))
     if event.via == "notification" and subject:
@@ -120,7 +122,8 @@ SHAPES = (
         "{queue_id} <= {sender: }[ R={original_queue_id: }][ H={client}][ U={_: }] P={protocol: }[ X={tls}]"
         "[ A={auth: }][ K] S={size}[ id={message_id: }]",
         "1tXk2a-00000000ABc-0dEf <= news@example.com H=client.example.net (client) [203.0.113.7] P=esmtpsa"
-        " X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=no A=plain:kim S=4711 id=20260105.1@example.com",
+        " X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=no A=plain:kim S=4711"
+        " id=20260105.1@example.com",
         received,
     ),
     shape(

@@ -182,7 +182,8 @@ SHAPES = (
     shape(
         "{queue_id} {words:lowest numbered MX record|unable to |Failed to |failed to |Cannot |cannot |error |Error "
         "|User 0 |Tainted |home directory |appendfile |PRDR error|SMTP data |SMTP error |temporary |bad |Malformed "
-        "|qualify/rewrite: |No such |delivery to |mail loop|Too many |too many |message too |spool |re-exec |malware acl condition: |spam acl condition: |local_scan() function |timed out while reading |bind of "
+        "|qualify/rewrite: |No such |delivery to |mail loop|Too many |too many |message too |spool |re-exec "
+        "|malware acl condition: |spam acl condition: |local_scan() function |timed out while reading |bind of "
         "|DKIM: |ARC: |SPF |DMARC |dns }{text}",
         "1tXk2a-00000000ABc-0dEf lowest numbered MX record points to local host: example.com",
         concern,

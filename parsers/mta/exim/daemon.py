@@ -47,16 +47,19 @@ SHAPES = (
         stop,
     ),
     shape(
-        "{words:daemon_notifier_socket |bind of |Exim configuration error|exim user lost |Failed to |failed to |unable to "
-        "|Unable to |Cannot |cannot |User 0 |Tainted |failure |daemon: |exec of |Malformed value |error in ACL"
-        '|string_sprintf |expansion of |Expansion of |(SSL_CTX|ACL for |ACL "|internal problem|open of |socket creation |ratelimit |Detected |spool }{text}',
+        "{words:daemon_notifier_socket |bind of |Exim configuration error|exim user lost |Failed to |failed to "
+        "|unable to |Unable to |Cannot |cannot |User 0 |Tainted |failure |daemon: |exec of |Malformed value "
+        "|error in ACL"
+        '|string_sprintf |expansion of |Expansion of |(SSL_CTX|ACL for |ACL "|internal problem|open of |socket'
+        " creation |ratelimit |Detected |spool }{text}",
         "Exim configuration error in line 12 of /etc/exim4/exim4.conf:",
         problem,
         general=True,
     ),
     shape(
         "{words:Warning: |WARNING: |warning: |configured error code |deprecated |malware acl condition: "
-        "|spam acl condition: |recipient verify |sender verify |timed out while reading |ignoring AUTH=|too many |host name alias |DKIM |dns }{text}",
+        "|spam acl condition: |recipient verify |sender verify |timed out while reading |ignoring AUTH=|too many"
+        " |host name alias |DKIM |dns }{text}",
         "Warning: No server certificate defined; will use a selfsigned one.",
         warning,
         general=True,
@@ -64,7 +67,8 @@ SHAPES = (
     shape("DKIM: {_}", "DKIM: d=example.com s=key c=relaxed/relaxed a=rsa-sha256 b=2048 [verification succeeded]"),
     shape(
         "{_} DKIM: {_}",
-        "1tXk2a-00000000ABc-0dEf DKIM: d=example.com s=key c=relaxed/relaxed a=rsa-sha256 b=2048 [verification succeeded]",
+        "1tXk2a-00000000ABc-0dEf DKIM: d=example.com s=key c=relaxed/relaxed a=rsa-sha256 b=2048 [verification"
+        " succeeded]",
     ),
     # What an access list has to remark (`warn` with `log_message`, `discard`), about a client or its message.
     shape("{_:H=|U=|F=}{_} Warning: {_}", "H=(client) [203.0.113.7] Warning: in a list of dynamic addresses"),

@@ -84,7 +84,8 @@ NOBODY = frozenset({":blackhole:", "discarded", "blackhole"})
 LOCAL_TRANSPORTS = frozenset(
     "local_delivery address_file address_pipe address_directory address_reply mail_spool maildir_home maildrop_pipe"
     " procmail_pipe procmail userforward_file dovecot_delivery dovecot_lda dovecot_lmtp dovecot_virtual_delivery"
-    " virtual_delivery virtual_localdelivery virtual_userdelivery virtual_address_pipe cyrus_delivery lmtp_delivery".split()
+    " virtual_delivery virtual_localdelivery virtual_userdelivery virtual_address_pipe cyrus_delivery"
+    " lmtp_delivery".split()
 )
 
 
@@ -175,7 +176,7 @@ def any_delivered(time: float, origin: Origin, queue_id: str, flag: str, text: s
     head = HEAD(text)
     if not head:
         raise ValueError("no recipient")
-    if head["first"] in NOBODY or text.startswith("blackhole ("):
+    if head["first"] in NOBODY or text.startswith("blackhole "):
         return None
     fields, end = read_fields(text, head.end())
     if not fields or text[end : end + 2] not in ("", " "):
@@ -291,7 +292,8 @@ def unsent(
         reply,
         phase,
         (provider or provider_of_domain(recipient.rpartition("@")[2])) if is_remote else None,
-        reason_of(reply, code, dsn, phase),
+        # The recipient's own address is no word of the cause, and without it these texts repeat.
+        reason_of(reply.replace(recipient, ""), code, dsn, phase),
     )
 
 
@@ -405,7 +407,8 @@ SHAPES = (
     shape(
         "{queue_id} **" + _WHOM + "[ R={_: }][ T={transport: }]" + _FAILED,
         "1tXk2a-00000000ABc-0dEf ** kim@example.org R=dnslookup T=remote_smtp H=mx.example.org [192.0.2.25]"
-        " X=TLS1.3:TLS_AES_256_GCM_SHA384:256 CV=yes: SMTP error from remote mail server after RCPT TO:<kim@example.org>:"
+        " X=TLS1.3:TLS_AES_256_GCM_SHA384:256 CV=yes: SMTP error from remote mail server after RCPT"
+        " TO:<kim@example.org>:"
         " 550 5.1.1 <kim@example.org>: Recipient address rejected: User unknown",
         failed,
     ),
@@ -417,7 +420,8 @@ SHAPES = (
     ),
     shape(
         "{queue_id} ==" + _WHOM + "[ routing][ R={_: }][ T={transport: }] defer (-{_})" + _FAILED,
-        "1tXk2a-00000000ABc-0dEf == kim@example.org R=dnslookup T=remote_smtp defer (-44) H=mx.example.org [192.0.2.25]:"
+        "1tXk2a-00000000ABc-0dEf == kim@example.org R=dnslookup T=remote_smtp defer (-44) H=mx.example.org"
+        " [192.0.2.25]:"
         " SMTP error from remote mail server after RCPT TO:<kim@example.org>: 451 4.7.1 Greylisted, try again later",
         deferred,
     ),

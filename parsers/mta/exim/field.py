@@ -19,11 +19,12 @@ NULL_SENDER = "<>"
 QUOTED = r'"[^"\\]*+(?:\\.[^"\\]*+)*(?:"|\Z)'
 _BARE = r"[^ :]*+(?::(?! |\Z)[^ :]*+)*"
 _HOST = rf"(?<= H=)[^ \[(]*+ ?(?:\(.{{0,300}}?\) )?\[[^\]]*+\]{_BARE}"
-_PAIR = rf" ([A-Za-z]\w{{0,7}})=({_HOST}|(?<= U=).{{1,64}}?(?= P=)|{QUOTED}|<[^>]*+>|{_BARE})"
+_USER = r"(?<= U=).{1,64}?(?= P=)"
+# A shadow transport says behind its name why it failed.
+_SHADOW = rf"(?<= ST=){_BARE} \(.{{0,300}}?\)(?= |\Z)"
+_PAIR = rf" ([A-Za-z]\w{{0,7}})=({_HOST}|{_USER}|{_SHADOW}|{QUOTED}|<[^>]*+>|{_BARE})"
 # What stands there without a key: pipelining, chunking, PRDR, … (`log_selector` and the release decide).
-_FLAG = (
-    r" (?:L\*?|L[.-]-?|K|PRDR|TFO\*?|DS|SMTPUTF8|UTF8|8BITMIME|ARC|CHUNKING|RESUMPTION|PIPECONNECT|DSN)(?=[ :]|\Z)"
-)
+_FLAG = r" [A-Z][A-Z0-9_]{0,15}[*.-]{0,2}(?=[ :]|\Z)"
 REGION = re.compile(rf"(?:{_PAIR}|{_FLAG})*").match
 PAIRS = re.compile(_PAIR).findall
 _ESCAPE = re.compile(r"\\(.)")
@@ -157,10 +158,9 @@ def read_seconds(text: str | None) -> float | None:
 
 
 SECONDS: Memo[str | None, float | None] = Memo(read_seconds)
-NUMBERS: Memo[str, int] = Memo(lambda text: _number(text))
 
 
-def _number(text: str) -> int:
+def read_number(text: str) -> int:
     """Raises ValueError for what is no number, or one that `int` would take and Exim never writes (`1_0`, `-1`)."""
     if not text.isascii() or not text.isdecimal() or len(text) > 15:
         raise ValueError(f"no number: {text[:40]}")
@@ -171,7 +171,8 @@ def _number(text: str) -> int:
 
 # An address, a path, a pipe with its arguments; the address it was made from (`all_parents`); the first of them.
 HEAD = re.compile(
-    r'(?P<first>:blackhole:|"[^"\\]*+(?:\\.[^"\\]*+)*"(?:@[^ :]*+)?|.{0,600}?)(?: \(.{0,300}?\))?(?: <(?P<top>.{0,300}?)>)?'
+    r'(?P<first>:blackhole:|"[^"\\]*+(?:\\.[^"\\]*+)*"(?:@[^ :]*+)?|.{0,600}?)(?: \(.{0,300}?\))?(?:'
+    r" <(?P<top>.{0,300}?)>)?"
     r"(?= [A-Za-z]\w{0,7}=| routing | defer | ?: | ?:?\Z)"
 ).match
 
@@ -192,14 +193,20 @@ def read_recipient(first: str, top: str | None) -> Recipient:
 
 # --- replies ---
 
+CODES_LENGTH = 14  # characters of "550 5.123.123 "
 CODES = {f"{code}{mark}": code for code in range(200, 600) for mark in " -"} | {
     str(code): code for code in range(200, 600)
 }
 
 
+def _read_codes(text: str) -> tuple[int | None, str | None]:
+    code = CODES.get(text[:4])
+    return (None, None) if code is None else (code, valid_dsn(text[4:].partition(" ")[0]))
+
+
+_CODES: Memo[str, tuple[int | None, str | None]] = Memo(_read_codes)
+
+
 def read_codes(reply: str) -> tuple[int | None, str | None]:
     """The reply code and the enhanced status code that begin a reply."""
-    code = CODES.get(reply[:4])
-    if code is None:
-        return None, None
-    return code, valid_dsn(reply[4:18].partition(" ")[0])
+    return _CODES[reply[:CODES_LENGTH]]

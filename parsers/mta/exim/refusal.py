@@ -49,7 +49,7 @@ def refused(time: float, origin: Origin, key: str, fields: str, what: str) -> Re
 
 
 def message_refused(time: float, origin: Origin, queue_id: str | None, key: str, fields: str, what: str) -> Reject:
-    """Any refusal: `fields` tell of the client and the envelope, `what` of the command, with a text behind a colon."""
+    """Any refusal: `fields` tell of the client and the envelope, `what` of the command, with a text after a colon."""
     return refusal(time, origin, queue_id, f"{key}{fields}", *_read_what(what))
 
 
@@ -120,15 +120,13 @@ def found_oversized(time: float, origin: Origin, queue_id: str, sender: str, cli
 
 def not_connected(time: float, origin: Origin, client: str, reply: str) -> Reject:
     """A client that is sent away before anything else."""
-    return refusal(time, origin, None, client, "connect", None, reply)
+    return refusal(time, origin, None, client, "connect", None, reply.strip(" ()"))
 
 
 def out_of_step(time: float, origin: Origin, why: str, command: str, client: str) -> Reject:
     """A client that does not wait for its turn. What it sent is of no use, and may hold passwords."""
     phase = next((phase for words, phase in PHASES if command.upper().startswith(words)), None)
-    event = refusal(time, origin, None, client, phase, None, f"SMTP protocol synchronization error ({why})")
-    event.reason = "protocol_error"
-    return event
+    return refusal(time, origin, None, client, phase, None, f"SMTP protocol synchronization error ({why})")
 
 
 def early(time: float, origin: Origin, why: str, client: str) -> Reject:
@@ -171,7 +169,8 @@ SHAPES = (
     # One line tells why, the next that the recipient was refused.
     shape(
         "{_} {_:H=|U=}{_} sender verify {_:fail|defer} for {_}",
-        "1tXk2a-00000000ABc-0dEf H=(client) [203.0.113.7] sender verify fail for <kim@example.net>: Unrouteable address",
+        "1tXk2a-00000000ABc-0dEf H=(client) [203.0.113.7] sender verify fail for <kim@example.net>: Unrouteable"
+        " address",
     ),
     shape(
         "{_:H=|U=}{_} sender verify {_:fail|defer} for {_}",
@@ -196,12 +195,13 @@ SHAPES = (
     ),
     shape(
         "{queue_id} rejected from <{sender}> {client}: {reply}",
-        "1tXk2a-00000000ABc-0dEf rejected from <kim@example.net> H=(client) [203.0.113.7]: message too big: read=264529"
+        "1tXk2a-00000000ABc-0dEf rejected from <kim@example.net> H=(client) [203.0.113.7]: message too big:"
+        " read=264529"
         " max=204800",
         found_oversized,
     ),
     shape(
-        "refused connection from {client} ({reply})",
+        "refused connection from {client}{reply: (host_reject_connection)| (tcp wrappers)}",
         "refused connection from [203.0.113.7] (host_reject_connection)",
         not_connected,
     ),
@@ -216,7 +216,7 @@ SHAPES = (
         not_connected,
     ),
     shape(
-        "SMTP protocol synchronization error ({why}): rejected connection from H={client} {_:input|next input}={_}",
+        "SMTP protocol synchronization error ({why}): rejected connection from H={client}{_: input=| next input=}{_}",
         "SMTP protocol synchronization error (input sent without waiting for greeting): rejected connection from"
         ' H=[203.0.113.7] input="GET / HTTP/1.1\\r\\n"',
         early,

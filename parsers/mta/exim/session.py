@@ -1,6 +1,7 @@
 """Clients' sessions: connections, logins, TLS, how they end (src/daemon.c, src/smtp_in.c, src/tls-*.c).
 
-Connections are only logged with `log_selector = +smtp_connection`. What clients do wrong is no problem of this server.
+Connections are only logged with `log_selector = +smtp_connection`. What clients do wrong is no problem of this
+server.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def _broken(time: float, origin: Origin, error: str, client: str, phase: str | N
 def auth_failure(
     time: float, origin: Origin, sasl_method: str, client: str, reply: str, sasl_user: str | None
 ) -> Auth:
-    """One attempt, refused (535) or not decided (435). The method is the authenticator's name in the configuration."""
+    """One attempt, refused (535) or not decided (435). The method is the authenticator's name, as configured."""
     name, ip, _ = CLIENTS[client]
     return Auth(time, origin, "failure", name, ip, sasl_method, sasl_user or None, reply)
 
@@ -124,7 +125,8 @@ SHAPES = (
     ),
     shape(
         "TLS error on connection from {client} ({doing})[: {reply}]",
-        "TLS error on connection from (client) [203.0.113.7] (gnutls_handshake): An unexpected TLS packet was received.",
+        "TLS error on connection from (client) [203.0.113.7] (gnutls_handshake): An unexpected TLS packet was"
+        " received.",
         tls_failure,
     ),
     shape("no MAIL in {_}", "no MAIL in SMTP connection from (client) [203.0.113.7] D=10s C=EHLO,STARTTLS"),

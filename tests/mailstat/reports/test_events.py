@@ -6,9 +6,11 @@ import io
 import json
 from argparse import Namespace
 from collections.abc import Iterator
-from datetime import UTC
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 
 from mailstat import render
 from mailstat.log import Log, Selection
@@ -87,3 +89,20 @@ def test_nothing_is_read_before_it_is_asked_for() -> None:
     assert report.records is not None
     next(report.records)
     assert log.read == 1
+
+
+def test_parquet_has_a_column_for_each_field(tmp_path: Path) -> None:
+    path = tmp_path / "events.parquet"
+    with path.open("w", encoding="utf-8") as out:
+        events.write(Given([DELIVERY], [Connect(1767607200.0, ORIGIN, "c")]), Namespace(where=None, limit=None), out)
+    found = parquet.read_table(path).to_pylist()
+    assert [row["kind"] for row in found] == ["delivery", "connect"]
+    assert found[0]["time"] == datetime(2026, 1, 5, 10, 0, 0, 250_000, tzinfo=UTC)
+    assert (found[0]["delay"], found[0]["reply"], found[0]["client_name"]) == (0.5, "ok \ufffd", None)
+
+
+def test_parquet_is_limited_too(tmp_path: Path) -> None:
+    path = tmp_path / "events.parquet"
+    with path.open("w", encoding="utf-8") as out:
+        events.write(Given([DELIVERY] * 5), Namespace(where=None, limit=2), out)
+    assert parquet.read_table(path).num_rows == 2

@@ -224,8 +224,8 @@ STAGES = {
 def real_replies(lab: Lab) -> Iterator[dict[str, Any]]:
     """The refusals of destinations that Exim tells of.
 
-    STARTTLS refused is not, where the message goes in the clear. Nor is EHLO, after which HELO is tried; where that is
-    refused too, it is told once. A "cmd" is pipelined after the refusal.
+    STARTTLS refused is not, where the message goes in the clear. Nor is EHLO, after which HELO is tried; where that
+    is refused too, it is told once. A "cmd" is pipelined after the refusal.
     """
     ehlos = set()  # sessions in which EHLO was refused
     for told in lab.told("reply"):

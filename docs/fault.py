@@ -1,0 +1,29 @@
+"""The page of what a probe says of each fault, from the table that the tests inject."""
+
+from __future__ import annotations
+
+from tests.exporter.probes.fault import FAULTS, Fault
+
+_INTRODUCTION = """\
+# What a probe says of a failure
+
+Every row is injected into a real connection by the tests (`tests/exporter/probes/fault.py`), and the probe has to
+give this phase and this reason before its deadline. The reason of a refusal is that of the
+[reply](reasons.md), with TLS it is the result type of RFC 8460.
+
+In each of them `mail_probe_success` is 0 at once, `mail_probe_messages_total{result="send_failed"}` counts one more,
+and `mail_probe_failure_info` is 1 with the phase and the reason; at `/probe` `probe_success` is 0 and
+`probe_smtp_failure_info` has the same labels, `probe_smtp_reply_code` the code.
+
+| injected | phase | reason | code |
+|---|---|---|---|
+"""
+
+
+def text() -> str:
+    """The page."""
+    return _INTRODUCTION + "".join(map(_row, FAULTS))
+
+
+def _row(fault: Fault) -> str:
+    return f"| {fault.what} | `{fault.phase}` | `{fault.reason}` | {fault.reply_code or ''} |\n"

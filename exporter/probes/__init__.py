@@ -1,0 +1,1 @@
+"""Probes: mail that the service sends itself, and what becomes of it."""

@@ -1,0 +1,63 @@
+"""What goes wrong with a probe: the phase it was in and the reason, in words that may be labels.
+
+Reasons are the classes of the taxonomy where a server replied, the result types of RFC 8460 where TLS failed, and
+else `timeout`, `refused`, `unreachable`, `lost`, `dns`, `protocol_error`.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+
+PHASES = ("dns", "connect", "banner", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "end_of_data", "arrival")
+
+# OpenSSL's X509_V_ERR_…: has expired; the host name, the address differ; what nobody we trust has signed.
+_EXPIRED = {9, 10}
+_MISMATCH = {62, 64}
+_UNTRUSTED = {2, 18, 19, 20, 21, 27}
+_UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.EAFNOSUPPORT}
+_LOST = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED}
+
+
+class ProbeError(Exception):
+    """A probe failed: `reason` is a label, `text` is for people and may hold what the server said."""
+
+    def __init__(self, reason: str, text: str, reply_code: int | None = None) -> None:
+        super().__init__(text)
+        self.reason = reason
+        self.text = text
+        self.reply_code = reply_code
+
+
+def explain(error: BaseException) -> ProbeError:
+    """The reason of an error of the network, of TLS or of a deadline."""
+    if isinstance(error, ProbeError):
+        return error
+    if isinstance(error, TimeoutError):
+        return ProbeError("timeout", str(error) or "no answer before the deadline")
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return ProbeError("dns", f"the name cannot be resolved: {error}")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return ProbeError(_certificate_reason(error.verify_code), error.verify_message)
+    if isinstance(error, ssl.SSLError):
+        return ProbeError("validation-failure", error.reason or str(error))
+    if isinstance(error, OSError):
+        return ProbeError(_network_reason(error), error.strerror or str(error))
+    raise error
+
+
+def _certificate_reason(code: int) -> str:
+    if code in _EXPIRED:
+        return "certificate-expired"
+    if code in _MISMATCH:
+        return "certificate-host-mismatch"
+    return "certificate-not-trusted" if code in _UNTRUSTED else "validation-failure"
+
+
+def _network_reason(error: OSError) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "refused"
+    if error.errno == errno.ETIMEDOUT:
+        return "timeout"
+    return "lost" if error.errno in _LOST else "unreachable"

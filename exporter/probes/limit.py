@@ -1,0 +1,30 @@
+"""How many mails a destination gets at most, whatever the configuration says."""
+
+from __future__ import annotations
+
+from collections import deque
+
+MAILS_PER_HOUR = 120
+"""To one address: a probe every half minute. More is no longer a test, for whoever runs the mailbox."""
+
+_HOUR = 3600.0
+_ADDRESSES = 10_000
+
+
+class Allowance:
+    """Counts the mails of the last hour by recipient; times are seconds since the epoch."""
+
+    def __init__(self, most: int = MAILS_PER_HOUR) -> None:
+        self._most = most
+        self._times: dict[str, deque[float]] = {}
+
+    def note(self, address: str, time: float) -> None:
+        """A mail went there at this time."""
+        self._times.setdefault(address.lower(), deque(maxlen=self._most)).append(time)
+        if len(self._times) > _ADDRESSES:
+            self._times = {key: kept for key, kept in self._times.items() if kept[-1] > time - _HOUR}
+
+    def has_room(self, address: str, now: float) -> bool:
+        """Whether there may be one more."""
+        times = self._times.get(address.lower(), ())
+        return sum(now - _HOUR < time <= now for time in times) < self._most

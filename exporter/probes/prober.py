@@ -1,0 +1,289 @@
+"""The probes of the configuration: runs them when they are due, looks where their mail arrives, and tells of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from random import Random
+
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.registry import Collector
+
+from exporter.metrics.probe import ProbeNumbers, collect
+from exporter.metrics.series import Histogram
+from exporter.probes.arrival import Arrivals, Found
+from exporter.probes.failure import ProbeError, explain
+from exporter.probes.ledger import Arrival, Ledger
+from exporter.probes.limit import Allowance
+from exporter.probes.log import follow, ours
+from exporter.probes.mailbox import Mailbox, mailbox
+from exporter.probes.message import Key, Mail, whose
+from exporter.probes.run import Outcome, send_probe
+from exporter.probes.schedule import CONCURRENT, starts
+from exporter.probes.section import Arrive, Probe, SecretError, Send
+from exporter.probes.sink import Sink
+from exporter.probes.smtp import Failure
+from exporter.probes.status import Status, failure_of
+from parsers.events import Event
+
+logger = logging.getLogger(__name__)
+
+_IDLE_SECONDS = 60.0  # between two looks into a mailbox while no mail is awaited: one that was lost may come
+_VISIT_SECONDS = 60.0  # that a look may take
+_PRUNE_SECONDS = 3600.0
+_SKEW_SECONDS = 300.0  # by which a mailbox may be wrong about the time of an arrival
+
+
+class Prober(Collector):
+    """Runs probes. `now` gives seconds since the epoch. Without `state_dir` nothing survives a restart."""
+
+    def __init__(self, probes: Iterable[Probe], state_dir: Path | None, now: Callable[[], float] = time.time) -> None:
+        self.probes: dict[str, Probe] = {}
+        self.arrivals = Arrivals()
+        self.is_log_read: Callable[[], bool] = lambda: True
+        self._now = now
+        self._state_dir = state_dir
+        self._key: Key | None = None
+        self._ledger: Ledger | None = None
+        self._allowance = Allowance()
+        self._statuses: dict[str, Status] = {}
+        self._roundtrips = Histogram("mail_probe_roundtrip_seconds")
+        self._changed = asyncio.Event()
+        self._free = asyncio.Semaphore(CONCURRENT)
+        self.configure(probes)
+
+    def configure(self, probes: Iterable[Probe]) -> None:
+        """Go on with these probes."""
+        self.probes = {probe.name: probe for probe in probes}
+        self._statuses = {name: self._statuses.get(name) or Status() for name in self.probes}
+        self._changed.set()
+
+    @property
+    def key(self) -> Key:
+        """The key of the tokens; one for this run alone where it cannot be kept."""
+        if self._key is None:
+            try:
+                self._key = Key.in_folder(self._state_dir)
+            except OSError as error:
+                logger.warning("the key of the probes cannot be kept", extra={"error": str(error)})
+                self._key = Key.in_folder(None)
+        return self._key
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger, in memory where it cannot be kept."""
+        if self._ledger is None:
+            self._ledger = _open_ledger(self._state_dir)
+            for recipient, started in self._ledger.since(self._now() - 3600):
+                self._allowance.note(recipient, started)
+        return self._ledger
+
+    async def send(self, probe: Probe, send: Send, seconds: float | None = None) -> Outcome:
+        """Run the dialogue of a probe for whoever asks; the ledger knows nothing of it."""
+        return await send_probe(probe, send, self.key, self._now, seconds, lambda _: self._allow(send))
+
+    async def run(self) -> None:
+        """Run what is due and look for what arrives, until cancelled; begin anew when the configuration changes."""
+        while True:
+            self._changed.clear()
+            tasks = [asyncio.create_task(self._schedule(probe)) for probe in self.probes.values() if probe.every]
+            mailboxes = {probe.arrive for probe in self.probes.values() if probe.arrive and probe.every}
+            tasks += [asyncio.create_task(self._watch(arrive)) for arrive in mailboxes]
+            try:
+                await self._changed.wait()
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        if self._ledger:
+            self._ledger.close()
+            self._ledger = None
+
+    async def run_once(self, probe: Probe) -> Outcome:
+        """Run a probe as when it is due: the ledger knows, and so do the metrics."""
+        ledger, to = self.ledger, probe.send.to or ""
+
+        def before(mail: Mail) -> None:
+            self._allow(probe.send)
+            ledger.begin(mail.id, probe.name, to, self._now())
+
+        outcome = await send_probe(probe, probe.send, self.key, self._now, before=before)
+        result = outcome.result
+        if outcome.mail and ledger.probe_of(outcome.mail.id):
+            ledger.settle(outcome.mail.id, is_sent=result.is_sent)
+        elif result.failure:
+            ledger.failed_before(probe.name)
+        if result.failure is None and not probe.arrive:
+            ledger.succeeded(probe.name, self._now())
+        self._told(probe, result.failure)
+        if probe.name in self._statuses:
+            self._statuses[probe.name].result = result
+        return outcome
+
+    def _told(self, probe: Probe, failure: Failure | None) -> None:
+        """Log it when a probe begins to fail, or is well again."""
+        before = self._statuses.get(probe.name, Status()).result
+        had = before.failure if before else None
+        if failure and (had is None or had[:2] != failure[:2]):
+            extra = {"probe": probe.name, "phase": failure.phase, "reason": failure.reason, "error": failure.text}
+            logger.warning("a probe fails", extra=extra)
+        elif had and not failure:
+            logger.info("a probe is well again", extra={"probe": probe.name})
+
+    async def _schedule(self, probe: Probe) -> None:
+        assert probe.every is not None, "only what has an interval is scheduled"
+        loop = asyncio.get_running_loop()
+        for due in starts(probe.name, probe.every, loop.time(), Random()):  # noqa: S311 - jitter
+            await asyncio.sleep(max(due - loop.time(), 0.0))
+            if loop.time() - due > probe.every:
+                continue  # what was missed is not made up for: the destination would get it all at once
+            async with self._free:
+                with _logged(probe.name):
+                    await self.run_once(probe)
+
+    async def _watch(self, arrive: Arrive) -> None:
+        """Look into a mailbox as often as it is worth it."""
+        box = mailbox(arrive)
+        pruned = looked = float("-inf")
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                mine = [probe for probe in self.probes.values() if probe.arrive == arrive]
+                if loop.time() - looked >= _IDLE_SECONDS or any(self.ledger.waiting(it.name) for it in mine):
+                    with _logged(mine[0].name if mine else ""):
+                        await self.look(box, mine)
+                    looked = loop.time()
+                if loop.time() - pruned > _PRUNE_SECONDS:
+                    self.ledger.prune(self._now())
+                    pruned = loop.time()
+                await asyncio.sleep(arrive.every)
+        finally:
+            if isinstance(box, Sink):
+                box.close()
+
+    async def look(self, box: Mailbox, probes: list[Probe]) -> None:
+        """Look into the mailbox of these probes once; only then is lost what is not there."""
+        if not self.is_log_read() and any(probe.arrive and probe.arrive.log for probe in probes):
+            return  # what arrived while nobody followed the log would be lost
+        began = self._now()
+        failure = None
+        try:
+            async with asyncio.timeout(_VISIT_SECONDS):
+                await box.visit(self.take)
+        except (OSError, UnicodeError, ProbeError, SecretError) as error:
+            told = ProbeError("no_secret", str(error)) if isinstance(error, SecretError) else explain(error)
+            failure = Failure("arrival", f"mailbox_{told.reason}", told.text)
+        for probe in probes:
+            status = self._statuses.get(probe.name)
+            if status is None:
+                continue
+            if failure and not status.mailbox:
+                extra = {"probe": probe.name, "reason": failure.reason, "error": failure.text}
+                logger.warning("the mailbox of a probe cannot be looked at", extra=extra)
+            status.mailbox = failure
+            if failure is None:
+                for mail_id in self.ledger.lose(probe.name, began - probe.lost_after):
+                    logger.warning("a probe mail is lost", extra={"probe": probe.name, "id": mail_id})
+                    status.whereabouts.pop(mail_id, None)
+
+    def take(self, found: Found) -> bool:
+        """A mail is in a mailbox: write it down, if it is ours. Whether it is, and need not be there any more."""
+        known = whose(found.raw, self.key)
+        if known is None:
+            return False
+        name, mail_id = known
+        self.arrived(name, mail_id, found)
+        return True
+
+    def arrived(self, name: str, mail_id: str, found: Found) -> None:
+        """This mail of a probe arrived."""
+        probe, row = self.probes.get(name), self.ledger.probe_of(mail_id)
+        if probe is None or row is None:
+            return
+        started = row[1]
+        arrived = found.arrived if started - _SKEW_SECONDS < found.arrived <= self._now() else self._now()
+        seconds = max(arrived - started, 0.0)
+        was = self.ledger.arrive(mail_id, found.place, arrived, probe.late_after, is_junk=found.is_junk)
+        if was is not Arrival.FIRST:
+            return
+        self._roundtrips.observe((name,), seconds)
+        status = self._statuses[name]
+        status.arrival_seconds = seconds
+        status.in_junk = found.is_junk
+        status.whereabouts.pop(mail_id, None)
+        if seconds <= probe.late_after and not found.is_junk:
+            self.ledger.succeeded(name, arrived)
+        if seconds > probe.lost_after:
+            logger.warning("a probe mail that was counted lost arrived", extra={"probe": name, "seconds": seconds})
+        if found.raw:
+            self.arrivals.observe(name, found)
+
+    def follow(self, events: list[Event]) -> None:
+        """The events of the followed logs: what they say of our mail."""
+        for step in follow(events):
+            row = self.ledger.probe_of(step.mail_id)
+            probe = self.probes.get(row[0]) if row else None
+            if probe is None or not ours(step, probe.name, self.key):
+                continue
+            self._statuses[probe.name].whereabouts[step.mail_id] = step.whereabouts
+            if step.is_delivered and probe.arrive and probe.arrive.log:
+                found = Found(b"", "", is_junk=False, place=step.place, arrived=step.time)
+                self.arrived(probe.name, step.mail_id, found)
+
+    def describe(self) -> list[Family]:
+        """Nothing in advance: registering must not collect."""
+        return []
+
+    def collect(self) -> Iterator[Family]:
+        """The families of a scrape."""
+        scheduled = [probe for probe in self.probes.values() if probe.every]
+        yield from collect(map(self._numbers, scheduled), self._roundtrips)
+
+    def _numbers(self, probe: Probe) -> ProbeNumbers:
+        status = self._statuses[probe.name]
+        failure = failure_of(probe, status, self.ledger, self._now())
+        phases = dict(status.result.phases) if status.result else {}
+        if status.arrival_seconds is not None:
+            phases["arrival"] = status.arrival_seconds
+        return ProbeNumbers(
+            name=probe.name,
+            failure=failure[:2] if failure else None,
+            phases=phases,
+            counts=self.ledger.counts(probe.name),
+            pending=len(self.ledger.waiting(probe.name)) if probe.arrive else 0,
+            last_success=self.ledger.last_success(probe.name),
+            certificate_expiry=status.certificate_expiry(),
+        )
+
+    def _allow(self, send: Send) -> None:
+        to = send.to or ""
+        if not self._allowance.has_room(to, self._now()):
+            raise ProbeError("own_limit", "so many mails went there in the last hour that this one is not sent")
+        self._allowance.note(to, self._now())
+
+
+@contextlib.contextmanager
+def _logged(name: str) -> Iterator[None]:
+    """One probe's trouble with the ledger or the mailbox must not end the probes."""
+    try:
+        yield
+    except Exception:
+        logger.exception("a probe could not be run", extra={"probe": name})
+
+
+def _open_ledger(state_dir: Path | None) -> Ledger:
+    try:
+        ledger = Ledger(state_dir / "probes.db" if state_dir else None)
+        ledger.resume()
+    except sqlite3.Error as error:
+        logger.warning("the ledger of the probes cannot be kept", extra={"error": str(error)})
+        return Ledger(None)
+    return ledger

@@ -1,0 +1,299 @@
+"""Events as a table that SQL is asked of: Arrow batches into DuckDB.
+
+The table lies in a private folder that goes with it; memory is bounded by the database's own limit, and what is
+beyond it stands on disk. Only the kinds of event and the columns that the questions speak of are stored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import datetime
+from operator import attrgetter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from mailstat.condition import PACKED, Clause, clause, packed
+from mailstat.filter import ORIGIN, fields
+from mailstat.report import Column, Report, ReportError, Section
+from parsers.events import KINDS, Event
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from datetime import tzinfo
+
+    from mailstat.filter import Filter
+    from mailstat.log import Log
+
+MEMORY = "150MB"  # of the database; what stands before it needs as much again
+THREADS = 2
+BATCH = 50_000  # rows that go into the table at once
+GREATEST = 2**63 - 1
+LONGEST_ERROR = 400  # characters of what the database says
+NUMBERED = {"number": "BIGINT"}
+MESSAGE = {"via": "VARCHAR", "message_since": "TIMESTAMPTZ", "message_size": "BIGINT"}
+COUNTS = {"is_arrival": "BOOLEAN", "is_removal": "BOOLEAN", "logins": "BIGINT", "notification": "VARCHAR"}
+_TYPES = {"text": "VARCHAR", "number": "BIGINT", "bytes": "BIGINT", "seconds": "DOUBLE", "time": "TIMESTAMPTZ"}
+_ARROW = {
+    "VARCHAR": pa.string(),
+    "BIGINT": pa.int64(),
+    "DOUBLE": pa.float64(),
+    "BOOLEAN": pa.bool_(),
+    "TIMESTAMPTZ": pa.timestamp("us", "UTC"),
+}
+_HALVES = re.compile("[\ud800-\udfff]")
+# Expressions that reports share.
+MACROS = (
+    "CREATE MACRO destination(direction, provider) AS"
+    " CASE WHEN direction = 'local' THEN 'local' ELSE coalesce(provider, 'other') END",
+    "CREATE MACRO domain(address) AS CASE WHEN contains(address, '@') THEN lower(split_part(address, '@', -1)) END",
+    "CREATE MACRO why(reason) AS coalesce(reason, 'unclassified')",
+)
+
+
+class Query(NamedTuple):
+    """A section of a report: what is asked for its rows. A parameter `$name` stands for an option of that name."""
+
+    title: str
+    columns: Sequence[Column]
+    sql: str
+
+
+def columns() -> dict[str, str]:
+    """The columns of the event table and their types: the fields of the event record, and what stands in an event
+    for those that count. `number` is the event's place in the log; `via`, `message_since` and `message_size` are of
+    the message that it is about."""
+    record = {field.name: _TYPES[field.unit] for field in fields().values()}
+    return NUMBERED | record | MESSAGE | COUNTS
+
+
+def report(
+    log: Log,
+    options: Namespace,
+    name: str,
+    title: str,
+    queries: Sequence[Query],
+    *,
+    kinds: Collection[str] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> Report:
+    """Read the log into a table and ask it."""
+    with table(log, options, [query.sql for query in queries], kinds) as events:
+        return Report(name, title, [section(events, query, parameters or {}) for query in queries])
+
+
+def section(events: Table, query: Query, parameters: Mapping[str, Any]) -> Section:
+    """One question's answer."""
+    used = {key: value for key, value in parameters.items() if f"${key}" in query.sql}
+    return Section(query.title, query.columns, events.ask(query.sql, used))
+
+
+@contextmanager
+def table(
+    log: Log, options: Namespace, questions: Iterable[str], kinds: Collection[str] | None = None
+) -> Iterator[Table]:
+    """The event table of a log, with what the questions need of the events that the options mean."""
+    log.selection = replace(log.selection, where=None)  # the database looks for those
+    words = frozenset(re.findall(r"\w+", " ".join(questions)))
+    with Table(words, kinds=kinds, zone=log.zone, where=options.where) as events:
+        for batch in log.batches():
+            events.add(batch)
+        events.flush()
+        yield events
+
+
+class Table:
+    """The table `events`: of some `kinds` (None: all), with those columns whose names are among the words."""
+
+    def __init__(
+        self, words: Collection[str], *, kinds: Collection[str] | None, zone: tzinfo, where: Filter | None = None
+    ) -> None:
+        self._where = clause(where.condition) if where else Clause("true", (), frozenset())
+        every = columns()
+        self.columns = {name: every[name] for name in every if name in words or name == "number"}
+        extra = {name: every.get(name, "VARCHAR") for name in self._where.columns - self.columns.keys()}
+        self._kinds = {
+            kind: Rows(kind, self.columns | extra) for kind in KINDS if kinds is None or kind.kind in kinds
+        }
+        self._count = self._waiting = 0
+        self._folder = TemporaryDirectory(prefix="mailstat-")
+        self._zones = zones(zone)
+        self._database = self._open(read_only=False)
+        made = ", ".join(f'"{name}" {of}' for name, of in self.columns.items())
+        self._database.execute(f"CREATE TABLE events ({made})")
+        for macro in MACROS:
+            self._database.execute(macro)
+
+    def __enter__(self) -> Table:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+        self._folder.cleanup()
+
+    def add(self, events: Sequence[Event]) -> None:
+        """Add events, as they are now."""
+        first = self._count
+        self._count += len(events)
+        for kind, rows in self._kinds.items():
+            places = [place for place, event in enumerate(events) if type(event) is kind]
+            if places:
+                rows.add([events[place] for place in places], [first + place for place in places])
+                self._waiting += len(places)
+        if self._waiting >= BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Put into the table what waits for it."""
+        names = ", ".join(f'"{name}"' for name in self.columns)
+        for rows in self._kinds.values():
+            if rows.numbers:
+                self._database.register("batch", rows.taken())
+                with room():
+                    insert = f"INSERT INTO events SELECT {names} FROM batch WHERE {self._where.text}"  # noqa: S608
+                    self._database.execute(insert, list(self._where.values))
+                self._database.unregister("batch")
+        self._waiting = 0
+
+    def ask(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """The rows of the answer. Raises ReportError where there is no room for the work that it takes."""
+        with room():
+            return self._database.execute(sql, dict(parameters or {})).fetchall()
+
+    def close_doors(self) -> None:
+        """From here on the table can be read and nothing else be done: no file, no network, no change."""
+        self._database.close()
+        self._database = self._open(read_only=True)
+        self._database.execute("SET enable_external_access = false")
+        self._database.execute("SET lock_configuration = true")
+
+    def ask_freely(self, sql: str) -> pa.Table:
+        """What somebody else asks. Raises ReportError."""
+        try:
+            statements = self._database.extract_statements(sql)
+            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                raise ReportError("one SELECT is needed, and nothing else")
+            return self._database.sql(statements[0].query).to_arrow_table()
+        except duckdb.Error as error:
+            raise ReportError(str(error)[:LONGEST_ERROR]) from None
+
+    def copy(self, sql: str, path: Path) -> None:
+        """Write an answer to a Parquet file."""
+        with room():
+            self._database.sql(sql).write_parquet(str(path), compression="zstd")
+
+    def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        folder = Path(self._folder.name)
+        config: dict[str, Any] = {
+            "memory_limit": MEMORY,
+            "threads": THREADS,
+            "temp_directory": str(folder / "spill"),
+            "preserve_insertion_order": False,  # costs memory; who wants an order asks for it
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "python_enable_replacements": False,  # a name is a table, never a variable of this program
+        }
+        database = duckdb.connect(str(folder / "events.duckdb"), read_only=read_only, config=config)
+        for name in reversed(self._zones):
+            with suppress(duckdb.Error):
+                database.execute("SET TimeZone = ?", [name])
+        return database
+
+
+@contextmanager
+def room() -> Iterator[None]:
+    """Say in a sentence that memory or disk do not suffice."""
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, duckdb.IOException, duckdb.TransactionException) as error:
+        raise ReportError(f"no room: {str(error)[:LONGEST_ERROR]}") from None
+
+
+# --- from events to Arrow ---
+
+
+class Rows:
+    """The events of one kind that wait for the table, column by column."""
+
+    def __init__(self, kind: type[Event], wanted: Mapping[str, str]) -> None:
+        self.kind = kind.kind
+        self.types = {name: _ARROW[of] for name, of in wanted.items()}
+        self.numbers: list[int] = []
+        self.values: dict[str, list[Any]] = {}
+        self._getters: dict[str, Callable[[Any], Any]] = {}
+        for name in wanted:
+            getter = _getter(kind, name)
+            if getter:
+                self._getters[name] = getter
+                self.values[name] = []
+
+    def add(self, events: list[Event], numbers: list[int]) -> None:
+        """Add events and their places in the log."""
+        self.numbers += numbers
+        for name, getter in self._getters.items():
+            self.values[name] += map(getter, events)
+
+    def taken(self) -> pa.Table:
+        """All that waits, with every column that is wanted, and none of it is here any more."""
+        count = len(self.numbers)
+        arrays = {name: self._array(name, of, count) for name, of in self.types.items()}
+        self.numbers = []
+        self.values = {name: [] for name in self.values}
+        return pa.table(arrays)
+
+    def _array(self, name: str, of: Any, count: int) -> Any:
+        if name == "number":
+            return pa.array(self.numbers, pa.int64())
+        if name == "kind":
+            return pa.array([self.kind] * count)
+        values = self.values.get(name)
+        if values is None:
+            return pa.nulls(count, of)
+        if pa.types.is_timestamp(of):
+            return pa.array([None if value is None else round(value * 1e6) for value in values], pa.int64()).cast(of)
+        try:
+            return pa.array(values, of)
+        except (UnicodeEncodeError, OverflowError, pa.ArrowInvalid):
+            return pa.array(map(_clean, values), of)
+
+
+def _getter(kind: type[Event], name: str) -> Callable[[Any], Any] | None:
+    """What a column takes from an event of a kind; None where it has nothing."""
+    if name.endswith(PACKED):
+        get = _getter(kind, name.removesuffix(PACKED))
+        return (lambda event: packed(get(event))) if get else None
+    if name in ORIGIN:
+        return attrgetter(f"origin.{name}")
+    own = kind.__struct_fields__
+    if name in MESSAGE:
+        return _of_message(name.removeprefix("message_")) if "message" in own else None
+    return attrgetter(name) if name in own else None
+
+
+def _of_message(name: str) -> Callable[[Any], Any]:
+    get = attrgetter(name)
+    return lambda event: (get(event.message) or None) if event.message else None
+
+
+def _clean(value: Any) -> Any:
+    """What a database can hold: no half of a character (a byte that was not UTF-8), no number beyond its range."""
+    if isinstance(value, str):
+        return value if value.isascii() else _HALVES.sub("\ufffd", value)
+    if isinstance(value, int) and abs(value) > GREATEST:
+        return None
+    return value
+
+
+def zones(zone: tzinfo) -> list[str]:
+    """Names under which a database may know the zone, best first; the last, the offset of now, it does know."""
+    offset = datetime.now(zone).utcoffset()
+    hours = round(offset.total_seconds() / 3600) if offset else 0
+    linked = str(Path("/etc/localtime").resolve()).rpartition("zoneinfo/")[2]
+    name = getattr(zone, "key", None) or str(zone)
+    return [linked if name == "localtime" else name, f"Etc/GMT{-hours:+d}" if hours else "UTC"]

@@ -1,0 +1,86 @@
+"""Deliveries that failed, as the reports on deferrals and bounces tell of them."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mailstat.report import Column
+
+if TYPE_CHECKING:
+    from mailstat.log import Log
+    from mailstat.report import Report
+
+COLUMNS = (
+    Column("provider"),
+    Column("status"),
+    Column("reason"),
+    Column("attempts", "number"),
+    Column("recipients", "number"),
+    Column("messages", "number"),
+    Column("share", "percent"),
+    Column("first", "time"),
+    Column("last", "time"),
+    Column("waiting", "number"),
+    Column("oldest", "time"),
+    Column("example"),
+)
+OF_DOMAIN = (
+    Column("domain"),
+    Column("provider"),
+    Column("reason"),
+    *COLUMNS[3:6],
+    *COLUMNS[7:],
+)
+# The failures, and of each whether it is the last that the log has of its message and recipient. What left the queue
+# or was given up waits no more, whatever came last.
+FAILURES = """
+WITH failed AS (
+    SELECT *, destination(direction, provider) AS towards FROM events
+    WHERE kind = 'delivery' AND list_contains($statuses, status)
+), attempt AS (
+    SELECT mta, host, service, queue_id, recipient, max(number) AS last_number
+    FROM events WHERE kind = 'delivery' AND queue_id IS NOT NULL
+    GROUP BY mta, host, service, queue_id, recipient
+), ended AS (
+    SELECT mta, host, queue_id, max(number) AS end_number FROM events
+    WHERE kind = 'removed' OR is_removal OR (kind = 'delivery' AND recipient IS NULL AND status = 'expired')
+        OR (kind = 'queue_action' AND action IN ('cancel', 'discard'))
+    GROUP BY mta, host, queue_id
+), told AS (
+    SELECT failed.*,
+        status = 'deferred' AND last_number IS NOT NULL AND coalesce(end_number < number, true) AS is_waiting
+    FROM failed
+    LEFT JOIN attempt ON number = last_number
+    LEFT JOIN ended ON ended.mta = failed.mta AND ended.host = failed.host AND ended.queue_id = failed.queue_id
+)
+"""
+COUNTED = """
+    count(*) AS attempts, count(DISTINCT recipient) AS recipients,
+    count(DISTINCT (mta, host, queue_id)) AS messages"""
+SEEN = """
+    epoch(min(time)) AS first, epoch(max(time)) AS last, count(*) FILTER (is_waiting) AS waiting,
+    epoch(min(coalesce(message_since, time)) FILTER (is_waiting)) AS oldest, arg_max(reply, number) AS example"""
+BY_REASON = f"""{FAILURES}
+SELECT towards, status, why(reason) AS reason, {COUNTED}, count(*) / sum(count(*)) OVER () AS share, {SEEN}
+FROM told GROUP BY towards, status, why(reason) ORDER BY attempts DESC, towards, status, why(reason)
+"""  # noqa: S608 - made of its own parts
+BY_DOMAIN = f"""{FAILURES}
+SELECT domain(recipient) AS domain, towards, why(reason) AS reason, {COUNTED}, {SEEN}
+FROM told WHERE recipient IS NOT NULL
+GROUP BY domain(recipient), towards, why(reason) ORDER BY attempts DESC, domain(recipient), towards, why(reason)
+LIMIT 1000
+"""  # noqa: S608 - the same
+
+
+def failures(log: Log, options: Namespace, name: str, title: str, statuses: Sequence[str]) -> Report:
+    """The report on deliveries of some statuses."""
+    from mailstat.engine import Query, report  # noqa: PLC0415 - the help of all reports must not wait for it
+
+    queries = [
+        Query("By provider and reason", COLUMNS, BY_REASON),
+        Query("By domain", OF_DOMAIN, BY_DOMAIN),
+    ]
+    kinds = ("delivery", "removed", "queue_action")
+    return report(log, options, name, title, queries, kinds=kinds, parameters={"statuses": list(statuses)})

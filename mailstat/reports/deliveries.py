@@ -1,0 +1,83 @@
+"""Traffic and its outcome, hour by hour or otherwise."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from mailstat.report import Column
+
+if TYPE_CHECKING:
+    from mailstat.log import Log
+    from mailstat.report import Report
+
+NAME = "deliveries"
+HELP = "traffic and its outcome per hour, day, host, domain and more"
+DESCRIPTION = (
+    "Messages received and removed, connections, and deliveries by outcome, with the median and the 99th percentile "
+    "of the delay of what was sent. --by tells what makes a row."
+)
+# What makes a row: the kind of its column and its expression; those of deliveries alone have no other counts.
+GROUPS: dict[str, tuple[str, str]] = {
+    "hour": ("time", "epoch(date_trunc('hour', time))"),
+    "day": ("time", "epoch(date_trunc('day', time))"),
+    "hour-of-day": ("text", "strftime(date_trunc('hour', time), '%H:00')"),
+    "weekday": ("text", "strftime(time, '%u %A')"),
+    "host": ("text", "host"),
+    "mta": ("text", "mta"),
+    "service": ("text", "service"),
+    "domain": ("text", "CASE WHEN kind = 'delivery' THEN domain(recipient) END"),
+    "recipient": ("text", "CASE WHEN kind = 'delivery' THEN lower(recipient) END"),
+    "sender": ("text", "CASE WHEN kind = 'delivery' THEN lower(sender) END"),
+    "sender-domain": ("text", "CASE WHEN kind = 'delivery' THEN domain(sender) END"),
+    "provider": ("text", "CASE WHEN kind = 'delivery' THEN destination(direction, provider) END"),
+    "transport": ("text", "transport"),
+    "relay": ("text", "relay_host"),
+    "via": ("text", "CASE WHEN kind = 'delivery' OR is_arrival THEN via END"),
+}
+IN_ORDER = frozenset({"hour", "day", "hour-of-day", "weekday"})
+WHOLE = frozenset({*IN_ORDER, "host", "mta", "service"})  # what every event has, so that all can be counted
+OF_DELIVERIES = (
+    *(Column(name, "number") for name in ("sent", "deferred", "bounced", "expired")),
+    Column("delay_p50", "seconds"),
+    Column("delay_p99", "seconds"),
+)
+DELIVERIES = """
+    count(*) FILTER (status = 'sent') AS sent, count(*) FILTER (status = 'deferred') AS deferred,
+    count(*) FILTER (status = 'bounced') AS bounced, count(*) FILTER (status = 'expired') AS expired,
+    quantile_disc(delay, 0.5) FILTER (status = 'sent') AS delay_p50,
+    quantile_disc(delay, 0.99) FILTER (status = 'sent') AS delay_p99"""
+OTHERS = (
+    Column("received", "number"),
+    Column("bytes", "bytes"),
+    Column("removed", "number"),
+    Column("connections", "number"),
+    Column("rejects", "number"),
+)
+COUNTS = """
+    count(*) FILTER (is_arrival) AS received,
+    coalesce(sum(message_size) FILTER (is_arrival), 0)::BIGINT AS bytes,
+    count(*) FILTER (kind = 'removed' OR is_removal) AS removed,
+    count(*) FILTER (kind = 'connect') AS connections, count(*) FILTER (kind = 'reject') AS rejects,"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """What makes a row."""
+    parser.add_argument("--by", choices=GROUPS, default="hour", help="what makes a row; hour")
+
+
+def make(log: Log, options: Namespace) -> Report:
+    """Count, group by group."""
+    from mailstat.engine import Query, report  # noqa: PLC0415 - the help of all reports must not wait for it
+
+    kind, expression = GROUPS[options.by]
+    is_whole = options.by in WHOLE
+    order = "1" if options.by in IN_ORDER else "count(*) DESC, 1"
+    sql = f"""SELECT {expression} AS label, {COUNTS if is_whole else ""} {DELIVERIES}
+        FROM events WHERE {"true" if is_whole else "kind = 'delivery'"}
+        GROUP BY label HAVING label IS NOT NULL ORDER BY {order}"""  # noqa: S608 - made of its own parts
+    head = Column(options.by.replace("-", "_"), kind)  # type: ignore[arg-type]
+    columns = (head, *(OTHERS if is_whole else ()), *OF_DELIVERIES)
+    query = Query("", columns, sql)
+    kinds = None if is_whole else ("delivery",)
+    return report(log, options, NAME, f"Deliveries by {options.by}", [query], kinds=kinds)

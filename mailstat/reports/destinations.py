@@ -1,0 +1,63 @@
+"""Where mail goes, how much of it arrives, and which stage of a delivery takes the time."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from mailstat.report import Column
+
+if TYPE_CHECKING:
+    from mailstat.log import Log
+    from mailstat.report import Report
+
+NAME = "destinations"
+HELP = "where mail goes: outcome and delays, stage by stage, by provider, domain and relay"
+DESCRIPTION = (
+    "Deliveries by provider, by domain of the recipient and by relay: how many were sent, deferred, bounced and "
+    "expired, and of those that were sent the median and the 90th percentile of the delay, and of each of its stages "
+    "(before the queue, in it, to connect, to transmit), in seconds."
+)
+STAGES = ("delay", "delay_before_queue", "delay_in_queue", "delay_connect", "delay_transmit")
+COUNTS = (
+    *(Column(name, "number") for name in ("sent", "deferred", "bounced", "expired")),
+    Column("failed", "percent"),
+    *(Column(f"{stage}_{share}", "seconds") for stage in STAGES for share in ("p50", "p90")),
+    Column("last", "time"),
+)
+MEASURES = """
+    count(*) FILTER (status = 'sent') AS sent, count(*) FILTER (status = 'deferred') AS deferred,
+    count(*) FILTER (status = 'bounced') AS bounced, count(*) FILTER (status = 'expired') AS expired,
+    count(*) FILTER (status IN ('bounced', 'expired')) / nullif(count(*) FILTER (status <> 'deferred'), 0) AS failed,
+    quantile_disc(delay, 0.5) FILTER (status = 'sent'), quantile_disc(delay, 0.9) FILTER (status = 'sent'),
+    quantile_disc(delay_before_queue, 0.5) FILTER (status = 'sent'),
+    quantile_disc(delay_before_queue, 0.9) FILTER (status = 'sent'),
+    quantile_disc(delay_in_queue, 0.5) FILTER (status = 'sent'),
+    quantile_disc(delay_in_queue, 0.9) FILTER (status = 'sent'),
+    quantile_disc(delay_connect, 0.5) FILTER (status = 'sent'),
+    quantile_disc(delay_connect, 0.9) FILTER (status = 'sent'),
+    quantile_disc(delay_transmit, 0.5) FILTER (status = 'sent'),
+    quantile_disc(delay_transmit, 0.9) FILTER (status = 'sent'),
+    epoch(max(time)) AS last
+FROM events WHERE kind = 'delivery'"""
+BY_PROVIDER = f"""
+SELECT destination(direction, provider) AS towards, {MEASURES}
+GROUP BY towards ORDER BY count(*) DESC, towards"""
+BY_DOMAIN = f"""
+SELECT domain(recipient) AS place, arg_max(destination(direction, provider), number), {MEASURES}
+AND recipient IS NOT NULL GROUP BY place ORDER BY count(*) DESC, place LIMIT 1000"""
+BY_RELAY = f"""
+SELECT relay_host, arg_max(destination(direction, provider), number), {MEASURES} AND direction = 'outbound'
+AND relay_host IS NOT NULL GROUP BY relay_host ORDER BY count(*) DESC, relay_host LIMIT 1000"""
+
+
+def make(log: Log, options: Namespace) -> Report:
+    """Ask for all deliveries."""
+    from mailstat.engine import Query, report  # noqa: PLC0415 - the help of all reports must not wait for it
+
+    queries = [
+        Query("By provider", (Column("provider"), *COUNTS), BY_PROVIDER),
+        Query("By domain", (Column("domain"), Column("provider"), *COUNTS), BY_DOMAIN),
+        Query("By relay", (Column("relay"), Column("provider"), *COUNTS), BY_RELAY),
+    ]
+    return report(log, options, NAME, "Destinations", queries, kinds=("delivery",))

@@ -1,0 +1,152 @@
+"""What changed between two times: biggest first, and whether it may be chance."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from math import erfc, sqrt
+from typing import TYPE_CHECKING, NamedTuple
+
+from mailstat.report import Column, Report, ReportError, Section
+
+if TYPE_CHECKING:
+    from mailstat.log import Log
+
+NAME = "diff"
+HELP = "what changed between two periods: by provider, reason and domain, biggest first, and what may be chance"
+DESCRIPTION = (
+    "The outcome of deliveries in two periods: the share that each status and reason has of all the deliveries to a "
+    "provider, or to a domain, in both, biggest change first. A period is a day (2026-01-05, today, yesterday) or "
+    "FROM..TO with moments as in --since. p is the chance that shares as different as these come of one and the same "
+    "source (two-sided z-test of two proportions; changes that may well be chance, p >= 0.01, are left out unless "
+    "--all is given). A host that runs many tests sees some changes that are none: at 0.01 one in a hundred."
+)
+SIGNIFICANT = 0.01
+LEAST = 5  # deliveries of a kind in both periods together, below which the test says nothing
+GROUPS = {"provider": "destination(direction, provider)", "domain": "domain(recipient)", "all": "'(all)'"}
+COLUMNS = (
+    Column("status"),
+    Column("reason"),
+    Column("before", "number"),
+    Column("after", "number"),
+    Column("share_before", "percent"),
+    Column("share_after", "percent"),
+    Column("change", "percent"),
+    Column("p", "number"),
+    Column("example"),
+)
+COUNTED = """
+WITH told AS (
+    SELECT {label} AS label, status, CASE WHEN status = 'sent' THEN NULL ELSE why(reason) END AS reason,
+        reply, number,
+        epoch(time) >= $first AND epoch(time) < $first_end AS is_before,
+        epoch(time) >= $second AND epoch(time) < $second_end AS is_after
+    FROM events WHERE kind = 'delivery'
+), counted AS (
+    SELECT label, status, reason, count(*) FILTER (is_before) AS before, count(*) FILTER (is_after) AS after,
+        arg_max(reply, number) FILTER (is_before OR is_after) AS example
+    FROM told WHERE label IS NOT NULL GROUP BY label, status, reason
+)
+SELECT label, status, reason, before, after, CAST(sum(before) OVER (PARTITION BY label) AS BIGINT),
+    CAST(sum(after) OVER (PARTITION BY label) AS BIGINT), example
+FROM counted ORDER BY label, status, reason"""
+
+
+class Change(NamedTuple):
+    """Deliveries of one kind, and all of the same destination, before and after."""
+
+    label: str
+    status: str
+    reason: str | None
+    before: int
+    after: int
+    all_before: int
+    all_after: int
+    example: str | None
+
+    @property
+    def shares(self) -> tuple[float, float]:
+        """Of the deliveries to the destination, before and after."""
+        return self.before / (self.all_before or 1), self.after / (self.all_after or 1)
+
+    @property
+    def chance(self) -> float | None:
+        """The p-value of a two-sided z-test of two proportions, pooled; None where it cannot tell."""
+        return chance(self.before, self.all_before, self.after, self.all_after)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The periods, which stand before the files."""
+    parser.add_argument("first", metavar="PERIOD", help="the one before, as 2026-01-05, yesterday, or FROM..TO")
+    parser.add_argument("second", metavar="PERIOD", help="the one after")
+    parser.add_argument("--all", action="store_true", help="changes that may be chance too")
+
+
+def make(log: Log, options: Namespace) -> Report:
+    """Count both, and compare. Raises ReportError where a period is none."""
+    from mailstat.engine import table  # noqa: PLC0415 - the help of all reports must not wait for it
+
+    (first, first_end), (second, second_end) = (period(text, options) for text in (options.first, options.second))
+    times = {"first": first, "first_end": first_end, "second": second, "second_end": second_end}
+    questions = {name: COUNTED.format(label=label) for name, label in GROUPS.items()}
+    with table(log, options, questions.values(), ("delivery",)) as events:
+        found = {name: [Change(*row) for row in events.ask(sql, times)] for name, sql in questions.items()}
+    sections = [_section(name, found[name], is_complete=options.all) for name in ("provider", "domain", "all")]
+    return Report(NAME, f"From {options.first} to {options.second}", sections)
+
+
+def period(text: str, options: Namespace) -> tuple[float, float]:
+    """Where a period begins and ends. Raises ReportError."""
+    from mailstat.period import read_time  # noqa: PLC0415
+
+    begin, dots, end = text.partition("..")
+    try:
+        first = read_time(begin, now=options.now, zone=options.zone)
+        last = read_time(end, now=options.now, zone=options.zone) if dots else _next_day(first, options)
+    except ValueError as error:
+        raise ReportError(f"{text}: {error}") from None
+    if first >= last:
+        raise ReportError(f"{text}: a period ends after it begins")
+    return first, last
+
+
+def chance(before: int, all_before: int, after: int, all_after: int) -> float | None:
+    """The two-sided p-value of a z-test of two proportions with their pooled variance."""
+    if not all_before or not all_after or before + after < LEAST:
+        return None
+    pooled = (before + after) / (all_before + all_after)
+    deviation = sqrt(pooled * (1 - pooled) * (1 / all_before + 1 / all_after))
+    if not deviation:
+        return None
+    return erfc(abs(before / all_before - after / all_after) / deviation / sqrt(2))
+
+
+def _next_day(first: float, options: Namespace) -> float:
+    """A day is as long as it is where people live: 23, 24 or 25 hours."""
+    from datetime import datetime, timedelta  # noqa: PLC0415
+
+    return (datetime.fromtimestamp(first, options.zone) + timedelta(days=1)).timestamp()
+
+
+def _section(name: str, changes: list[Change], *, is_complete: bool) -> Section:
+    shown = [
+        change
+        for change in changes
+        if change.before + change.after
+        and (is_complete or (change.chance is not None and change.chance < SIGNIFICANT))
+    ]
+    shown.sort(key=lambda change: -abs(change.shares[1] - change.shares[0]) * (change.all_before + change.all_after))
+    rows = [
+        (
+            change.label,
+            change.status,
+            change.reason,
+            change.before,
+            change.after,
+            *change.shares,
+            change.shares[1] - change.shares[0],
+            change.chance,
+            change.example,
+        )
+        for change in shown
+    ]
+    return Section(f"By {name}" if name != "all" else "All together", (Column(name), *COLUMNS), rows)

@@ -1,0 +1,68 @@
+"""How long mail takes: percentiles and a histogram."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from mailstat.report import Column
+
+if TYPE_CHECKING:
+    from mailstat.log import Log
+    from mailstat.report import Report
+
+NAME = "latency"
+HELP = "how long mail takes: percentiles by provider, and a histogram"
+DESCRIPTION = (
+    "The delay of what was sent, from arrival to the end of the delivery, or of one stage of it: percentiles by "
+    "provider, then a histogram, whose bounds double."
+)
+STAGES = ("before_queue", "in_queue", "connect", "transmit")
+SHARES = (("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999))
+LEAST = 0.125  # seconds of the first bar; a power of two, so that the bounds are exact
+BAR = 40  # characters of the longest bar
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Which delay."""
+    parser.add_argument("--stage", choices=STAGES, help="of this stage; without it, of the whole delivery")
+
+
+def make(log: Log, options: Namespace) -> Report:
+    """Ask for the delays of what was sent."""
+    from mailstat.engine import Query, report  # noqa: PLC0415 - the help of all reports must not wait for it
+
+    delay = f"delay_{options.stage}" if options.stage else "delay"
+    sent = f"FROM events WHERE kind = 'delivery' AND status = 'sent' AND {delay} IS NOT NULL"
+    shares = ", ".join(f"quantile_disc({delay}, {share})" for _, share in SHARES)
+    # The line of all stands first.
+    percentiles = f"""
+        SELECT CASE WHEN grouping(destination(direction, provider)) = 1 THEN '(all)'
+            ELSE destination(direction, provider) END AS towards,
+            count(*), min({delay}), {shares}, max({delay}), avg({delay}) {sent}
+        GROUP BY ROLLUP (destination(direction, provider)) HAVING count(*) > 0
+        ORDER BY grouping(destination(direction, provider)) DESC, count(*) DESC, towards"""
+    histogram = f"""
+        WITH bars AS (
+            SELECT CASE WHEN {delay} <= {LEAST} THEN {LEAST}
+                ELSE {LEAST} * pow(2, ceil(log2({delay} / {LEAST}))) END AS bound, count(*) AS count
+            {sent} GROUP BY bound)
+        SELECT bound, count, count / sum(count) OVER () AS share,
+            sum(count) OVER (ORDER BY bound) / sum(count) OVER () AS up_to_here,
+            repeat('#', CAST(ceil({BAR} * count / max(count) OVER ()) AS INTEGER)) AS bar
+        FROM bars ORDER BY bound"""  # noqa: S608
+    table = [
+        Column("provider"),
+        Column("sent", "number"),
+        *(Column(name, "seconds") for name in ("min", *(name for name, _ in SHARES), "max", "mean")),
+    ]
+    bars = (
+        Column("up_to", "seconds"),
+        Column("count", "number"),
+        Column("share", "percent"),
+        Column("cumulative", "percent"),
+        Column("bar"),
+    )
+    queries = [Query("Percentiles", table, percentiles), Query("Histogram", bars, histogram)]
+    title = f"Latency: {options.stage}" if options.stage else "Latency"
+    return report(log, options, NAME, title, queries, kinds=("delivery",))

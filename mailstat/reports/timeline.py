@@ -1,0 +1,90 @@
+"""What happened when, as a line one can see."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from mailstat.report import Column, Report, Section
+
+if TYPE_CHECKING:
+    from mailstat.log import Log
+
+NAME = "timeline"
+HELP = "any measure over time, as a sparkline"
+DESCRIPTION = (
+    "Each measure over the time of the log, as a line of small bars from its first moment to its last, with the sum, "
+    "the highest bar and when that was. --by tells one measure apart by provider, reason, domain, host or client."
+)
+BARS = "▁▂▃▄▅▆▇█"
+WIDTH = 48  # bars of a line
+MEASURES = {
+    "received": "is_arrival",
+    "sent": "status = 'sent'",
+    "deferred": "status = 'deferred'",
+    "bounced": "status = 'bounced'",
+    "expired": "status = 'expired'",
+    "rejects": "kind = 'reject'",
+    "connections": "kind = 'connect'",
+    "logins-failed": "kind = 'auth' AND result = 'failure'",
+    "connection-errors": "kind = 'connection_error'",
+    "problems": "kind = 'problem'",
+}
+GROUPS = {
+    "provider": "destination(direction, provider)",
+    "reason": "why(reason)",
+    "domain": "domain(recipient)",
+    "host": "host",
+    "client": "client_ip",
+}
+COLUMNS = (
+    Column("measure"),
+    Column("total", "number"),
+    Column("peak", "number"),
+    Column("peak_at", "time"),
+    Column("timeline"),
+)
+PERIOD = "SELECT epoch(min(time)), epoch(max(time)) FROM events"
+EACH = """
+SELECT CAST(least(floor((epoch(time) - $first) / $width), $last) AS INTEGER) AS bar, {label} AS label, count(*)
+FROM events WHERE ({test}) GROUP BY bar, label HAVING label IS NOT NULL"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Which measure, and what tells it apart."""
+    parser.add_argument("--measure", choices=MEASURES, help="this one; without it all, or sent with --by")
+    parser.add_argument("--by", choices=GROUPS, help="a line for each of these")
+
+
+def make(log: Log, options: Namespace) -> Report:
+    """Count, bar by bar."""
+    from mailstat.engine import table  # noqa: PLC0415 - the help of all reports must not wait for it
+
+    chosen = options.measure or ("sent" if options.by else None)
+    names = [chosen] if chosen else list(MEASURES)
+    label = GROUPS[options.by] if options.by else "''"
+    questions = {name: EACH.format(label=label, test=MEASURES[name]) for name in names}
+    lines: dict[str, list[int]] = {}
+    with table(log, options, [PERIOD, *questions.values()]) as events:
+        ((first, last),) = events.ask(PERIOD)
+        if first is None:
+            return Report(NAME, "Timeline", [Section("", COLUMNS)])
+        width = max((last - first) / WIDTH, 1e-3)
+        for name, sql in questions.items():
+            for bar, group, count in events.ask(sql, {"first": first, "width": width, "last": WIDTH - 1}):
+                lines.setdefault(group or name, [0] * WIDTH)[bar] += count
+    rows = [_row(name, counts, first, width) for name, counts in lines.items()]
+    if options.by:
+        rows.sort(key=lambda row: (-row[1], row[0]))
+    return Report(NAME, f"Timeline of {chosen}" if chosen else "Timeline", [Section("", COLUMNS, rows)])
+
+
+def sparkline(counts: list[int]) -> str:
+    """A bar for each count; the highest is the greatest, and a blank stands for nothing."""
+    most = max(counts, default=0) or 1
+    return "".join(BARS[(count * len(BARS) - 1) // most] if count else " " for count in counts)
+
+
+def _row(name: str, counts: list[int], first: float, width: float) -> tuple[str, int, int, float, str]:
+    peak = max(counts)
+    return name, sum(counts), peak, first + counts.index(peak) * width, sparkline(counts)

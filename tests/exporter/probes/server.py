@@ -1,0 +1,159 @@
+"""An SMTP server that does what a script says: right, wrong, slowly, or without end. It speaks real TCP and TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import sys
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from functools import cache
+from pathlib import Path
+
+import trustme
+
+
+class Act(Enum):
+    """What it may do instead of a reply."""
+
+    DROP = "closes the connection"
+    HANG = "says nothing more"
+    LINES = "continues a reply without end"
+    LINE = "sends a line without end"
+    SLOW = "sends a byte now and then"
+    GARBAGE = "sends bytes that are no text"
+    TLS = "begins TLS"
+
+
+Step = bytes | Act
+
+GOOD: Mapping[str, Step] = {
+    "banner": b"220 mx.example.com ESMTP\r\n",
+    "EHLO": b"250-mx.example.com\r\n250-PIPELINING\r\n250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n250 SIZE 1000000\r\n",
+    "LHLO": b"250-mx.example.com\r\n250 SIZE 1000000\r\n",
+    "HELO": b"250 mx.example.com\r\n",
+    "STARTTLS": Act.TLS,
+    "AUTH": b"235 2.7.0 Welcome\r\n",
+    "MAIL": b"250 2.1.0 Ok\r\n",
+    "RCPT": b"250 2.1.5 Ok\r\n",
+    "DATA": b"354 Go on\r\n",
+    ".": b"250 2.0.0 Ok: queued as 4F1A2B\r\n",
+    "QUIT": b"221 2.0.0 Bye\r\n",
+}
+
+
+@dataclass
+class Server:
+    """A server that listens, all commands that it got, and the mail."""
+
+    port: int = 0
+    commands: list[str] = field(default_factory=list)
+    mails: list[bytes] = field(default_factory=list)
+
+
+@cache
+def authority(name: str) -> trustme.CA:
+    """A certification authority; only the client's `ca_file` makes one trusted."""
+    return trustme.CA(organization_name=name)
+
+
+@cache
+def tls(kind: str) -> ssl.SSLContext:
+    """What the server shows: a certificate that is `good`, `expired`, of the wrong `name`, or `untrusted`."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    name = "elsewhere.example.net" if kind == "name" else "localhost"
+    expiry = datetime(2020, 1, 1, tzinfo=UTC) if kind == "expired" else None
+    made = authority("other" if kind == "untrusted" else "trusted").issue_cert(
+        name, not_before=datetime(2019, 1, 1, tzinfo=UTC), not_after=expiry or datetime(2040, 1, 1, tzinfo=UTC)
+    )
+    made.configure_cert(context)
+    return context
+
+
+def ca_file(folder: Path) -> Path:
+    """The file with the authority that is trusted."""
+    path = folder / "ca.pem"
+    if not path.exists():
+        authority("trusted").cert_pem.write_to_path(path)
+    return path
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    steps: Mapping[str, Step] | None = None, certificate: str = "good", *, implicit: bool = False
+) -> AsyncIterator[Server]:
+    """A server on a port of its own that does this where it differs from what is good."""
+    script = {**GOOD, **(steps or {})}
+    server = Server()
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
+            await _talk(reader, writer, script, certificate, server)
+        writer.transport.abort()
+        tasks.discard(task)
+
+    listening = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=tls(certificate) if implicit else None)
+    server.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listening.close()
+        for task in set(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _talk(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    script: Mapping[str, Step],
+    certificate: str,
+    server: Server,
+) -> None:
+    await _act(writer, script["banner"], certificate)
+    while line := await reader.readline():
+        command = line.decode().strip()
+        verb = command.split(" ")[0].split(":")[0].upper()
+        server.commands.append(command)
+        step = script.get(f"{verb} again") if server.commands.count(command) > 1 else None
+        step = step or script.get(command) or script.get(verb, b"334 \r\n" if verb not in GOOD else b"")
+        await _act(writer, step, certificate)
+        if step is Act.TLS:
+            await writer.start_tls(tls(certificate))
+        if verb == "DATA" and isinstance(step, bytes) and step.startswith(b"354"):
+            server.mails.append(await reader.readuntil(b"\r\n.\r\n"))
+            await _act(writer, script["."], certificate)
+        if verb == "QUIT":
+            return
+
+
+async def _act(writer: asyncio.StreamWriter, step: Step, certificate: str) -> None:
+    if isinstance(step, bytes):
+        writer.write(step)
+    elif step is Act.TLS:
+        writer.write(b"220 2.0.0 Go ahead\r\n")
+    elif step is Act.DROP:
+        raise ConnectionResetError
+    elif step is Act.GARBAGE:
+        writer.write(bytes(range(256)) * 4)
+    elif step is Act.HANG:
+        await asyncio.sleep(3600)
+    else:
+        await _without_end(writer, step)
+    await writer.drain()
+
+
+async def _without_end(writer: asyncio.StreamWriter, step: Act) -> None:
+    part = {Act.LINES: b"250-and more\r\n" * 100, Act.LINE: b"250 " + b"x" * 9000, Act.SLOW: b"2"}[step]
+    for _ in range(sys.maxsize):
+        writer.write(part)
+        await writer.drain()
+        if step is Act.SLOW:
+            await asyncio.sleep(0.02)

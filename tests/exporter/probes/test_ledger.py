@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import pytest
+
+from exporter.probes.ledger import Arrival, Ledger
+
+LATE = 120.0
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    made = Ledger(tmp_path / "probes.db")
+    yield made
+    made.close()
+
+
+def counts(ledger) -> dict[str, int]:
+    return {result: mails for result, mails in ledger.counts("one").items() if mails}
+
+
+def sent(ledger, mail_id: str = "a", time: float = 1000.0) -> None:
+    ledger.begin(mail_id, "one", "probe@example.net", time)
+    ledger.settle(mail_id, is_sent=True)
+
+
+def test_a_mail_that_arrives(ledger):
+    sent(ledger)
+    assert [mail.id for mail in ledger.waiting("one")] == ["a"]
+    assert ledger.arrive("a", "INBOX/1", 1010.0, LATE) is Arrival.FIRST
+    assert counts(ledger) == {"sent": 1, "arrived": 1}
+    assert ledger.waiting("one") == []
+
+
+def test_the_same_copy_is_counted_once_and_another_is_a_duplicate(ledger):
+    sent(ledger)
+    ledger.arrive("a", "INBOX/1", 1010.0, LATE)
+    assert ledger.arrive("a", "INBOX/1", 1011.0, LATE) is Arrival.SEEN
+    assert ledger.arrive("a", "INBOX/2", 1012.0, LATE) is Arrival.DUPLICATE
+    assert counts(ledger) == {"sent": 1, "arrived": 1, "duplicate": 1}
+
+
+def test_a_mail_that_arrives_before_its_sending_is_over(ledger):
+    ledger.begin("a", "one", "probe@example.net", 1000.0)
+    ledger.arrive("a", "INBOX/1", 1000.1, LATE)
+    ledger.settle("a", is_sent=True)
+    assert counts(ledger) == {"sent": 1, "arrived": 1}
+
+
+def test_a_late_mail(ledger):
+    sent(ledger)
+    ledger.arrive("a", "INBOX/1", 1121.0, LATE)
+    assert counts(ledger) == {"sent": 1, "arrived": 1, "late": 1}
+
+
+def test_a_lost_mail_that_arrives_is_found(ledger):
+    sent(ledger)
+    assert ledger.lose("one", 1000.0) == []
+    assert ledger.lose("one", 1001.0) == ["a"]
+    assert ledger.lose("one", 1001.0) == []
+    assert ledger.last_state("one") == "lost"
+    ledger.arrive("a", "Junk/1", 4000.0, LATE, is_junk=True)
+    assert counts(ledger) == {"sent": 1, "arrived": 1, "late": 1, "lost": 1, "found": 1, "spam_folder": 1}
+
+
+def test_a_mail_of_which_nobody_knows_whether_it_was_sent_is_not_lost(tmp_path):
+    ledger = Ledger(tmp_path / "probes.db")
+    ledger.begin("a", "one", "probe@example.net", 1000.0)
+    ledger.begin("b", "one", "probe@example.net", 1000.0)
+    ledger.close()
+    again = Ledger(tmp_path / "probes.db")
+    again.resume()
+    again.arrive("a", "INBOX/1", 1010.0, LATE)
+    assert again.lose("one", 2000.0) == []
+    assert counts(again) == {"sent": 1, "arrived": 1, "send_failed": 1}
+    again.close()
+
+
+def test_a_mail_nobody_knows(ledger):
+    assert ledger.arrive("x", "INBOX/1", 1.0, LATE) is Arrival.UNKNOWN
+    assert counts(ledger) == {}
+
+
+def test_what_is_old_is_forgotten(ledger):
+    sent(ledger, "a", 1000.0)
+    sent(ledger, "b", 2000.0)
+    ledger.prune(1500.0 + 7 * 86400)
+    assert ledger.probe_of("a") is None
+    assert ledger.probe_of("b") == ("one", 2000.0)
+    assert counts(ledger) == {"sent": 2}

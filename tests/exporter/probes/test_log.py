@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from exporter.config import Config, FileSource
+from exporter.pipeline import Pipeline
+from exporter.probes.section import Arrive, Probe
+from tests.exporter.probes.test_prober import NOW, Bench, bench  # noqa: F401 - a fixture
+from tests.exporter.probes.test_smtp import a_send
+
+BEGIN = """\
+2027-01-15T08:00:01+00:00 mx postfix/cleanup[7]: 4F1A2B: message-id=<{message_id}>
+2027-01-15T08:00:01+00:00 mx postfix/qmgr[8]: 4F1A2B: from=<probe@example.com>, size=900, nrcpt=1 (queue active)
+"""
+LINE = (
+    "2027-01-15T08:00:04+00:00 mx postfix/smtp[9]: 4F1A2B: to=<probe@example.net>, relay={relay}, delay=3,"
+    " delays=1/0/1/1, dsn={dsn}, status={status}\n"
+)
+SENT = LINE.format(relay="mx.example.net[192.0.2.7]:25", dsn="2.0.0", status="sent (250 2.0.0 Ok: queued as 9)")
+FILTERED = LINE.format(
+    relay="127.0.0.1[127.0.0.1]:10024", dsn="2.0.0", status="sent (250 2.0.0 Ok: queued as 4F1A2C)"
+)
+DEFERRED = LINE.format(
+    relay="mx.example.net[192.0.2.7]:25",
+    dsn="4.7.1",
+    status="deferred (host mx.example.net[192.0.2.7] said: 450 4.7.1 Greylisted, try again later (in reply to RCPT TO"
+    " command))",
+)
+
+
+async def with_log(it: Bench, *lines: str, message_id: str | None = None) -> None:
+    """The probe runs, and then its log says this."""
+    it.probe = Probe(
+        name="one", every=60.0, send=a_send(it.maildir.parent, it.probe.send.port), arrive=Arrive(log=True)
+    )
+    it.prober.configure([it.probe])
+    outcome = await it.prober.run_once(it.probe)
+    log = it.maildir.parent / "mail.log"
+    log.write_text("".join([BEGIN.format(message_id=message_id or outcome.mail.message_id), *lines]))
+    pipeline = Pipeline(Config(sources=(FileSource(file=log),)), None, it.clock)
+    pipeline.hooks.append(it.prober.follow)
+    it.clock.time += 10
+    while pipeline.step():
+        pass
+    pipeline.close()
+
+
+@pytest.mark.parametrize(("line", "arrived"), [(SENT, 1), (FILTERED, 0), (DEFERRED, 0)])
+def test_the_log_tells_that_a_mail_went_out(bench, line, arrived):  # noqa: F811
+    async def play(it):
+        await with_log(it, line)
+        assert it.count("arrived") == arrived
+
+    bench(None, play)
+
+
+def test_the_log_tells_where_a_late_mail_is(bench):  # noqa: F811
+    async def play(it):
+        await with_log(it, DEFERRED)
+        it.clock.time = NOW + 130
+        assert it.value("mail_probe_failure_info", phase="arrival", reason="queued_greylisted") == 1
+
+    bench(None, play)
+
+
+def test_a_message_id_of_somebody_else_is_not_believed(bench):  # noqa: F811
+    async def play(it):
+        await with_log(it, SENT, message_id=f"mailstat-probe.{'0' * 16}.{'0' * 32}@example.com")
+        assert it.count("arrived") == 0
+
+    bench(None, play)

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import ClientSession
+from prometheus_client.parser import text_string_to_metric_families as parse
+
+from exporter.config import Config
+from exporter.pipeline import Pipeline
+from exporter.probes.page import ProbePage, targeted
+from exporter.probes.prober import Prober
+from exporter.probes.section import Probe
+from exporter.web import application, serve
+from tests.exporter.probes.server import Act, serving
+from tests.exporter.probes.test_smtp import PASSWORD, a_send, assert_hidden
+
+
+def asked(folder, query: str, steps=None, headers=None, **what) -> tuple[int, str]:
+    """The answer to /probe about the probe `one`, to a server that does this; PORT stands for its port."""
+
+    async def ask() -> tuple[int, str]:
+        async with serving(steps) as server:
+            probe = Probe(name="one", send=a_send(folder, server.port, **what), targets=(f"127.0.0.1:{server.port}",))
+            page = ProbePage(Prober([probe], folder))
+            runner = await serve(
+                application(Pipeline(Config(), None), "/metrics", list, probe=page.answer), ["127.0.0.1:0"]
+            )
+            try:
+                url = f"http://127.0.0.1:{runner.addresses[0][1]}/probe?{query.replace('PORT', str(server.port))}"
+                async with ClientSession() as session, session.get(url, headers=headers) as answer:
+                    return answer.status, await answer.text()
+            finally:
+                await runner.cleanup()
+
+    return asyncio.run(ask())
+
+
+def samples(text: str) -> dict[str, float]:
+    return {f"{s.name}{s.labels or ''}": s.value for family in parse(text) for s in family.samples}
+
+
+def test_a_probe_that_succeeds(tmp_path):
+    status, text = asked(tmp_path, "module=one", tls="starttls", username="probe")
+    values = samples(text)
+    assert status == 200
+    assert values["probe_success"] == 1
+    assert values["probe_ssl_earliest_cert_expiry"] == 2208988800
+    assert values["probe_ip_protocol"] == 4
+    assert values["probe_smtp_phase_seconds{'phase': 'end_of_data'}"] > 0
+    assert values["probe_smtp_extension_info{'extension': 'PIPELINING'}"] == 1
+
+
+def test_a_probe_that_fails_is_a_sample_and_no_error(tmp_path):
+    status, text = asked(tmp_path, "module=one", {"RCPT": b"550 5.1.1 User unknown\r\n"})
+    values = samples(text)
+    assert status == 200
+    assert values["probe_success"] == 0
+    assert values["probe_smtp_failure_info{'phase': 'rcpt', 'reason': 'user_unknown'}"] == 1
+    assert values["probe_smtp_reply_code"] == 550
+
+
+def test_the_deadline_is_prometheus(tmp_path):
+    header = {"X-Prometheus-Scrape-Timeout-Seconds": "0.8"}
+    _, text = asked(tmp_path, "module=one", {"banner": Act.HANG}, header)
+    values = samples(text)
+    assert values["probe_smtp_failure_info{'phase': 'banner', 'reason': 'timeout'}"] == 1
+    assert values["probe_duration_seconds"] < 0.8
+
+
+def test_only_what_is_configured_is_probed(tmp_path):
+    assert asked(tmp_path, "module=two")[0] == 400
+    assert asked(tmp_path, "module=one&target=mx.example.net")[0] == 400
+    assert asked(tmp_path, "")[0] == 400
+    assert asked(tmp_path, "module=one&target=localhost")[0] == 200
+    assert asked(tmp_path, "module=one&target=127.0.0.1:PORT")[0] == 200
+
+
+def test_debug_shows_the_dialogue_without_secrets(tmp_path):
+    status, text = asked(tmp_path, "module=one&debug=true", username="probe")
+    assert status == 200
+    assert "C: AUTH PLAIN ****" in text
+    assert "S: 250 2.0.0 Ok: queued as 4F1A2B" in text
+    assert "probe_success 1.0" in text
+    assert PASSWORD not in text
+    assert_hidden(text)
+
+
+def test_a_secret_that_is_missing_is_a_reason(tmp_path):
+    nowhere = tmp_path / "nowhere"
+    _, text = asked(tmp_path, "module=one", username="probe", password_file=nowhere)
+    assert samples(text)["probe_smtp_failure_info{'phase': 'auth', 'reason': 'no_secret'}"] == 1
+
+
+def test_targets_with_and_without_a_port(tmp_path):
+    others = ("mx.example.net", "[2001:db8::1]:26", "2001:db8::2", "mx.example.org:2525")
+    probe = Probe(name="one", send=a_send(tmp_path, 25), targets=others)
+    found = [(targeted(probe, other).server, targeted(probe, other).port_number) for other in others]
+    assert found == [("mx.example.net", 25), ("2001:db8::1", 26), ("2001:db8::2", 25), ("mx.example.org", 2525)]
+
+
+def test_no_destination_gets_more_than_its_limit(tmp_path):
+    async def flood() -> list[str | None]:
+        async with serving() as server:
+            probe = Probe(name="one", send=a_send(tmp_path, server.port))
+            prober = Prober([probe], None, lambda: 1_800_000_000.0)
+            results = [(await prober.send(probe, probe.send)).result for _ in range(122)]
+            assert len(server.mails) == 120
+            return [result.failure.reason if result.failure else None for result in results]
+
+    assert asyncio.run(flood()) == [None] * 120 + ["own_limit"] * 2

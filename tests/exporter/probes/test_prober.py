@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+import os
+import signal
+import socket
+import sqlite3
+import sys
+from pathlib import Path
+from random import Random
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from exporter.probes.ledger import Ledger
+from exporter.probes.mailbox import mailbox
+from exporter.probes.maildir import Maildir
+from exporter.probes.prober import Prober
+from exporter.probes.schedule import starts
+from exporter.probes.section import Arrive, Probe
+from tests.exporter.probes.server import serving
+from tests.exporter.probes.test_smtp import a_send
+
+NOW = 1_800_000_000.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = NOW
+
+    def __call__(self) -> float:
+        return self.time
+
+
+def a_maildir(folder: Path) -> Path:
+    for part in ("new", "cur", "tmp", ".Junk/new", ".Junk/cur"):
+        (folder / "Maildir" / part).mkdir(parents=True, exist_ok=True)
+    return folder / "Maildir"
+
+
+class Bench:
+    """A prober with one probe, its server and its Maildir."""
+
+    def __init__(self, folder: Path, port: int, *, arrives: bool = True) -> None:
+        self.maildir = a_maildir(folder)
+        self.clock = Clock()
+        arrive = Arrive(maildir=self.maildir) if arrives else None
+        self.probe = Probe(name="one", every=60.0, send=a_send(folder, port), arrive=arrive, timeout=1.0)
+        self.prober = Prober([self.probe], folder, self.clock)
+        self.box = mailbox(arrive) if arrive else None
+        self.seen: list[tuple[str, bytes, str, float]] = []
+        self.prober.arrivals.hooks.append(lambda *what: self.seen.append(what))
+        self.registry = CollectorRegistry()
+        self.registry.register(self.prober)
+        self._number = itertools.count()
+
+    def deliver(self, raw: bytes, folder: str = "new") -> Path:
+        path = self.maildir / folder / f"{next(self._number)}.example"
+        path.write_bytes(raw)
+        return path
+
+    async def look(self) -> None:
+        await self.prober.look(self.box, [self.probe])
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(name, {"probe": "one"} | labels)
+
+    def count(self, result: str) -> float | None:
+        return self.value("mail_probe_messages_total", result=result)
+
+
+@pytest.fixture
+def bench(tmp_path):
+    def bench(steps, play, **more):
+        async def run():
+            async with serving(steps) as server:
+                made = Bench(tmp_path, server.port, **more)
+                try:
+                    await play(made)
+                finally:
+                    made.prober.close()
+
+        asyncio.run(run())
+
+    return bench
+
+
+def test_a_mail_goes_round(bench):
+    async def play(it):
+        assert it.value("mail_probe_success") == 0
+        outcome = await it.prober.run_once(it.probe)
+        assert it.value("mail_probe_pending_messages") == 1
+        it.clock.time += 3
+        path = it.deliver(outcome.mail.raw)
+        await it.look()
+        assert it.value("mail_probe_success") == 1
+        assert it.value("mail_probe_pending_messages") == 0
+        assert (it.count("sent"), it.count("arrived"), it.count("lost")) == (1, 1, 0)
+        assert it.value("mail_probe_phase_seconds", phase="arrival") == 3
+        assert it.value("mail_probe_roundtrip_seconds_count") == 1
+        assert not path.exists()
+        assert [(name, folder) for name, _, folder, _ in it.seen] == [("one", "INBOX")]
+
+    bench(None, play)
+
+
+def test_a_sending_that_fails_is_no_success_at_once(bench):
+    async def play(it):
+        outcome = await it.prober.run_once(it.probe)
+        it.deliver(outcome.mail.raw)
+        await it.look()
+        it.prober.configure(
+            [Probe(name="one", every=60.0, send=a_send(it.maildir.parent, 1), arrive=it.probe.arrive)]
+        )
+        await it.prober.run_once(it.prober.probes["one"])
+        assert it.value("mail_probe_success") == 0
+        assert it.value("mail_probe_failure_info", phase="connect", reason="refused") == 1
+        assert it.count("send_failed") == 1
+
+    bench(None, play)
+
+
+def test_success_does_not_go_stale(bench):
+    async def play(it):
+        await it.prober.run_once(it.probe)
+        assert it.value("mail_probe_success") == 1
+        it.clock.time += 60 * 1.5 + 40
+        assert it.value("mail_probe_success") == 0
+
+    bench(None, play, arrives=False)
+
+
+def test_late_then_lost_then_found(bench):
+    async def play(it):
+        outcome = await it.prober.run_once(it.probe)
+        it.clock.time += 121
+        await it.look()
+        assert it.value("mail_probe_success") == 0
+        assert it.value("mail_probe_failure_info", phase="arrival", reason="late") == 1
+        it.clock.time += 1800
+        await it.look()
+        assert it.count("lost") == 1
+        assert it.value("mail_probe_failure_info", phase="arrival", reason="lost") == 1
+        it.deliver(outcome.mail.raw)
+        await it.look()
+        assert (it.count("lost"), it.count("found"), it.count("late"), it.count("arrived")) == (1, 1, 1, 1)
+
+    bench(None, play)
+
+
+def test_nothing_is_lost_before_the_mailbox_was_looked_at(bench):
+    async def play(it):
+        outcome = await it.prober.run_once(it.probe)
+        it.deliver(outcome.mail.raw)
+        it.clock.time += 10_000
+        (it.maildir / "new").rename(it.maildir / "gone")
+        await it.look()
+        assert it.count("lost") == 0
+        assert it.value("mail_probe_failure_info", phase="arrival", reason="mailbox_unreachable") == 1
+        (it.maildir / "gone").rename(it.maildir / "new")
+        await it.look()
+        assert (it.count("lost"), it.count("arrived")) == (0, 1)
+
+    bench(None, play)
+
+
+def test_the_folder_for_junk(bench):
+    async def play(it):
+        outcome = await it.prober.run_once(it.probe)
+        it.deliver(outcome.mail.raw, ".Junk/new")
+        await it.look()
+        assert it.count("spam_folder") == 1
+        assert it.value("mail_probe_failure_info", phase="arrival", reason="spam_folder") == 1
+
+    bench(None, play)
+
+
+def test_mail_of_others_stays_where_it_is(bench):
+    async def play(it):
+        outcome = await it.prober.run_once(it.probe)
+        forged = outcome.mail.raw.replace(outcome.mail.id.encode(), b"0123456789abcdef")
+        paths = [
+            it.deliver(raw) for raw in (forged, b"", b"\0" * 5000, b"\xff\n\n", b"X-Mailstat-Probe: one 1 2\n\n")
+        ]
+        (it.maildir / "new" / "pipe").symlink_to("/dev/zero")
+        await it.look()
+        assert all(path.exists() for path in paths)
+        assert it.count("arrived") == 0
+
+    bench(None, play)
+
+
+def test_a_mail_of_a_gigabyte_is_read_no_further_than_its_beginning(tmp_path):
+    maildir = a_maildir(tmp_path)
+    with (maildir / "new" / "big").open("wb") as big:
+        big.truncate(1 << 30)
+    sizes = []
+    asyncio.run(Maildir(maildir).visit(lambda found: bool(sizes.append(len(found.raw)))))
+    assert sizes == [1 << 20]
+
+
+def test_an_mbox_is_read_on(bench):
+    async def play(it):
+        path = it.maildir.parent / "mbox"
+        path.write_bytes(b"From x@example.com Fri Jan 15 08:00:00 2027\nSubject: other\n\ntext\n\n")
+        it.probe = dataclasses.replace(it.probe, arrive=Arrive(mbox=path))
+        it.prober.configure([it.probe])
+        it.box = mailbox(it.probe.arrive)
+        await it.look()
+        outcome = await it.prober.run_once(it.probe)
+        with path.open("ab") as box:
+            box.write(b"From x@example.com Fri Jan 15 08:00:00 2027\n" + outcome.mail.raw + b"\n")
+        for _ in range(2):
+            await it.look()
+        assert (it.count("arrived"), it.count("duplicate")) == (1, 0)
+
+    bench(None, play)
+
+
+@pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
+def test_a_sink_takes_the_mail_of_probes_alone(bench, protocol):
+    async def play(it):
+        port = free_port()
+        send = dataclasses.replace(it.probe.send, server="127.0.0.1", port=port, protocol=protocol)
+        it.probe = dataclasses.replace(it.probe, send=send, arrive=Arrive(sink=f"{protocol}://127.0.0.1:{port}"))
+        it.prober.configure([it.probe])
+        it.box = mailbox(it.probe.arrive)
+        await it.look()
+        outcome = await it.prober.run_once(it.probe)
+        assert outcome.result.is_sent, outcome.dialogue.text()
+        assert (it.count("sent"), it.count("arrived")) == (1, 1)
+        stranger = Prober([it.probe], None)
+        assert (await stranger.send(it.probe, send)).result.failure.reply_code == 550
+        it.box.close()
+
+    bench(None, play)
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def test_starts_are_spread_and_do_not_drift():
+    firsts = sorted(next(starts(f"probe-{n}", 60.0, 0.0, Random(1))) for n in range(500))
+    assert all(later - earlier < 2 for earlier, later in itertools.pairwise([0, *firsts]))
+    times = list(itertools.islice(starts("one", 60.0, 0.0, Random(1)), 1000))
+    assert all(abs(later - earlier - 60) <= 1 for earlier, later in itertools.pairwise(times))
+    assert abs(times[-1] - times[0] - 999 * 60) <= 1
+
+
+RUN = """
+import asyncio, sys
+from pathlib import Path
+from exporter.config import load_config
+from exporter.probes.prober import Prober
+folder = Path(sys.argv[1])
+asyncio.run(Prober(load_config(folder / "mailstat.yml").probes, folder).run())
+"""
+
+
+def test_killed_at_any_moment_no_mail_is_counted_wrongly(tmp_path):
+    """Each mail that the server took is delivered; so in the end each of them has arrived once, and none is lost."""
+    asyncio.run(_killed(tmp_path, int(os.environ.get("PROBE_KILLS", "5"))))
+
+
+async def _killed(folder: Path, kills: int) -> None:
+    maildir = a_maildir(folder)
+    chance = Random(7)
+    async with serving() as server:
+        (folder / "mailstat.yml").write_text(
+            f"probes: [{{name: one, every: 1s, send: {{server: 127.0.0.1, port: {server.port}, tls: none,"
+            " from: a@example.com, to: b@example.com}, arrive: {maildir: Maildir, every: 50ms}, late_after: 1s,"
+            " lost_after: 2s}]"
+        )
+        delivering = asyncio.create_task(_deliver(server, maildir))
+        for _ in range(kills):
+            process = await asyncio.create_subprocess_exec(sys.executable, "-c", RUN, str(folder))
+            await asyncio.sleep(1.0 + chance.random() * 1.5)
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", RUN, str(folder))
+        try:
+            await _until_settled(folder, server)
+        finally:
+            process.kill()
+            await process.wait()
+            delivering.cancel()
+    ledger = Ledger(folder / "probes.db")
+    counts = ledger.counts("one")
+    arrived = ledger._base.execute("SELECT count(*) FROM mail WHERE state = 'arrived'").fetchone()[0]
+    ledger.close()
+    assert arrived >= 1
+    assert counts["arrived"] == arrived
+    assert counts["lost"] == counts["found"]
+    assert counts["duplicate"] == 0
+
+
+async def _deliver(server, maildir: Path) -> None:
+    for number in itertools.count():
+        while len(server.mails) <= number:
+            await asyncio.sleep(0.01)
+        fresh = maildir / "tmp" / str(number)
+        fresh.write_bytes(server.mails[number].removesuffix(b".\r\n"))
+        fresh.rename(maildir / "new" / str(number))
+
+
+async def _until_settled(folder: Path, server) -> None:
+    """Until the mails of before are all settled."""
+    base = sqlite3.connect(folder / "probes.db")
+    (newest,) = base.execute("SELECT coalesce(max(started), 0) FROM mail").fetchone()
+    for _ in range(600):
+        (open_ones,) = base.execute(
+            "SELECT count(*) FROM mail WHERE started <= ? AND state NOT IN ('arrived', 'failed')", (newest,)
+        ).fetchone()
+        (later,) = base.execute(
+            "SELECT count(*) FROM mail WHERE started > ? AND state = 'arrived'", (newest,)
+        ).fetchone()
+        if open_ones == 0 and later:
+            break
+        await asyncio.sleep(0.1)
+    base.close()

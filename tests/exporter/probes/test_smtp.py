@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import re
+
+import dkim
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from exporter.probes.message import Key, whose
+from exporter.probes.run import send_probe
+from exporter.probes.sasl import mechanism
+from exporter.probes.section import Dkim, Probe, Send
+from tests.exporter.probes.fault import FAULTS
+from tests.exporter.probes.server import Act, ca_file, serving
+
+PASSWORD = "hunter2-and-more"
+NOW = 1_800_000_000.0
+KEY = Key(b"k" * 32)
+DEADLINE = 0.5
+
+
+def a_send(folder, port: int, **what) -> Send:
+    secret = folder / "password"
+    secret.write_text(PASSWORD + "\n")
+    usual = {"server": "localhost", "port": port, "tls": "none", "family": "ipv4", "helo": "probe.example.com"}
+    usual |= {"from_": "probe@example.com", "to": "probe@example.net", "ca_file": ca_file(folder)}
+    if "username" in what:
+        usual["password_file"] = secret
+    return Send(**(usual | what))
+
+
+async def run(folder, steps=None, certificate="good", timeout=30.0, **what):
+    """The outcome of a probe to a server that does this, and the server."""
+    async with serving(steps, certificate, implicit=what.pop("implicit", False)) as server:
+        send = a_send(folder, **({"port": server.port} | what))
+        outcome = await send_probe(Probe(name="one", send=send, timeout=timeout), send, KEY, lambda: NOW)
+        return outcome, server
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.what)
+def test_each_fault_has_its_phase_and_reason_before_the_deadline(tmp_path, fault):
+    took = []
+    for _ in range(3):  # a machine that is busy may be late, three times in a row it is not
+        outcome, _ = asyncio.run(run(tmp_path, fault.steps, fault.certificate, DEADLINE, **fault.send))
+        result = outcome.result
+        assert (result.failure.phase, result.failure.reason) == (fault.phase, fault.reason), outcome.dialogue.text()
+        assert result.failure.reply_code == fault.reply_code
+        assert not result.is_sent
+        assert fault.phase in result.phases
+        took.append(result.seconds)
+        if result.seconds < DEADLINE + 0.1:
+            return
+    raise AssertionError(took)
+
+
+def test_there_are_enough_of_them():
+    assert len(FAULTS) >= 40
+    assert len({fault.what for fault in FAULTS}) == len(FAULTS)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.what)
+def test_no_fault_shows_the_password(tmp_path, fault, caplog):
+    outcome, _ = asyncio.run(run(tmp_path, fault.steps, fault.certificate, 0.2, **fault.send, **login(fault)))
+    assert_hidden(outcome.dialogue.text() + str(outcome.result) + caplog.text)
+
+
+def login(fault) -> dict:
+    return {} if "username" in fault.send else {"username": "probe"}
+
+
+def assert_hidden(text: str) -> None:
+    encoded = base64.b64encode(f"\0probe\0{PASSWORD}".encode()).decode()
+    for secret in (PASSWORD, base64.b64encode(PASSWORD.encode()).decode(), encoded, encoded.rstrip("=")):
+        assert secret not in text
+
+
+def test_a_server_that_repeats_the_password_does_not_get_it_shown(tmp_path):
+    encoded = base64.b64encode(f"\0probe\0{PASSWORD}".encode())
+    said = b"535 5.7.8 bad password " + PASSWORD.encode() + b" in " + encoded + b"\r\n"
+    outcome, _ = asyncio.run(run(tmp_path, {"AUTH": said}, username="probe"))
+    assert "535" in outcome.dialogue.text()
+    assert_hidden(outcome.dialogue.text() + str(outcome.result))
+
+
+def test_each_phase_is_timed(tmp_path):
+    outcome, server = asyncio.run(run(tmp_path, tls="starttls", username="probe"))
+    result = outcome.result
+    assert result.failure is None, outcome.dialogue.text()
+    assert result.is_sent
+    assert list(result.phases) == "dns connect banner ehlo starttls auth mail rcpt data end_of_data".split()
+    assert sum(result.phases.values()) <= result.seconds
+    assert result.reply == "250 2.0.0 Ok: queued as 4F1A2B"
+    assert result.tls_version in ("TLSv1.2", "TLSv1.3")
+    assert result.certificate.names == ("localhost",)
+    assert result.certificate.expiry == 2208988800
+    assert "SIZE" in result.extensions
+    assert whose(server.mails[0], KEY) == ("one", outcome.mail.id)
+
+
+def test_a_slow_phase_is_the_one_that_is_long(tmp_path):
+    async def slow():
+        async with serving({"RCPT": Act.HANG}) as server:
+            send = a_send(tmp_path, server.port)
+            return await send_probe(Probe(name="one", send=send, timeout=0.4), send, KEY, lambda: NOW)
+
+    phases = asyncio.run(slow()).result.phases
+    assert max(phases, key=phases.get) == "rcpt"
+
+
+def test_implicit_tls(tmp_path):
+    outcome, _ = asyncio.run(run(tmp_path, tls="implicit", implicit=True))
+    assert outcome.result.is_sent, outcome.dialogue.text()
+    assert list(outcome.result.phases)[:4] == ["dns", "connect", "starttls", "banner"]
+
+
+def test_opportunistic_tls_is_taken_where_it_is_offered_and_missed_nowhere(tmp_path):
+    outcome, _ = asyncio.run(run(tmp_path, tls="opportunistic"))
+    assert outcome.result.tls_version
+    outcome, _ = asyncio.run(run(tmp_path, {"EHLO": b"250 mx\r\n"}, tls="opportunistic"))
+    assert outcome.result.is_sent
+    assert outcome.result.tls_version is None
+
+
+def test_a_certificate_need_not_be_valid_where_that_is_said(tmp_path):
+    outcome, _ = asyncio.run(run(tmp_path, None, "untrusted", tls="starttls", verify=False))
+    assert outcome.result.is_sent
+
+
+@pytest.mark.parametrize(
+    "banner",
+    [
+        b"220 ready\r\n",
+        b"220\r\n",
+        b"220-a\r\n220-b\r\n220 c\r\n",
+        b"220 \xe9t\xe9\r\n",
+        b"220 mx ESMTP\n",
+        b"220-\r\n220\r\n",
+    ],
+)
+def test_any_banner_is_one(tmp_path, banner):
+    outcome, _ = asyncio.run(run(tmp_path, {"banner": banner}))
+    assert outcome.result.is_sent, outcome.dialogue.text()
+
+
+def test_a_server_without_ehlo_gets_helo(tmp_path):
+    outcome, server = asyncio.run(run(tmp_path, {"EHLO": b"502 5.5.1 Not implemented\r\n"}))
+    assert outcome.result.is_sent
+    assert "HELO probe.example.com" in server.commands
+
+
+def test_lmtp(tmp_path):
+    outcome, server = asyncio.run(run(tmp_path, protocol="lmtp"))
+    assert outcome.result.is_sent
+    assert server.commands[0] == "LHLO probe.example.com"
+
+
+def test_pipelining(tmp_path):
+    outcome, server = asyncio.run(run(tmp_path, pipelining=True))
+    assert outcome.result.is_sent
+    assert len(server.mails) == 1
+
+
+def test_a_refusal_among_pipelined_commands(tmp_path):
+    steps = {"RCPT": b"550 5.1.1 User unknown\r\n", "DATA": b"554 5.5.1 No valid recipients\r\n"}
+    outcome, server = asyncio.run(run(tmp_path, steps, pipelining=True))
+    assert outcome.result.failure[:2] == ("rcpt", "user_unknown")
+    assert not server.mails
+
+
+def test_without_a_recipient_nothing_is_sent(tmp_path):
+    outcome, server = asyncio.run(run(tmp_path, to=None))
+    assert outcome.result.failure is None
+    assert server.commands == ["EHLO probe.example.com", "QUIT"]
+
+
+def test_a_mail_whose_answer_is_lost_may_be_there(tmp_path):
+    for step, may_be in ((Act.DROP, True), (Act.HANG, True), (b"451 4.3.0 No\r\n", False)):
+        outcome, _ = asyncio.run(run(tmp_path, {".": step}, timeout=0.3))
+        assert outcome.result.may_be_sent is may_be
+        assert not outcome.result.is_sent
+
+
+def test_every_mechanism(tmp_path):
+    def offer(name: str) -> bytes:
+        return f"250-mx\r\n250 AUTH {name}\r\n".encode()
+
+    user, word = (base64.b64encode(it.encode()).decode() for it in ("probe", PASSWORD))
+    plain = base64.b64encode(f"\0probe\0{PASSWORD}".encode()).decode()
+    bearer = base64.b64encode(f"user=probe\x01auth=Bearer {PASSWORD}\x01\x01".encode()).decode()
+    digest = hmac.new(PASSWORD.encode(), b"<1.2@mx>", hashlib.md5).hexdigest()
+    cram = base64.b64encode(f"probe {digest}".encode()).decode()
+    ok = b"235 ok\r\n"
+    no = b"535 no\r\n"
+    cases = {
+        "PLAIN": {"AUTH": no, f"AUTH PLAIN {plain}": ok},
+        "LOGIN": {"AUTH": b"334 VXNlcm5hbWU6\r\n", user: b"334 UGFzc3dvcmQ6\r\n", word: ok},
+        "XOAUTH2": {"AUTH": no, f"AUTH XOAUTH2 {bearer}": ok},
+        "CRAM-MD5": {"AUTH": b"334 " + base64.b64encode(b"<1.2@mx>") + b"\r\n", cram: ok},
+    }
+    for name, steps in cases.items():
+        outcome, _ = asyncio.run(run(tmp_path, {"EHLO": offer(name), **steps}, username="probe", auth=name))
+        assert outcome.result.is_sent, (name, outcome.dialogue.text())
+        assert_hidden(outcome.dialogue.text())
+
+
+def test_scram_as_in_rfc_7677():
+    made = mechanism("SCRAM-SHA-256", "user", "pencil", "rOprNGfwEbeRWgbNEkqO")
+    assert made.initial == b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO"
+    nonce = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
+    answer = made.answer(f"r={nonce},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096".encode())
+    assert answer == f"c=biws,r={nonce},p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=".encode()
+    assert not made.is_proven
+    made.answer(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
+    assert made.is_proven
+
+
+def test_the_dialogue_of_a_flood_is_short(tmp_path):
+    outcome, _ = asyncio.run(run(tmp_path, {"EHLO": Act.LINES}))
+    assert len(outcome.dialogue.text()) < 200_000
+
+
+def test_the_mail_says_that_nobody_wrote_it(tmp_path):
+    outcome, server = asyncio.run(run(tmp_path, size=20_000))
+    text = server.mails[0].decode()
+    assert "Auto-Submitted: auto-generated\r\n" in text
+    assert f"Message-ID: <{outcome.mail.message_id}>\r\n" in text
+    assert 19_900 < len(outcome.mail.raw) <= 20_000
+    assert not re.search(r"(?<!\r)\n|\r(?!\n)", text)
+
+
+def test_a_token_of_another_is_not_ours(tmp_path):
+    outcome, _ = asyncio.run(run(tmp_path))
+    raw = outcome.mail.raw
+    assert whose(raw, KEY) == ("one", outcome.mail.id)
+    assert whose(raw, Key(b"x" * 32)) is None
+    assert whose(raw.replace(b"X-Mailstat-Probe: one", b"X-Mailstat-Probe: two"), KEY) is None
+    assert whose(b"From: x\r\n\r\n" + raw, KEY) is None
+
+
+def test_a_signed_mail_verifies(tmp_path):
+    private = rsa.generate_private_key(65537, 2048)
+    path = tmp_path / "dkim.pem"
+    path.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
+    public = base64.b64encode(private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    how = Dkim(domain="example.com", selector="one", key_file=path)
+    _, server = asyncio.run(run(tmp_path, dkim=how))
+    arrived = server.mails[0].removesuffix(b".\r\n")
+
+    def record(_name, **_):
+        return b"v=DKIM1; k=rsa; p=" + public
+
+    assert dkim.verify(arrived, dnsfunc=record)
