@@ -343,14 +343,15 @@ class Tracker:
     def _is_over(self, event: Delivery | QueueAction, message: Message) -> bool:
         """Whether a message leaves the queue with this recipient: nobody waits, and all that were counted are done.
 
-        Aliases make several recipients of one, so a message may have left too early. What is done with it then is
-        no removal, for nothing of it is in the queue.
+        Aliases make several recipients of one, so a message may have left too early. What comes then looks like one
+        whose beginning was not seen: that leaves too, but is no removal.
         """
         if message.unfinished is not None:
             message.unfinished -= 1
         if message.attempts or (message.unfinished or 0) > 0:
             return False
-        return self._end(event.origin, message.queue_id) is not None
+        self._end(event.origin, message.queue_id)
+        return bool(message.via)
 
     def _forwarded(self, event: Delivery, message: Message) -> None:
         """local(8) gives a message back to the queue under a new id, to send it to whom an alias names."""

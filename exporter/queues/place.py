@@ -19,6 +19,7 @@ _USUAL = (
     ("opensmtpd", "var/spool/smtpd", "queue"),
     ("qmail", "var/qmail/queue", "mess"),
 )
+_MAIN_CF = "etc/postfix/main.cf"  # a Postfix that was never configured has an empty spool, and no queue
 _MANY = ("postfix", "sendmail")  # a host has several queues of these
 _MOST = 100  # instances of a server on one host
 
@@ -41,7 +42,7 @@ def find_queues(root: Path = Path("/")) -> list[Place]:
         Place(mta, spool, service_of(mta, spool))
         for mta, pattern, sign in _USUAL
         for spool in sorted(root.glob(pattern))[:_MOST]
-        if _is_there(spool / sign)
+        if _is_there(spool / sign) and (mta != "postfix" or (root / _MAIN_CF).exists())
     ]
 
 

@@ -137,6 +137,9 @@ def test_a_queue_that_goes_away_keeps_its_figures_and_is_no_success(spool: Path)
 
 
 def test_queues_of_the_host_are_found_and_named(spool: Path, tmp_path: Path) -> None:
+    assert find_queues(tmp_path) == []  # Postfix was never configured
+    (tmp_path / "etc/postfix").mkdir(parents=True)
+    (tmp_path / "etc/postfix/main.cf").touch()
     found = find_queues(tmp_path)
     assert found == [Place("postfix", spool, "postfix")]
     assert places(sources(found)) == found
