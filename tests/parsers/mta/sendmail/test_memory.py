@@ -105,9 +105,7 @@ def test_a_message_that_is_discarded_has_come_and_gone(log: Log) -> None:
 
 
 def test_an_alias_makes_several_recipients_of_one(log: Log) -> None:
-    log.about(f"{FROM.format(1)}, {SMTP}", f"to=a, {DEFERRED}", f"to=b, {SENT}")
-    assert (log.in_flight, log.removals) == (1, 0)
-    log.about(f"to=a, {SENT}", f"to=c, {SENT}")
+    log.about(f"{FROM.format(1)}, {SMTP}", f"to=a, {SENT}", f"to=b, {SENT}", f"to=c, {DEFERRED}", f"to=c, {SENT}")
     assert (log.in_flight, log.removals, log.arrivals) == (0, 1, ["smtp"])
 
 
@@ -117,7 +115,7 @@ def test_a_message_whose_beginning_was_not_seen_does_not_stay(log: Log) -> None:
     log.about(f"to=<a@example.org>, {DEFERRED}")
     assert log.in_flight == 1
     log.about(f"to=<a@example.org>, {SENT}")
-    assert (log.in_flight, log.removals) == (0, 1)
+    assert (log.in_flight, log.removals) == (0, 0)
 
 
 def test_a_notification_comes_and_goes(log: Log) -> None:
