@@ -336,7 +336,8 @@ class LogReader:
         if known is None or not pid.isdecimal() or tag[-1] != "]" or len(pid) > PID:
             return None
         if known is not self._nobody:
-            origin = copy(known[0])
+            first: Any = known[0]
+            origin: Origin = first.__copy__()  # copy() costs as much again
             msgspec.structs.force_setattr(origin, "pid", int(pid))
             known = (origin, *known[1:])
         self._keep_speaker(tag, known)

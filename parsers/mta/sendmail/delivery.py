@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from copy import copy
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from parsers.events import Delivery, Event, Origin, QueueAction, Queued
 from parsers.mta.sendmail.field import INTERVALS, read_addresses, read_fields
@@ -57,7 +56,8 @@ WORST = 400  # what a reply's code must be to tell of a failure
 LOST = "4.4.2"  # the session ended: a reply that stands beside it is an earlier one
 GREETING = frozenset({"4.5.0", "5.5.0"})  # smtpinit()'s for a server that does not want us, whatever its reply says
 _ID = re.compile(r"[0-9A-Za-z-]{5,40}+").match
-OUR_HOP = " Message accepted for delivery)"
+OUR_WORDS, EXIM_WORDS, POSTFIX_WORDS = " Message accepted for delivery", "OK id=", "queued as "
+OUR_HOP = f"{OUR_WORDS})"
 # Nothing was tried, or it was not for want of a host: by what stat= says, what was done with the message.
 NOT_TRIED = {"queued": None, "quarantined": "hold", "discarded": "discard"}
 _INTERVAL_ALONE = re.compile(r", (?=\d[\d+]{0,6}:\d\d:\d\d$)")  # a delay whose key was lost
@@ -88,13 +88,12 @@ def delivery(
 ) -> list[Event]:
     """One event for each recipient. Raises ValueError where a number is none, or the line is cut."""
     host, ip, provider, is_ours = RELAYS[relay]
-    new_id = None
+    new_id: str | None = None
     if stat[:4] == "Sent" and dsn[:1] in ("2", ""):
         if is_ours and stat.endswith(OUR_HOP):
             return handed_over(time, origin, queue_id, to, stat)
         status, said, code, phase, reason = "sent", stat[6:-1] or None, None, None, None
-        if said and ("queued as " in said or "accepted" in said or "OK id=" in said):
-            new_id = next_id(said)
+        new_id = next_id(said) if said else None
     elif stat in NOT_TRIED:
         return not_tried(time, origin, queue_id, stat)
     else:
@@ -137,8 +136,9 @@ def delivery(
 
 def others(event: Delivery, recipients: list[str]) -> Iterator[Delivery]:
     """The same for the recipients that had the same fate."""
+    prototype: Any = event  # whose own method costs less than copy()
     for recipient in recipients:
-        other = copy(event)
+        other: Delivery = prototype.__copy__()
         other.recipient = recipient
         yield other
 
@@ -177,16 +177,22 @@ def phase_of(text: str, dsn: str) -> str | None:
 
 
 def next_id(reply: str) -> str | None:
-    """The queue id that the next hop says it gave: Sendmail, Postfix, Exim."""
-    before, is_ours, _ = reply.partition(" Message accepted for delivery")
-    text = before.rpartition(" ")[2].lstrip("(") if is_ours else reply.partition("OK id=")[2]
-    found = _ID(text or reply.partition("queued as ")[2])
+    """The queue id that the next hop says it gave: Sendmail, Exim, Postfix."""
+    if reply.endswith(OUR_WORDS):
+        text = reply
+    elif reply.startswith(EXIM_WORDS):
+        text = reply.removeprefix(EXIM_WORDS)
+    elif POSTFIX_WORDS in reply:
+        text = reply.partition(POSTFIX_WORDS)[2]
+    else:
+        return None
+    found = _ID(text)
     return found[0] if found else None
 
 
 def handed_over(time: float, origin: Origin, queue_id: str, recipients: str, stat: str) -> list[Event]:
     """The submission agent gave a message to the MTA of this host, which tells what becomes of it."""
-    new_id = next_id(stat)
+    new_id = next_id(stat[6:-1])
     return [
         QueueAction(time, origin, queue_id, "handover", new_id, recipient=recipient)
         for recipient in read_addresses(recipients)
