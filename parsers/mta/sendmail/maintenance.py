@@ -29,6 +29,8 @@ def milter_failure(time: float, origin: Origin, queue_id: str, name: str, text: 
 
 
 SHAPES = (
+    # A name server that fails for an address of this host (src/daemon.c), at each start.
+    shape("gethostbyaddr({_}) failed: {_}", "gethostbyaddr(192.0.2.2) failed: 2"),
     # The client's trouble, not ours: "collect: premature EOM" stands beside it.
     shape(
         "{queue_id}: SYSERR({_}): collect: {_}",
