@@ -1,16 +1,13 @@
-"""Write logs of Exchange to measure with.
+"""Logs of Exchange of traffic that never was, to measure with: message tracking, and sessions of clients.
 
-`python -m bench.exchange --log tracking --lines 1000000 --seed 1 --output FILE`, or `--log receive` for sessions of
-clients. The traffic is invented; its rows have the length and the mix of those of Exchange 2019.
+The rows have the length and the mix of those of Exchange 2019.
 """
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import chain, islice
-from pathlib import Path
+from itertools import chain
 from random import Random
 from uuid import UUID
 
@@ -203,26 +200,8 @@ LOGS: dict[str, tuple[str, str, Traffic]] = {
 }
 
 
-def generate(path: Path, log: str, *, lines: int, seed: int) -> None:
-    """Always the same file for the same arguments; it appears under its name only when it is whole."""
+def lines(seed: int, log: str = "tracking") -> Iterator[str]:
+    """The endless log of that kind, header and rows, always the same for the same seed."""
     log_type, fields, traffic = LOGS[log]
     header = (*SOFTWARE, f"#Log-type: {log_type}", f"#Date: {stamp(START)}", f"#Fields: {fields}")
-    unfinished = path.with_name(f"{path.name}.part")
-    rows = chain(header, traffic(Random(seed)))  # noqa: S311  # not for secrets
-    with unfinished.open("w", encoding="utf-8", newline="") as file:
-        file.writelines(f"{line}\r\n" for line in islice(rows, lines))
-    unfinished.replace(path)
-
-
-def main() -> None:
-    parser = ArgumentParser(prog="python -m bench.exchange", description="Write a log of invented Exchange traffic.")
-    parser.add_argument("--log", choices=LOGS, default="tracking")
-    parser.add_argument("--lines", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--output", type=Path, required=True)
-    arguments = parser.parse_args()
-    generate(arguments.output, arguments.log, lines=arguments.lines, seed=arguments.seed)
-
-
-if __name__ == "__main__":
-    main()
+    return (f"{line}\r\n" for line in chain(header, traffic(Random(seed))))  # noqa: S311  # no secret

@@ -9,16 +9,14 @@ documentation ranges.
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from datetime import UTC, datetime
 from heapq import heappop, heappush
-from itertools import count, islice
-from pathlib import Path
+from itertools import count
 from random import Random
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from bench.generate import RATE, START
+from bench import RATE, START
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -234,23 +232,6 @@ def _base62(number: int, width: int) -> str:
     return text
 
 
-def generate(path: Path, *, lines: int, seed: int) -> None:
-    """Always the same file for the same arguments; it appears under its name only when it is whole."""
-    unfinished = path.with_name(f"{path.name}.part")
-    traffic = EximTraffic(Random(seed), rate=RATE, start=START)  # noqa: S311  # not for secrets
-    with unfinished.open("w", encoding="utf-8") as log:
-        log.writelines(f"{line}\n" for _, line in islice(traffic, lines))
-    unfinished.replace(path)
-
-
-def main() -> None:
-    parser = ArgumentParser(prog="python -m bench.exim", description="Write an Exim log of invented traffic.")
-    parser.add_argument("--lines", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--output", type=Path, required=True)
-    arguments = parser.parse_args()
-    generate(arguments.output, lines=arguments.lines, seed=arguments.seed)
-
-
-if __name__ == "__main__":
-    main()
+def lines(seed: int) -> Iterator[str]:
+    """The endless log, always the same for the same seed."""
+    return (f"{line}\n" for _, line in EximTraffic(Random(seed), rate=RATE, start=START))  # noqa: S311  # no secret

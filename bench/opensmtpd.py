@@ -1,4 +1,4 @@
-"""Write an OpenSMTPD log to measure with: `python -m bench.opensmtpd --lines 600000 --seed 1 --output FILE`.
+"""An OpenSMTPD log of traffic that never was, to measure with.
 
 The traffic of a busy relay in the words of 7.x: submissions, mail for its own users, what it hands on in sessions of
 several messages, answers that make it try again, expiry and returned mail, clients that guess passwords.
@@ -6,16 +6,14 @@ several messages, answers that make it try again, expiry and returned mail, clie
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from datetime import UTC, datetime
 from functools import partial
 from heapq import heappop, heappush
-from itertools import count, islice
-from pathlib import Path
+from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.generate import RATE, START
+from bench import RATE, START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -215,24 +213,6 @@ def elapsed(seconds: float) -> str:
     return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
 
 
-def generate(path: Path, *, lines: int, seed: int) -> None:
-    """Always the same file for the same arguments; it appears under its name only when it is whole."""
-    unfinished = path.with_name(f"{path.name}.part")
-    with unfinished.open("w", encoding="utf-8") as log:
-        log.writelines(islice(Traffic(Random(seed)), lines))  # noqa: S311  # not for secrets
-    unfinished.replace(path)
-
-
-def main() -> None:
-    parser = ArgumentParser(
-        prog="python -m bench.opensmtpd", description="Write an OpenSMTPD log of invented traffic."
-    )
-    parser.add_argument("--lines", type=int, default=600_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--output", type=Path, required=True)
-    arguments = parser.parse_args()
-    generate(arguments.output, lines=arguments.lines, seed=arguments.seed)
-
-
-if __name__ == "__main__":
-    main()
+def lines(seed: int) -> Iterator[str]:
+    """The endless log, always the same for the same seed."""
+    return iter(Traffic(Random(seed)))  # noqa: S311  # no secret

@@ -1,4 +1,4 @@
-"""Write a qmail log to measure with: `python -m bench.qmail --lines 1000000 --seed 1 --form multilog --output FILE`.
+"""A qmail log of traffic that never was, in several forms, to measure with.
 
 Invented traffic of a busy host, in the words of qmail-send.c: messages with one to four recipients, attempts that
 overlap, retries, bounces, and message numbers that are used again at once.
@@ -6,16 +6,13 @@ overlap, retries, bounces, and message numbers that are used again at once.
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from heapq import heappop, heappush
-from itertools import islice
-from pathlib import Path
 from random import Random
 
-RATE = 20.0  # messages a second
-START = 1_767_571_200.0  # 2026-01-05 00:00 UTC; any other time would do, but always the same
+from bench import RATE, START
+
 LIMITS = {"local": 10, "remote": 120}
 HOSTS = 4_000  # that mail is sent to
 DOMAINS = ("gmail.com", "outlook.com", "yahoo.com", "gmx.de", "icloud.com")
@@ -177,25 +174,7 @@ FORMS: dict[str, Callable[[float, str], str]] = {
 }
 
 
-def generate(path: Path, *, lines: int, seed: int, form: str) -> None:
-    """Always the same file for the same arguments; it appears under its name only when it is whole."""
-    unfinished = path.with_name(f"{path.name}.part")
+def lines(seed: int, form: str = "multilog") -> Iterator[str]:
+    """The endless log in one of its forms, always the same for the same seed."""
     write = FORMS[form]
-    with unfinished.open("w", encoding="utf-8") as log:
-        traffic = QmailTraffic(Random(seed))  # noqa: S311  # not for secrets
-        log.writelines(f"{write(time, text)}\n" for time, text in islice(traffic, lines))
-    unfinished.replace(path)
-
-
-def main() -> None:
-    parser = ArgumentParser(prog="python -m bench.qmail", description="Write a qmail log of invented traffic.")
-    parser.add_argument("--lines", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--form", choices=FORMS, default="multilog")
-    parser.add_argument("--output", type=Path, required=True)
-    arguments = parser.parse_args()
-    generate(arguments.output, lines=arguments.lines, seed=arguments.seed, form=arguments.form)
-
-
-if __name__ == "__main__":
-    main()
+    return (f"{write(time, text)}\n" for time, text in QmailTraffic(Random(seed)))  # noqa: S311  # no secret

@@ -1,4 +1,4 @@
-"""Write a Sendmail log to measure with: `python -m bench.sendmail --lines 500000 --seed 1 --output FILE`.
+"""A Sendmail log of traffic that never was, to measure with.
 
 The shares of the lines are about those of a relay at log level 9: as many deliveries as messages and some more,
 deferrals that come again, TLS sessions, refusals. Names are of RFC 2606, addresses of RFC 5737 and RFC 3849.
@@ -6,17 +6,15 @@ deferrals that come again, TLS sessions, refusals. Names are of RFC 2606, addres
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from heapq import heappop, heappush
-from itertools import count, islice
-from pathlib import Path
+from itertools import count
 from random import Random
 from typing import NamedTuple
 
-RATE = 20.0  # messages a second
-START = 1_767_571_200.0  # 2026-01-05 00:00 UTC; any other time would do, but always the same
+from bench import RATE, START
+
 LATER = (0.0, 600.0, 1800.0, 3600.0)  # seconds from the arrival of a message to its queue runs
 CIPHER = "version=TLSv1.3, verify=OK, cipher=TLS_AES_256_GCM_SHA384, bits=256/256"
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx"  # sixty: sendmail/queue.c
@@ -185,22 +183,6 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
-def generate(path: Path, *, lines: int, seed: int) -> None:
-    """Always the same file for the same arguments; it appears under its name only when it is whole."""
-    unfinished = path.with_name(f"{path.name}.part")
-    with unfinished.open("w", encoding="utf-8") as log:
-        log.writelines(f"{line}\n" for line in islice(SendmailTraffic(Random(seed)), lines))  # noqa: S311  # no secret
-    unfinished.replace(path)
-
-
-def main() -> None:
-    parser = ArgumentParser(prog="python -m bench.sendmail", description="Write a Sendmail log of invented traffic.")
-    parser.add_argument("--lines", type=int, default=500_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--output", type=Path, required=True)
-    arguments = parser.parse_args()
-    generate(arguments.output, lines=arguments.lines, seed=arguments.seed)
-
-
-if __name__ == "__main__":
-    main()
+def lines(seed: int) -> Iterator[str]:
+    """The endless log, always the same for the same seed."""
+    return (f"{line}\n" for line in SendmailTraffic(Random(seed)))  # noqa: S311  # no secret

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.exchange import generate
+from bench.generate import generate
 from exporter.config import Config, FileSource
 from exporter.pipeline import Pipeline
 from mailstat.cli import main
@@ -191,11 +191,11 @@ def test_the_service_follows_both(logs: tuple[Path, Path], tmp_path: Path) -> No
     assert made.sources()[1].last_event == 1795255200.0
 
 
-@pytest.mark.parametrize("log", ["tracking", "receive"])
+@pytest.mark.parametrize("log", ["exchange", "exchange-protocol"])
 def test_after_a_restart_rows_are_understood_without_their_header(tmp_path: Path, log: str) -> None:
     """It is far before the place where reading goes on: the number of columns tells what the rows are."""
     whole, growing = tmp_path / "whole.log", tmp_path / "growing.log"
-    generate(whole, log, lines=3_000, seed=1)
+    generate(log, whole, lines=3_000, seed=1)
     lines = whole.read_bytes().splitlines(keepends=True)
     once = pipeline(tmp_path / "once", whole)
     finish(once)
