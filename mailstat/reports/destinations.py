@@ -47,7 +47,8 @@ SELECT domain(recipient) AS place, arg_max(towards, number), {MEASURES}
 WHERE recipient IS NOT NULL GROUP BY place ORDER BY count(*) DESC, place LIMIT 1000"""
 BY_RELAY = f"""{TOLD}
 SELECT relay_host, arg_max(towards, number), {MEASURES}
-WHERE direction = 'outbound' AND relay_host IS NOT NULL GROUP BY relay_host ORDER BY count(*) DESC, relay_host LIMIT 1000"""
+WHERE direction = 'outbound' AND relay_host IS NOT NULL
+GROUP BY relay_host ORDER BY count(*) DESC, relay_host LIMIT 1000"""
 
 
 def make(log: Log, options: Namespace) -> Report:
