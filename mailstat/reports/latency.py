@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mailstat.report import Column
+from mailstat.report import Chart, Column
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -65,4 +66,7 @@ def make(log: Log, options: Namespace) -> Report:
     )
     queries = [Query("Percentiles", table, percentiles), Query("Histogram", bars, histogram)]
     title = f"Latency: {options.stage}" if options.stage else "Latency"
-    return report(log, options, NAME, title, queries, kinds=("delivery",))
+    made = report(log, options, NAME, title, queries, kinds=("delivery",))
+    rows = made.sections[1].rows
+    chart = Chart("Delays", "columns", [row[0] for row in rows], {"up to": [row[1] for row in rows]}, "seconds")
+    return replace(made, charts=[chart])

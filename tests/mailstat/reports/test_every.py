@@ -15,7 +15,7 @@ import pytest
 from mailstat import render, reports
 from mailstat.cli import build_parser
 from mailstat.log import Log, Selection
-from parsers.events import Event, Origin
+from parsers.events import Delivery, Event, Origin
 from parsers.mta import SERVERS
 from parsers.reader import understand
 from parsers.tracker import Tracker
@@ -85,6 +85,16 @@ def test_every_report_is_content_with_nothing(name: str) -> None:
     made = reports.load(name).make(Log([], Selection(), zone=UTC), options_of(name, words))
     for form in render.names():
         render.render(form, made, io.StringIO(), zone=UTC)
+
+
+@pytest.mark.parametrize("mta", MTAS)
+@pytest.mark.parametrize("name", ["summary", "deliveries", "latency"])
+def test_a_page_has_charts_of_every_server(name: str, mta: str) -> None:
+    out = io.StringIO()
+    made = reports.load(name).make(Samples(mta), options_of(name, ["--format", "html"]))
+    render.render("html", made, out, zone=UTC)
+    has_deliveries = any(isinstance(event, Delivery) for event in events_of(mta))
+    assert ("<svg" in out.getvalue()) >= has_deliveries
 
 
 def choices(name: str) -> Iterator[list[str]]:
