@@ -96,7 +96,7 @@ class Top(App[None]):
         self.window = WINDOWS[1]
         self.is_paused = False
         self.wanted = ""
-        self.order = {name: (1, True) for name in PANELS}  # column, and whether the greatest comes first
+        self.order = dict.fromkeys(PANELS, (1, True))  # column, and whether the greatest comes first
         self._now = now
         self._frozen = 0.0
 
@@ -185,7 +185,11 @@ class Top(App[None]):
         panel, name = event.data_table.id or "", str(event.row_key.value)
         lines = list(reversed(self.feed.pulse.lines(panel, name)))
         if not lines:
-            lines = ["no line is kept of it" if self.feed.tells_lines else "an exporter's metrics have no lines: watch its logs"]
+            lines = [
+                "no line is kept of it"
+                if self.feed.tells_lines
+                else "an exporter's metrics have no lines: watch its logs"
+            ]
         self.push_screen(Examples(f"{PANELS[panel].head} {visible(name)}", lines))
 
     def _close_filter(self) -> None:
@@ -241,7 +245,10 @@ class Top(App[None]):
             table.add_column(Text(head.removesuffix("_seconds") + mark, justify="right" if place else "left"))
         found = [row for row in rows if self.wanted in row[0].lower()]
         for label, values in ordered(found, at, is_down=is_down):
-            cells = [Text(_short(label)), *(_cell(column, value) for column, value in zip(PANELS[name].columns, values, strict=False))]
+            cells = [
+                Text(_short(label)),
+                *(_cell(column, value) for column, value in zip(PANELS[name].columns, values, strict=False)),
+            ]
             table.add_row(*cells, *[""] * (len(PANELS[name].columns) - len(values)), key=label)
         if kept is not None and kept in [row[0] for row in found]:
             table.move_cursor(row=table.get_row_index(kept))

@@ -17,7 +17,7 @@ from parsers.server import Join
 from parsers.tracker import Tracker
 
 if TYPE_CHECKING:
-    from exporter.queues.place import Place
+    from exporter.queues.entry import Place
     from parsers.events import Event
 
 LOOKED_BACK = 4 << 20  # bytes of what stands in a log already

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mailstat.report import ReportError
 
 if TYPE_CHECKING:
-    from exporter.queues.place import Place
+    from exporter.queues.entry import Place
     from mailstat.live.screen import Feed
 
 NAME = "top"
@@ -20,14 +20,18 @@ HELP = "what happens just now: rates, providers, reasons, destinations, attacker
 DESCRIPTION = (
     "A live view of the last minutes. Follows logs (those that are named, or those that this host has, and then its "
     "queues too), or asks a running exporter for its metrics. Keys: tab to the next table, enter for the last lines "
-    "about a row, s to sort by the next column, r to reverse, / to filter, w for a longer window, p to pause, q to quit."
+    "about a row, s to sort by the next column, r to reverse, / to filter, w for a longer window, p to pause, "
+    "q to quit."
 )
 IS_LIVE = True
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Whom to ask in place of logs."""
-    parser.add_argument("--url", metavar="URL", help="a running exporter's metrics, as in http://localhost:9587/metrics")
+    """What to watch."""
+    parser.add_argument("files", nargs="*", metavar="FILE", help="logs; without any, those that this host has")
+    parser.add_argument(
+        "--url", metavar="URL", help="a running exporter's metrics, as in http://localhost:9587/metrics"
+    )
 
 
 def run(options: Namespace, paths: Sequence[Path]) -> None:
