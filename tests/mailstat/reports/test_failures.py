@@ -41,7 +41,9 @@ def rows(report: Report, section: int = 0) -> list[dict[str, Any]]:
 
 
 def ask(module: Any, events: Sequence[Event], **options: Any) -> Report:
-    given: Report = module.make(Given(events), Namespace(where=None, now=DAY, zone=UTC, **options))
+    given: Report = module.make(
+        Given(events), Namespace(**{"where": None, "now": DAY, "zone": UTC, "map": None} | options)
+    )
     return given
 
 
