@@ -93,28 +93,39 @@ class Send:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Imap:
-    """A mailbox over IMAP (RFC 3501); the junk folder is found by its special use (RFC 6154)."""
+class Account:
+    """Where and as whom to log in to a mailbox."""
 
     server: Text = field(metadata=doc("Host name or address."))
     port: Annotated[int, Between(1, 65535)] | None = field(
-        default=None, metadata=doc("Without it, 993 for implicit TLS, else 143.")
+        default=None, metadata=doc("Without it, the usual one: for IMAP 993 or 143, for POP3 995 or 110.")
     )
     tls: Literal["implicit", "starttls", "none"] = field(default="implicit", metadata=doc("How TLS begins."))
     verify: bool = field(default=True, metadata=doc("Whether the certificate has to be valid for `server`."))
     ca_file: Path | None = field(default=None, metadata=doc("Trusted authorities, PEM; without it, the host's."))
     username: Text = field(metadata=doc("Who logs in."))
-    password_file: Path | None = field(default=None, metadata=doc("The password, or the token of XOAUTH2."))
-    password_env: Text | None = field(default=None, metadata=doc("The environment variable that has it."))
-    auth: Literal["LOGIN", "XOAUTH2"] = field(default="LOGIN", metadata=doc("How to log in."))
-    folders: tuple[Text, ...] = field(
-        default=(), metadata=doc("Where to look; without it, INBOX and the folder for junk.")
+    password_file: Path | None = field(
+        default=None, metadata=doc("The password, or the token of XOAUTH2; line ends after it do not count.")
     )
+    password_env: Text | None = field(default=None, metadata=doc("The environment variable that has it."))
     delete: bool = field(default=True, metadata=doc("Delete the probe's mails when they are seen."))
 
     def __post_init__(self) -> None:
         check_secret(self.username, self.password_file, self.password_env)
         check_text("server", self.server)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imap(Account):
+    """A mailbox over IMAP (RFC 3501); the junk folder is found by its special use (RFC 6154)."""
+
+    auth: Literal["LOGIN", "XOAUTH2"] = field(default="LOGIN", metadata=doc("How to log in."))
+    folders: tuple[Text, ...] = field(
+        default=(), metadata=doc("Where to look; without it, INBOX and the folder for junk.")
+    )
+    idle: bool = field(
+        default=True, metadata=doc("Let the server tell of mail in the first folder (RFC 2177), where it can.")
+    )
 
     @property
     def port_number(self) -> int:
@@ -123,24 +134,8 @@ class Imap:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pop3:
+class Pop3(Account):
     """A mailbox over POP3 (RFC 1939)."""
-
-    server: Text = field(metadata=doc("Host name or address."))
-    port: Annotated[int, Between(1, 65535)] | None = field(
-        default=None, metadata=doc("Without it, 995 for implicit TLS, else 110.")
-    )
-    tls: Literal["implicit", "starttls", "none"] = field(default="implicit", metadata=doc("How TLS begins."))
-    verify: bool = field(default=True, metadata=doc("Whether the certificate has to be valid for `server`."))
-    ca_file: Path | None = field(default=None, metadata=doc("Trusted authorities, PEM; without it, the host's."))
-    username: Text = field(metadata=doc("Who logs in."))
-    password_file: Path | None = field(default=None, metadata=doc("The password."))
-    password_env: Text | None = field(default=None, metadata=doc("The environment variable that has it."))
-    delete: bool = field(default=True, metadata=doc("Delete the probe's mails when they are seen."))
-
-    def __post_init__(self) -> None:
-        check_secret(self.username, self.password_file, self.password_env)
-        check_text("server", self.server)
 
     @property
     def port_number(self) -> int:
