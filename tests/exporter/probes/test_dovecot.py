@@ -148,6 +148,7 @@ def round_trip(dovecot: Dovecot, arrive: Arrive, looks: int = 2, then=lambda: No
             box = mailbox(arrive)
             for _ in range(looks):
                 await prober.look(box, [probe])
+            box.close()
             return prober
 
     return asyncio.run(run())
