@@ -71,6 +71,11 @@ class WebHook:
             self._closing = asyncio.get_running_loop().create_task(self._runner.cleanup())
             self._runner = None
 
+    async def closed(self) -> None:
+        """Return when it listens no more."""
+        if self._closing:
+            await self._closing
+
     async def _answer(self, request: web.Request) -> web.Response:
         if not self._is_allowed(request.headers.get("Authorization", "")):
             headers = {"WWW-Authenticate": 'Basic realm="mailstat"', "Connection": "close"}
@@ -80,6 +85,8 @@ class WebHook:
                 found = await _found(request)
         except TimeoutError:
             return web.Response(status=408, text="408 Request Timeout\n")
+        except (ValueError, LookupError):
+            return web.Response(status=400, text="400 Bad Request\n")
         # A service posts again what it thinks was not taken, so also the mail of somebody else is.
         ours = [it for it in found if self._take is not None and self._take(it)]
         return web.Response(text="taken\n" if ours else "not the mail of a probe: ignored\n")

@@ -8,6 +8,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
@@ -45,6 +46,7 @@ class Prober(Collector):
         self.probes: dict[str, Probe] = {}
         self.arrivals = Arrivals()
         self.is_log_read: Callable[[], bool] = lambda: True
+        self.next_attempt: Callable[[str], float | None] = lambda _queue_id: None
         self._now = now
         self._state_dir = state_dir
         self._key: Key | None = None
@@ -81,6 +83,18 @@ class Prober(Collector):
             for recipient, started in self._ledger.since(self._now() - 3600):
                 self._allowance.note(recipient, started)
         return self._ledger
+
+    def status(self, probe: Probe) -> Status:
+        """What is known of this probe."""
+        return self._statuses[probe.name]
+
+    def told(self, failure: Failure) -> Failure:
+        """A failure for people: of a mail in our own queue it tells when that is tried again."""
+        due = self.next_attempt(failure.queue_id) if failure.queue_id else None
+        if due is None:
+            return failure
+        at = datetime.fromtimestamp(due, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return failure._replace(text=f"{failure.text}; next attempt at {at}")
 
     async def send(self, probe: Probe, send: Send, seconds: float | None = None) -> Outcome:
         """Run the dialogue of a probe for whoever asks; the ledger knows no more than that a mail went out."""

@@ -46,12 +46,13 @@ class Certificate(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """Where and why it failed; `text` is for people."""
+    """Where and why it failed; `text` is for people. `queue_id` is of a mail that waits in our own queue."""
 
     phase: str
     reason: str
     text: str
     reply_code: int | None = None
+    queue_id: str | None = None
 
 
 @dataclass

@@ -66,7 +66,7 @@ def whereabouts(ledger: Ledger, mail_id: str, reason: str, words: str) -> Failur
     where = ledger.where(mail_id)
     if where is None:
         return Failure("arrival", reason, f"{words}; nothing is known of where it is")
-    return Failure("arrival", where.reason, f"{words}: {where.text}", where.reply_code)
+    return Failure("arrival", where.reason, f"{words}: {where.text}", where.reply_code, where.queue_id)
 
 
 def _stale(probe: Probe, last: float, now: float) -> Failure | None:
