@@ -226,7 +226,9 @@ async def _follow(pipeline: Pipeline, prober: Prober, options: argparse.Namespac
     async def reload() -> list[str]:
         return _reload(pipeline, prober, options.config_file, demo)
 
-    app = application(pipeline, options.path, reload, probe=ProbePage(prober).answer, compat=options.compat)
+    app = application(
+        pipeline, options.path, reload, probe=ProbePage(prober).answer, compat=options.compat, probes=prober.views
+    )
     runner = await serve(app, options.addresses or [ADDRESS])
     logger.info("listening", extra={"address": ", ".join(addresses(runner)), "version": __version__})
     pipeline.registry.register(prober)

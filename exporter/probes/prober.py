@@ -29,6 +29,7 @@ from exporter.probes.schedule import CONCURRENT, starts
 from exporter.probes.section import Arrive, Probe, SecretError, Send
 from exporter.probes.smtp import Failure
 from exporter.probes.status import Status, failure_of, whereabouts
+from exporter.view import ProbeView
 from parsers.events import Event
 
 logger = logging.getLogger(__name__)
@@ -87,6 +88,20 @@ class Prober(Collector):
     def status(self, probe: Probe) -> Status:
         """What is known of this probe."""
         return self._statuses[probe.name]
+
+    def views(self) -> list[ProbeView]:
+        """What people see of the probes that are run."""
+        return [self._view(probe) for probe in self.probes.values() if probe.every]
+
+    def _view(self, probe: Probe) -> ProbeView:
+        failure = failure_of(probe, self._statuses[probe.name], self.ledger, self._now())
+        return ProbeView(
+            name=probe.name,
+            pending=self.ledger.pending(probe.name) if probe.arrive else 0,
+            last_success=self.ledger.last_success(probe.name),
+            reason=f"{failure.phase}: {failure.reason}" if failure else None,
+            failure=without_addresses(self.told(failure).text) if failure else None,
+        )
 
     def told(self, failure: Failure) -> Failure:
         """A failure for people: of a mail in our own queue it tells when that is tried again."""
