@@ -32,6 +32,7 @@ from exporter.web import ListenError, application, serve
 from parsers import __version__
 
 if TYPE_CHECKING:
+    from exporter.probes.inspector import Inspector
     from exporter.probes.prober import Prober
 
 logger = logging.getLogger(__name__)
@@ -134,9 +135,12 @@ def _probe_once(config: Config, options: argparse.Namespace) -> int:
     from exporter.probes.once import once  # noqa: PLC0415
     from exporter.probes.prober import Prober  # noqa: PLC0415
 
+    others = [it.name for it in config.posture] + [it.name for it in config.negative]
+    if options.probe_once in others:
+        return _inspect_once(config, options.probe_once)
     probe = next((probe for probe in config.probes if probe.name == options.probe_once), None)
     if probe is None:
-        names = ", ".join(probe.name for probe in config.probes) or "none"
+        names = ", ".join([*(probe.name for probe in config.probes), *others]) or "none"
         sys.stderr.write(f"mailstat_exporter: no probe of this name is configured; there are: {names}\n")
         return 2
     logs = [file for source in config.sources if (file := getattr(source, "file", None))] or find_logs()
@@ -152,6 +156,19 @@ def _probe_once(config: Config, options: argparse.Namespace) -> int:
 def _write(text: str) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def _inspect_once(config: Config, name: str) -> int:
+    """Look at a domain or a server once: 0 where all is as it should be, else 1."""
+    from exporter.probes.inspector import inspect_once  # noqa: PLC0415 - only where it is configured
+
+    try:
+        lines, is_good = asyncio.run(inspect_once(config, name))
+    except ImportError as error:
+        sys.stderr.write(f"mailstat_exporter: posture: install mailstat[posture] ({error})\n")
+        return 1
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    return 0 if is_good else 1
 
 
 def _learn(config: Config) -> None:
@@ -207,6 +224,7 @@ def _state_dir(wanted: Path | None) -> Path | None:
 
 async def _serve(options: argparse.Namespace, config: Config, demo: Path | None) -> None:
     """Follow and answer until SIGTERM or SIGINT."""
+    from exporter.probes.inspector import Inspector  # noqa: PLC0415 - so that --help and --version are quick
     from exporter.probes.prober import Prober  # noqa: PLC0415 - so that --help and --version are quick
 
     state_dir = _state_dir(options.state_dir)
@@ -215,16 +233,18 @@ async def _serve(options: argparse.Namespace, config: Config, demo: Path | None)
         contextlib.closing(Prober(config.probes, state_dir)) as prober,
     ):
         prober.next_attempt = partial(next_attempt, places(config.queues))
-        await _follow(pipeline, prober, options, demo)
+        await _follow(pipeline, prober, Inspector(config), options, demo)
 
 
-async def _follow(pipeline: Pipeline, prober: Prober, options: argparse.Namespace, demo: Path | None) -> None:
+async def _follow(
+    pipeline: Pipeline, prober: Prober, inspector: Inspector, options: argparse.Namespace, demo: Path | None
+) -> None:
     from exporter.probes.page import ProbePage  # noqa: PLC0415 - so that --help and --version are quick
 
     loop = asyncio.get_running_loop()
 
     async def reload() -> list[str]:
-        return _reload(pipeline, prober, options.config_file, demo)
+        return _reload(pipeline, prober, inspector, options.config_file, demo)
 
     app = application(
         pipeline, options.path, reload, probe=ProbePage(prober).answer, compat=options.compat, probes=prober.views
@@ -232,14 +252,16 @@ async def _follow(pipeline: Pipeline, prober: Prober, options: argparse.Namespac
     runner = await serve(app, options.addresses or [ADDRESS])
     logger.info("listening", extra={"address": ", ".join(addresses(runner)), "version": __version__})
     pipeline.registry.register(prober)
+    pipeline.registry.register(inspector)
+    prober.arrivals.hooks.append(inspector.observe_arrival)
     pipeline.hooks.append(prober.follow)
     prober.is_log_read = pipeline.is_ready
-    tasks = [loop.create_task(pipeline.run()), loop.create_task(prober.run())]
+    tasks = [loop.create_task(it.run()) for it in (pipeline, prober, inspector)]
     if demo:
         tasks.append(loop.create_task(_write_demo(demo)))
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, _stop, tasks)
-    loop.add_signal_handler(signal.SIGHUP, _reload, pipeline, prober, options.config_file, demo)
+    loop.add_signal_handler(signal.SIGHUP, _reload, pipeline, prober, inspector, options.config_file, demo)
     try:
         await asyncio.gather(*tasks)
     except asyncio.CancelledError:
@@ -265,7 +287,9 @@ async def _write_demo(path: Path) -> None:
     await write_demo(path, rate=DEMO_RATE, rng=Random(), clock=time, rotate_every=DEMO_ROTATION)  # noqa: S311 - a demo
 
 
-def _reload(pipeline: Pipeline, prober: Prober, path: Path | None, demo: Path | None) -> list[str]:
+def _reload(
+    pipeline: Pipeline, prober: Prober, inspector: Inspector, path: Path | None, demo: Path | None
+) -> list[str]:
     """Put the configuration file into force as it is now; a bad one leaves everything as it is."""
     if path is None:
         return []
@@ -276,6 +300,7 @@ def _reload(pipeline: Pipeline, prober: Prober, path: Path | None, demo: Path | 
         pipeline.configure(config)
         prober.configure(config.probes)
         prober.next_attempt = partial(next_attempt, places(config.queues))
+        inspector.configure(config)
         errors = []
     except ConfigError as error:
         errors = error.errors
