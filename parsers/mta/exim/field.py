@@ -40,10 +40,12 @@ def read_fields(text: str, start: int) -> tuple[dict[str, str], int]:
 
 def unquote(text: str) -> str:
     """A value without the quotes that hold it, where they do."""
-    if text[:1] != '"':
-        return text
-    inner = text[1:].removesuffix('"')
-    return _ESCAPE.sub(r"\1", inner) if "\\" in inner else inner
+    return unescape(text[1:].removesuffix('"')) if text[:1] == '"' else text
+
+
+def unescape(text: str) -> str:
+    """What stood in quotes, without the backslashes that it was written with."""
+    return _ESCAPE.sub(r"\1", text) if "\\" in text else text
 
 
 # --- who is at the other end ---
