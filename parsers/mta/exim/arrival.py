@@ -139,9 +139,7 @@ def any_received(time: float, origin: Origin, queue_id: str, text: str) -> Recei
     if "S" not in fields:
         raise ValueError("cut off")
     message_id = unquote(fields["id"]) if "id" in fields else None
-    event = _received(
-        time, origin, queue_id, head["first"], fields.get("R"), way_of(fields), fields["S"], message_id
-    )
+    event = _received(time, origin, queue_id, head["first"], fields.get("R"), way_of(fields), fields["S"], message_id)
     event.delay_before_queue = SECONDS[fields.get("RT")]
     subject = unquote(fields.get("T", ""))
     if event.via == "notification" and subject:

@@ -18,7 +18,7 @@ from parsers.reply import valid_dsn
 NULL_SENDER = "<>"
 QUOTED = r'"[^"\\]*+(?:\\.[^"\\]*+)*(?:"|\Z)'
 _BARE = r"[^ :]*+(?::(?! |\Z)[^ :]*+)*"
-_HOST = rf"(?<= H=)[^ \[(]*+ ?(?:\(.{{0,300}}?\) )?\[[^\]]*+\]{_BARE}"
+_HOST = rf"(?<= H=)[^ \[(]*+(?: DS)? ?(?:\(.{{0,300}}?\) )?\[[^\]]*+\]{_BARE}"
 _USER = r"(?<= U=).{1,64}?(?= P=)"
 # A shadow transport says behind its name why it failed.
 _SHADOW = rf"(?<= ST=){_BARE} \(.{{0,300}}?\)(?= |\Z)"
@@ -87,13 +87,14 @@ class Relay(NamedTuple):
 
 
 _RELAY = re.compile(
-    r"(?:H=)?(?P<host>[^ \[]*+)(?: \([^)]*+\))? ?(?:\[(?P<ip>[^\]:]*+[^\]]*+)(?:\](?::(?P<port>\d{1,5})(?!\d))?)?)?"
-    r"(?P<rest>[^ ]*+)"
+    r"(?:H=)?(?P<host>[^ \[]*+)(?: DS)?(?: \([^)]*+\))? ?"
+    r"(?:\[(?P<ip>[^\]:]*+[^\]]*+)(?:\](?::(?P<port>\d{1,5})(?!\d))?)?)?(?P<rest>[^ ]*+)"
 ).match
 
 
 def read_relay(text: str | None) -> Relay:
-    """`name [address]:port`; a port is there with `log_selector = +outgoing_port`, and where it is not 25."""
+    """`name [address]:port`; a port is there with `log_selector = +outgoing_port`, and where it is not 25, a ` DS`
+    behind the name with `+dnssec`."""
     found = _RELAY(text or "")
     if not text or not found:
         return NOWHERE
