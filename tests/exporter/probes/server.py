@@ -90,6 +90,7 @@ async def serving(
     *,
     implicit: bool = False,
     host: str | None = None,
+    port: int = 0,
 ) -> AsyncIterator[Server]:
     """A server on a port of its own that does this where it differs from what is good."""
     script = {**GOOD, **(steps or {})}
@@ -106,7 +107,9 @@ async def serving(
         writer.transport.abort()
         tasks.discard(task)
 
-    listening = await asyncio.start_server(talk, host or "127.0.0.1", 0, ssl=tls(certificate) if implicit else None)
+    listening = await asyncio.start_server(
+        talk, host or "127.0.0.1", port, ssl=tls(certificate) if implicit else None
+    )
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server
