@@ -239,3 +239,79 @@ FAULTS: tuple[Fault, ...] = (
     *_STRANGE,
     *_LOCAL,
 )
+
+
+class Missing(NamedTuple):
+    """Why a mail is not seen to arrive, and the reason that the probe has to give, in the phase `arrival`.
+
+    `says` is what the server of the mailbox (IMAP, as `how` says) says when it is connected to and after each line,
+    `then` what it does in the end. Or `log` is what our log says of the mail, `folder` where it is in a Maildir,
+    after so many `seconds`; and `results` are those of `mail_probe_messages_total` that count it.
+    """
+
+    what: str
+    reason: str
+    says: tuple[bytes, ...] = ()
+    then: Act = Act.HANG
+    how: Mapping[str, Any] = {}
+    certificate: str = ""
+    log: str = ""
+    folder: str = ""
+    seconds: float = 0.0
+    results: tuple[str, ...] = ("sent",)
+
+
+_GREETING = (b"* OK ready\r\n",)
+_LOGGED_IN = (*_GREETING, b"m1 OK\r\n", b"* CAPABILITY IMAP4rev1\r\nm2 OK\r\n", b"m3 OK\r\n")
+_FOUND = (*_LOGGED_IN, b"* OK [UIDVALIDITY 1]\r\nm4 OK\r\n", b"* SEARCH 1\r\nm5 OK\r\n")
+
+MISSING: tuple[Missing, ...] = (
+    Missing("mailbox: a name that does not exist", "mailbox_dns", how={"server": "no-such-host.invalid"}),
+    Missing("mailbox: a port where nobody listens", "mailbox_refused", how={"port": 1}),
+    Missing("mailbox: no greeting", "mailbox_timeout"),
+    Missing("mailbox: the connection closed", "mailbox_lost", then=Act.DROP),
+    Missing("mailbox: the greeting of another protocol", "mailbox_protocol_error", (b"220 mx ESMTP\r\n",)),
+    Missing("mailbox: a greeting without end", "mailbox_protocol_error", then=Act.LINE),
+    Missing("mailbox: a certificate that has expired", "mailbox_certificate-expired", certificate="expired"),
+    Missing("mailbox: a certificate for another name", "mailbox_certificate-host-mismatch", certificate="name"),
+    Missing(
+        "mailbox: a certificate that nobody trusted signed",
+        "mailbox_certificate-not-trusted",
+        certificate="untrusted",
+    ),
+    Missing(
+        "mailbox: the file with the password is not there", "mailbox_no_secret", how={"password_file": "nowhere"}
+    ),
+    Missing("mailbox: the wrong password", "mailbox_auth", (*_GREETING, b"m1 NO Invalid credentials\r\n")),
+    Missing("mailbox: the login is not answered", "mailbox_timeout", _GREETING),
+    Missing("mailbox: the connection closed after the login", "mailbox_lost", _LOGGED_IN, Act.DROP),
+    Missing(
+        "mailbox: a folder that does not exist", "mailbox_refused_command", (*_LOGGED_IN, b"m4 NO No such folder\r\n")
+    ),
+    Missing("mailbox: an answer without end", "mailbox_protocol_error", _LOGGED_IN, Act.LINES),
+    Missing("mailbox: a line without end", "mailbox_protocol_error", _FOUND, Act.LINE),
+    Missing(
+        "mailbox: a mail of a gigabyte where its beginning was asked for",
+        "mailbox_protocol_error",
+        (*_FOUND, b"* 1 FETCH (UID 1 BODY[]<0> {1073741824}\r\n"),
+    ),
+    Missing("the mail is late", "late", seconds=130.0),
+    Missing("the mail is lost", "lost", seconds=2000.0, results=("sent", "lost")),
+    Missing(
+        "the mail is in the folder for junk",
+        "spam_folder",
+        folder=".Junk/new",
+        results=("sent", "arrived", "spam_folder"),
+    ),
+    Missing("late: our queue has not tried it yet", "queued", log="none", seconds=130.0),
+    Missing("late: it is deferred in our queue", "queued_greylisted", log="deferred", seconds=130.0),
+    Missing(
+        "lost: it is deferred in our queue",
+        "queued_greylisted",
+        log="deferred",
+        seconds=2000.0,
+        results=("sent", "lost"),
+    ),
+    Missing("late: our server returned it", "user_unknown", log="bounced", seconds=130.0),
+    Missing("late: our server deferred it, and then gave it up", "greylisted", log="expired", seconds=130.0),
+)
