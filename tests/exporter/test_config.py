@@ -23,7 +23,10 @@ MTAS = ", ".join(
     )
 )
 ZONE = "expected a time zone such as Europe/Prague"
-SECTIONS = "expected one of sources, queues, labels, blocks, attacks, accounts, timezone, reasons, providers, probes, posture, negative, resolver"
+SECTIONS = (
+    "expected one of sources, queues, labels, blocks, attacks, accounts, timezone, reasons, providers, probes,"
+    " posture, negative, resolver"
+)
 
 
 @pytest.fixture
@@ -345,6 +348,9 @@ def test_the_page_has_every_key_with_what_it_accepts():
         "reasons",
         "providers",
         "probes",
+        "posture",
+        "negative",
+        "resolver",
         "file",
         "mta",
         "timezone",
