@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_FIRST_SECONDS = 60.0  # within which the first look after a start is
+_FIRST_SECONDS = 15.0  # within which the first look after a start is
 _SELECTORS = 8  # of a domain that are remembered from signatures
 _VERIFYING = 4  # signatures at a time
 _VERIFY_SECONDS = 20.0
+_LOCAL_PART = re.compile(r"[^\s<>@]{1,64}@")
 
 
 Due = TypeVar("Due", "Posture", "Negative")
@@ -192,7 +194,8 @@ def _tell(name: str, before: Mapping[str, Verdict], after: Mapping[str, Verdict]
         known = before.get(check)
         if known is not None and known[:2] == verdict[:2]:
             continue
-        extra = {"probe": name, "check": check, "reason": verdict.reason, "text": verdict.text}
+        text = _LOCAL_PART.sub("…@", verdict.text)
+        extra = {"probe": name, "check": check, "reason": verdict.reason, "text": text}
         if verdict.is_valid is False:
             logger.warning("a check failed", extra=extra)
         elif verdict.is_valid is None:
