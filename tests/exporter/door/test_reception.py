@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import stat
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -91,6 +92,20 @@ def test_many_scrapes_at_once_share_few_places(place: Place) -> None:
         answers = list(threads.map(lambda _: place.get().status, range(200)))
     assert answers == [200] * 200
     assert reception.sent_away == 0
+
+
+def test_who_comes_while_the_loop_is_busy_need_not_come_again(place: Place) -> None:
+    """A connection that finds the system's list full is tried again a second later: that was the slowest scrape."""
+    place.open(None)
+    go_on = threading.Event()
+    place.loop.call_soon_threadsafe(go_on.wait, 60)
+    clients = [place.connect() for _ in range(400)]
+    go_on.set()
+    for client in clients:
+        client.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert all(client.recv(100).startswith(b"HTTP/1.1 200 OK") for client in clients)
+    for client in clients:
+        client.close()
 
 
 def test_who_goes_leaves_a_place(place: Place) -> None:
