@@ -49,7 +49,8 @@ class Report:
     A report as long as the log has `records` instead of rows, made while they are read, and one section whose columns
     are the fields that a table shows of each; in JSON a record is a line of its own, with all it has.
 
-    With `lines`, these stand in place of a table, for another program to read.
+    With `lines`, these stand in place of a table, for another program to read. `status` is the exit status of the
+    command, where the answer itself has one.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Report:
     document: Mapping[str, Any] | None = None
     records: Iterator[Record] | None = None
     lines: Sequence[str] | None = None
+    status: int = 0
 
     def limited(self, most: int) -> Report:
         """The same with at most so many rows in a section, or so many records; nothing more is read for them."""
