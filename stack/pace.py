@@ -16,7 +16,7 @@ OCTAVE = 20.0  # seconds for each doubling beyond an hour
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": HOUR, "d": 86_400.0, "w": 604_800.0}
 DURATION = re.compile(r"\b(\d+)(ms|[smhdw])\b")
 KEYS = ("interval", "for", "scrape_interval", "evaluation_interval", "group_wait", "group_interval")
-FASTEST = 1.0  # seconds between two scrapes or evaluations
+SCRAPE = 2.0  # seconds between two scrapes: less, and a busy host is too slow for them
 
 
 def shorter(seconds: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -154,20 +154,43 @@ def start(plan: Plan) -> None:
 def renew(plan: Plan, days: int) -> None:
     """Give it another certificate."""
     certificate(plan.folder / NAME, days)
-    run("postfix", "-c", plan.folder / NAME / "config", "reload")
+    _reload(plan)
 
 
-def abandon(plan: Plan, seconds: float) -> Path:
-    """Leave a message where mail is picked up from, as it has lain there for so long, and nobody picks it up."""
-    run("postconf", "-c", plan.folder / NAME / "config", "-MX", "pickup/unix")
+def abandon(plan: Plan, sender: str, recipient: str, seconds: float) -> None:
+    """Give it a message from this host that nobody picks up, and make it as old as this."""
+    config = plan.folder / NAME / "config"
+    run("postconf", "-c", config, "-MX", "pickup/unix")
+    _reload(plan)
+    run("sendmail", "-C", config, "-f", sender, recipient, stdin="Hello")
+    for message in (plan.folder / NAME / "queue/maildrop").iterdir():
+        # The first record is the time of arrival: T, its length, the digits (rec_type.h of Postfix).
+        message.write_bytes(re.sub(rb"\AT(.)\d{10}", rb"T\g<1>%d" % (time.time() - seconds), message.read_bytes()))
+
+
+def pick_up(plan: Plan) -> None:
+    """Pick up what comes again."""
+    run("postconf", "-c", plan.folder / NAME / "config", "-M", "pickup/unix=pickup unix n - n 60 1 pickup")
+    _reload(plan)
+
+
+def lose_log(plan: Plan) -> None:
+    """Rotate the log and forget to begin a new one: what is logged goes into the old one."""
+    plan.postfix_log.rename(plan.postfix_log.with_suffix(".away"))
+
+
+def reopen_log(plan: Plan) -> None:
+    """Begin a new one."""
+    _reload(plan)
+
+
+def rotate_log(plan: Plan) -> None:
+    """As it should be done: Postfix itself renames it, begins a new one, and compresses the old one."""
+    run("postfix", "-c", plan.folder / NAME / "config", "logrotate")
+
+
+def _reload(plan: Plan) -> None:
     run("postfix", "-c", plan.folder / NAME / "config", "reload")
-    message = plan.folder / NAME / "queue/maildrop/0123456789A"
-    message.write_bytes(b"")
-    shutil.chown(message, "postfix")
-    message.chmod(0o700)
-    old = time.time() - seconds
-    os.utime(message, (old, old))
-    return message
 
 
 def waiting(plan: Plan) -> str:

@@ -1,4 +1,4 @@
-"""Processes that outlive who started them, each with all that it starts in a session of its own.
+"""Processes that outlive who started them, each in a session of its own.
 
 What was started is written down as number and start time: a number that another process has by now is not ended.
 """
@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ class Status(NamedTuple):
 
     number: int
     state: str
+    parent: int
     session: int
     started: int  # ticks since the host's start
 
@@ -35,7 +37,7 @@ def read_status(number: int) -> Status | None:
     except OSError:
         return None
     fields = text.rpartition(")")[2].split()
-    status = Status(number, fields[0], int(fields[3]), int(fields[19]))
+    status = Status(number, fields[0], int(fields[1]), int(fields[3]), int(fields[19]))
     return None if status.state in "ZX" else status
 
 
@@ -61,24 +63,17 @@ def start(folder: Path, name: str, command: Sequence[str | Path], is_ready: Call
 
 
 def stop(folder: Path, name: str, number: signal.Signals = signal.SIGTERM) -> bool:
-    """End a process and all of its session; what does not go is killed. Returns whether there was any."""
+    """End a process and all that it started; what does not go is killed. Returns whether there was any."""
     file = folder / f"{name}.pid"
     if not file.exists():
         return False
-    leader, started = map(int, file.read_text().split())
-    found = _session(leader, started)
-    _send(found, number)
-    if not _wait(leader, started):
-        _send(_session(leader, started), signal.SIGKILL)
-        _wait(leader, started)
+    sessions = {it.session for it in _family(file)}
+    _send(sessions, number)
+    if not _are_gone(sessions):
+        _send(sessions, signal.SIGKILL)
+        _are_gone(sessions)
     file.unlink()
-    return bool(found)
-
-
-def is_running(folder: Path, name: str) -> bool:
-    """Whether anything of it still runs."""
-    file = folder / f"{name}.pid"
-    return file.exists() and bool(_session(*map(int, file.read_text().split())))
+    return bool(sessions)
 
 
 def tail(file: Path, most: int = 4000) -> str:
@@ -86,13 +81,18 @@ def tail(file: Path, most: int = 4000) -> str:
     return file.read_text(errors="replace")[-most:] if file.exists() else ""
 
 
-def _session(leader: int, started: int) -> list[Status]:
-    """All processes of the session that began with this one. While any of them runs, no other process gets its
-    number, so a leader of another age means that the whole session is gone."""
+def _family(file: Path) -> list[Status]:
+    """All processes of the session that is noted in a file, and of the sessions that these began: Postfix' master has
+    one of its own. While any of a session runs, no other process gets its number, so a leader of another age means
+    that the whole session is gone."""
+    leader, started = map(int, file.read_text().split())
     status = read_status(leader)
     if status and status.started != started:
         return []
-    return [it for it in _all() if it.session == leader]
+    processes, found = list(_all()), {leader}
+    while more := {it.session for it in processes if it.session in found or it.parent in found} - found:
+        found |= more | {it.number for it in processes if it.session in more}
+    return [it for it in processes if it.session in found]
 
 
 def _all() -> Iterator[Status]:
@@ -101,17 +101,17 @@ def _all() -> Iterator[Status]:
             yield status
 
 
-def _send(processes: Sequence[Status], number: signal.Signals) -> None:
-    for process in processes:
-        now = read_status(process.number)
-        if now and now.started == process.started:
-            os.kill(process.number, number)
+def _send(sessions: set[int], number: signal.Signals) -> None:
+    for process in _all():
+        if process.session in sessions:
+            with suppress(ProcessLookupError):
+                os.kill(process.number, number)
 
 
-def _wait(leader: int, started: int) -> bool:
-    """Whether all of them are gone in time."""
+def _are_gone(sessions: set[int]) -> bool:
+    """Whether all of them are in time."""
     end = time.monotonic() + PATIENCE
-    while _session(leader, started):
+    while any(it.session in sessions for it in _all()):
         if time.monotonic() > end:
             return False
         time.sleep(TICK)

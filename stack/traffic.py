@@ -175,7 +175,7 @@ class Crowd:
     def _recipients(self) -> list[str]:
         pick = self._random
         domains = DOMAINS | (CROWD if (self._faults / "crowd").exists() else {})
-        if pick.random() < 0.02:
+        if pick.random() < 0.005:
             return [f"user{next(self._numbers)}@dead.example"]
         number = pick.choices((1, 2, 5), (80, 15, 5))[0]
         domain = pick.choices(list(domains), list(domains.values()))[0]
