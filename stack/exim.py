@@ -23,7 +23,9 @@ from stack.plan import EXIM as ENTRY
 
 NAME = "exim"
 LIFETIME = 60  # seconds that it tries to deliver
-EVERY = "2s"  # it tries all that waits
+# A daemon, and beside it a run of the queue every two seconds, which tries all that waits: one that the daemon starts
+# would be without the rights that a configuration of its own takes.
+RUN = '"$@" -bdf & while sleep 2; do "$@" -qff; done'
 
 EXIM = PACKAGES / "exim4-daemon-light/usr/sbin/exim4"
 OWNER = "Debian-exim"
@@ -142,7 +144,7 @@ def start(plan: Plan) -> None:
         user=USER,
         password=PASSWORD,
     )
-    command = resolver.command(plan, EXIM, "-C", config, "-bdf", f"-qff{EVERY}")
+    command = resolver.command(plan, "sh", "-c", RUN, "exim", EXIM, "-C", config)
     process.start(plan.folder, NAME, command, lambda: is_listening(ENTRY) and is_listening(EXIM_SUBMISSION))
 
 

@@ -103,7 +103,9 @@ def start(plan: Plan) -> None:
 def end_probes(plan: Plan) -> None:
     """Send no more probes: reload a configuration without any."""
     file = plan.folder / NAME / "mailstat.yml"
-    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "probes": []}, sort_keys=False))
+    config = yaml.safe_load(file.read_text())
+    del config["probes"]
+    file.write_text(yaml.safe_dump(config, sort_keys=False))
     request = urllib.request.Request(f"{plan.url(NAME)}/-/reload", method="POST")  # noqa: S310 - our own
     with urllib.request.urlopen(request, timeout=30):  # noqa: S310
         pass

@@ -86,4 +86,4 @@ ALONE = (
     Fault("exporter killed", "MailExporterDown", {"job": "mailstat"}, _kill, exporter.start),
     Fault("log rotated away", "MailLogUnreadable", {"severity": "critical"}, postfix.lose_log, postfix.reopen_log),
 )
-OLD_TLS = _file("old-tls")  # no alert tells of it, but a panel does
+UNTOLD = (_file("old-tls"), _file("dead"))  # no alert of their own, but panels: how they begin and end

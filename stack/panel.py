@@ -47,12 +47,22 @@ class Panel(NamedTuple):
         return str(self.body["fieldConfig"]["defaults"].get("noValue", ""))
 
 
+def boards() -> list[str]:
+    """Their names."""
+    return sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+def bodies(board: str) -> list[dict[str, Any]]:
+    """The JSON of all panels and headings of a board, in their order."""
+    found: list[dict[str, Any]] = json.loads((FOLDER / f"{board}.json").read_text())["panels"]
+    return found
+
+
 def read() -> list[Panel]:
     """All panels of all boards, in their order."""
-    boards = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
     return [
         Panel(name, body["title"], body["type"], body)
-        for name, board in boards.items()
-        for body in board["panels"]
+        for name in boards()
+        for body in bodies(name)
         if body["type"] != "row"
     ]

@@ -36,15 +36,27 @@ def play(plan: Plan) -> Story:
     story.shown["peace"] = with_data(plan)
     last = {alert["alertname"]: alert["status"] for alert in webhook.told(plan)}
     story.false_alarms.update(name for name, status in last.items() if status == "firing")
-    fault.OLD_TLS[0](plan)
+    for begin, _ in fault.UNTOLD:
+        begin(plan)
     strike(plan, fault.TOGETHER, story)
     postfix.rotate_log(plan)
     for one in fault.ALONE:
         strike(plan, [one], story)
-    fault.OLD_TLS[1](plan)
+    for _, end in fault.UNTOLD:
+        end(plan)
     story.shown["after"] = with_data(plan)
     come_to_rest(plan)
     return story
+
+
+def worsen(plan: Plan) -> None:
+    """A while of peace, then all faults, which last."""
+    time.sleep(2 * PEACE)
+    for one in fault.TOGETHER:
+        one.begin(plan)
+    for begin, _ in fault.UNTOLD:
+        begin(plan)
+    wait_for_all(plan, fault.TOGETHER, "firing", {})
 
 
 def strike(plan: Plan, faults: Sequence[Fault], story: Story) -> None:

@@ -1,7 +1,7 @@
 """Clients of both servers, who count what they see: `python -m stack.traffic FOLDER`.
 
 Faults of theirs: `spray` (somebody tries passwords), `crowd` (mail to providers beyond the budget), `old-tls`
-(clients of another age), `silence` (nobody comes).
+(clients of another age), `dead` (mail to a host that is gone), `silence` (nobody comes).
 """
 
 from __future__ import annotations
@@ -52,11 +52,12 @@ class Door(NamedTuple):
     """The ways into a server."""
 
     mta: str
+    number: int
     smtp: Entry
     submission: Entry
 
 
-DOORS = (Door("postfix", POSTFIX, POSTFIX_SUBMISSION), Door("exim", EXIM, EXIM_SUBMISSION))
+DOORS = (Door("postfix", 1, POSTFIX, POSTFIX_SUBMISSION), Door("exim", 2, EXIM, EXIM_SUBMISSION))
 
 
 def start(plan: Plan) -> None:
@@ -175,12 +176,12 @@ class Crowd:
     def _recipients(self) -> list[str]:
         pick = self._random
         domains = DOMAINS | (CROWD if (self._faults / "crowd").exists() else {})
-        if pick.random() < 0.005:
+        if (self._faults / "dead").exists() and pick.random() < 0.05:
             return [f"user{next(self._numbers)}@dead.example"]
         number = pick.choices((1, 2, 5), (80, 15, 5))[0]
         domain = pick.choices(list(domains), list(domains.values()))[0]
         wishes = pick.choices(list(WISHES), list(WISHES.values()), k=number)
-        return [f"{wish}{self._door.mta}{next(self._numbers)}@{domain}.example" for wish in wishes]
+        return [f"{wish}{self._door.number}-{next(self._numbers)}@{domain}.example" for wish in wishes]
 
 
 def trusting() -> ssl.SSLContext:
