@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from aiohttp.web import AppRunner
 
 from exporter import compat
-from exporter.config import Config, ConfigError, FileSource, load_config
+from exporter.config import Config, ConfigError, LogSource, StdinSource, load_config
 from exporter.finder import find_logs, read_error
 from exporter.log import LEVELS, configure
 from exporter.pipeline import Pipeline
@@ -92,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
         help="follow a made-up Postfix log that grows; auto: only where this host has no mail log",
     )
     add("--probe.once", dest="probe_once", metavar="NAME", help="run one probe, print the dialogue, and end")
+    add("log", nargs="?", choices=("-",), metavar="-", help="read standard input, and no other log")
     add("--version", action="version", version=f"mailstat_exporter {__version__}")
     return made
 
@@ -101,7 +102,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     configure(options.level, options.format)
     try:
-        config = load_config(options.config_file) if options.config_file else Config()
+        config = _configured(options)
     except ConfigError as error:
         sys.stderr.writelines(f"{line}\n" for line in error.errors)
         return 1
@@ -119,6 +120,12 @@ def main(argv: list[str] | None = None) -> int:
             sys.stderr.write(f"mailstat_exporter: {error}\n")
             return 1
     return 0
+
+
+def _configured(options: argparse.Namespace) -> Config:
+    """What the file says, and the command line above it. Raises ConfigError."""
+    config = load_config(options.config_file) if options.config_file else Config()
+    return replace(config, sources=(LogSource(stdin=StdinSource()),)) if options.log else config
 
 
 def _probe_once(config: Config, options: argparse.Namespace) -> int:
@@ -161,7 +168,7 @@ def _with_sources(config: Config, demo: Path | None) -> Config:
     """The configuration, with what this host has where it names no source."""
     if demo:
         logger.info("following a made-up log", extra={"path": demo})
-        return replace(config, sources=(FileSource(file=demo),))
+        return replace(config, sources=(LogSource(file=demo),))
     config = _with_queues(config)
     if config.sources:
         return config
@@ -171,7 +178,7 @@ def _with_sources(config: Config, demo: Path | None) -> Config:
         logger.log(logging.WARNING if error else logging.INFO, "found a log", extra={"path": path, "error": error})
     if not found:
         logger.warning("no mail log found: name one in a configuration file, or try --demo")
-    return replace(config, sources=tuple(FileSource(file=path) for path in found))
+    return replace(config, sources=tuple(LogSource(file=path) for path in found))
 
 
 def _with_queues(config: Config) -> Config:
@@ -208,7 +215,7 @@ async def _follow(pipeline: Pipeline, prober: Prober, options: argparse.Namespac
     loop = asyncio.get_running_loop()
 
     async def reload() -> list[str]:
-        return _reload(pipeline, prober, options.config_file, demo)
+        return _reload(pipeline, prober, options, demo)
 
     app = application(pipeline, options.path, reload, probe=ProbePage(prober).answer, compat=options.compat)
     runner = await serve(app, options.addresses or [ADDRESS])
@@ -221,7 +228,7 @@ async def _follow(pipeline: Pipeline, prober: Prober, options: argparse.Namespac
         tasks.append(loop.create_task(_write_demo(demo)))
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, _stop, tasks)
-    loop.add_signal_handler(signal.SIGHUP, _reload, pipeline, prober, options.config_file, demo)
+    loop.add_signal_handler(signal.SIGHUP, _reload, pipeline, prober, options, demo)
     try:
         await asyncio.gather(*tasks)
     except asyncio.CancelledError:
@@ -247,12 +254,13 @@ async def _write_demo(path: Path) -> None:
     await write_demo(path, rate=DEMO_RATE, rng=Random(), clock=time, rotate_every=DEMO_ROTATION)  # noqa: S311 - a demo
 
 
-def _reload(pipeline: Pipeline, prober: Prober, path: Path | None, demo: Path | None) -> list[str]:
+def _reload(pipeline: Pipeline, prober: Prober, options: argparse.Namespace, demo: Path | None) -> list[str]:
     """Put the configuration file into force as it is now; a bad one leaves everything as it is."""
+    path = options.config_file
     if path is None:
         return []
     try:
-        config = load_config(path)
+        config = _configured(options)
         _learn(config)
         pipeline.configure(_with_sources(config, demo))
         prober.configure(config.probes)
