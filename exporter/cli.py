@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 from aiohttp.web import AppRunner
 
 from exporter import compat
-from exporter.config import Config, ConfigError, LogSource, StdinSource, load_config
-from exporter.finder import find_logs, read_error
+from exporter.config import Config, ConfigError, JournalSource, LogSource, StdinSource, load_config
+from exporter.finder import find_logs, has_journal, read_error
 from exporter.log import LEVELS, configure
 from exporter.pipeline import Pipeline
 from exporter.queues.place import find_queues, sources
@@ -156,7 +156,7 @@ def _learn(config: Config) -> None:
 
 def _demo_log(options: argparse.Namespace, config: Config, stack: contextlib.ExitStack) -> Path | None:
     """The file for the made-up log, where one is wanted."""
-    has_log = config.sources or any(read_error(path) is None for path in find_logs())
+    has_log = config.sources or any(read_error(path) is None for path in find_logs()) or has_journal()
     if options.demo is None or (options.demo == "auto" and has_log):
         return None
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailstat-demo-")))
@@ -176,6 +176,9 @@ def _with_sources(config: Config, demo: Path | None) -> Config:
     for path in found:
         error = read_error(path) or ""
         logger.log(logging.WARNING if error else logging.INFO, "found a log", extra={"path": path, "error": error})
+    if not found and has_journal():
+        logger.info("found mail in the systemd journal")
+        return replace(config, sources=(LogSource(journal=JournalSource()),))
     if not found:
         logger.warning("no mail log found: name one in a configuration file, or try --demo")
     return replace(config, sources=tuple(LogSource(file=path) for path in found))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,63 +15,19 @@ from exporter.config import Config, JournalSource, LogSource
 from exporter.pipeline import Pipeline
 from exporter.sources.feed import FeedError
 from exporter.sources.journal import Entry, Journal, line_of
+from tests.journal import START, JournalWriter, needs_journal
 
-REMOTE = Path("/lib/systemd/systemd-journal-remote")
 PATIENCE = 30.0
-START = 1_795_284_304_000_000
-BOOT, MACHINE = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
-
-needs_journal = pytest.mark.skipif(
-    not (REMOTE.exists() and shutil.which("journalctl")), reason="needs journalctl and systemd-journal-remote"
-)
-
-
-class Writer:
-    """Writes entries into journal files, which a cursor of one file has no part of the next one's."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.number = 0
-
-    def write(self, file: str, *messages: str, **fields: str) -> None:
-        """Append to a file, as journald does; each entry a second after the one before."""
-        text = b"".join(self._entry(message, fields) for message in messages)
-        command = [REMOTE, "--output", self.folder / file, "-"]
-        subprocess.run(command, input=text, check=True, capture_output=True)
-
-    def _entry(self, message: str, fields: dict[str, str]) -> bytes:
-        self.number += 1
-        time = START + self.number * 1_000_000
-        known = {
-            "__REALTIME_TIMESTAMP": str(time),
-            "__MONOTONIC_TIMESTAMP": str(self.number * 1_000_000),
-            "_BOOT_ID": BOOT,
-            "_MACHINE_ID": MACHINE,
-            "_HOSTNAME": "mail",
-            "SYSLOG_IDENTIFIER": "postfix/smtpd",
-            "SYSLOG_FACILITY": "2",
-            "_SYSTEMD_UNIT": "postfix@-.service",
-            "_PID": "4711",
-        }
-        return b"".join(map(_field, (known | fields | {"MESSAGE": message}).items())) + b"\n"
-
-
-def _field(item: tuple[str, str]) -> bytes:
-    """The export format: what has a newline or is no text has its length before it."""
-    name, value = item[0].encode(), item[1].encode("utf-8", "surrogateescape")
-    if value.isascii() and b"\n" not in value:
-        return name + b"=" + value + b"\n"
-    return name + b"\n" + len(value).to_bytes(8, "little") + value + b"\n"
 
 
 @pytest.fixture
-def writer(tmp_path: Path) -> Writer:
+def writer(tmp_path: Path) -> JournalWriter:
     (tmp_path / "journal").mkdir()
-    return Writer(tmp_path / "journal")
+    return JournalWriter(tmp_path / "journal")
 
 
 @pytest.fixture
-def journal(writer: Writer) -> Iterator[Journal]:
+def journal(writer: JournalWriter) -> Iterator[Journal]:
     made = Journal(directory=writer.folder)
     yield made
     made.close()
@@ -96,7 +50,7 @@ def told(journal: Journal, lines: int) -> list[str]:
     return [line.partition(": ")[2] for line in read(journal, lines)]
 
 
-def go_on(journal: Journal, writer: Writer, unit: str | None = None) -> Journal:
+def go_on(journal: Journal, writer: JournalWriter, unit: str | None = None) -> Journal:
     """Another one in the place of this one, as after a restart."""
     place = msgspec.msgpack.decode(msgspec.msgpack.encode(journal.place()))
     journal.close()
@@ -104,7 +58,7 @@ def go_on(journal: Journal, writer: Writer, unit: str | None = None) -> Journal:
 
 
 @needs_journal
-def test_entries_become_lines_of_a_log(writer: Writer, journal: Journal) -> None:
+def test_entries_become_lines_of_a_log(writer: JournalWriter, journal: Journal) -> None:
     writer.write("system.journal", "connect from client.example.net[203.0.113.7]")
     assert read(journal, 1) == [
         "2026-11-21T18:05:05.000000+00:00 mail postfix/smtpd[4711]: connect from client.example.net[203.0.113.7]"
@@ -114,7 +68,7 @@ def test_entries_become_lines_of_a_log(writer: Writer, journal: Journal) -> None
 
 
 @needs_journal
-def test_what_comes_later_is_followed(writer: Writer, journal: Journal) -> None:
+def test_what_comes_later_is_followed(writer: JournalWriter, journal: Journal) -> None:
     writer.write("system.journal", "one")
     assert told(journal, 1) == ["one"]
     writer.write("system.journal", "two", "three")
@@ -122,7 +76,7 @@ def test_what_comes_later_is_followed(writer: Writer, journal: Journal) -> None:
 
 
 @needs_journal
-def test_a_restart_goes_on_behind_the_last_line(writer: Writer, journal: Journal) -> None:
+def test_a_restart_goes_on_behind_the_last_line(writer: JournalWriter, journal: Journal) -> None:
     writer.write("system.journal", "one", "two")
     assert told(journal, 2) == ["one", "two"]
     journal = go_on(journal, writer)
@@ -132,7 +86,7 @@ def test_a_restart_goes_on_behind_the_last_line(writer: Writer, journal: Journal
 
 
 @needs_journal
-def test_rotation_is_followed_running_and_restarted(writer: Writer, journal: Journal) -> None:
+def test_rotation_is_followed_running_and_restarted(writer: JournalWriter, journal: Journal) -> None:
     writer.write("system.journal", "one")
     assert told(journal, 1) == ["one"]
     (writer.folder / "system.journal").rename(writer.folder / "system@0001.journal")
@@ -147,7 +101,7 @@ def test_rotation_is_followed_running_and_restarted(writer: Writer, journal: Jou
 
 @needs_journal
 def test_what_was_vacuumed_is_left_out_and_nothing_else(
-    writer: Writer, journal: Journal, caplog: pytest.LogCaptureFixture
+    writer: JournalWriter, journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
     writer.write("system.journal", "one", "two")
     assert told(journal, 2) == ["one", "two"]
@@ -163,7 +117,7 @@ def test_what_was_vacuumed_is_left_out_and_nothing_else(
 
 
 @needs_journal
-def test_a_journal_that_was_emptied_is_waited_for(writer: Writer, journal: Journal) -> None:
+def test_a_journal_that_was_emptied_is_waited_for(writer: JournalWriter, journal: Journal) -> None:
     writer.write("system.journal", "one")
     assert told(journal, 1) == ["one"]
     place = journal.place()
@@ -178,7 +132,7 @@ def test_a_journal_that_was_emptied_is_waited_for(writer: Writer, journal: Journ
 
 
 @needs_journal
-def test_all_mail_or_one_unit(writer: Writer, journal: Journal) -> None:
+def test_all_mail_or_one_unit(writer: JournalWriter, journal: Journal) -> None:
     other = {"SYSLOG_FACILITY": "3"}
     writer.write("system.journal", "by facility", _SYSTEMD_UNIT="cron.service")
     writer.write("system.journal", "by unit", _SYSTEMD_UNIT="qmail.service", **other)
@@ -192,7 +146,7 @@ def test_all_mail_or_one_unit(writer: Writer, journal: Journal) -> None:
 
 
 @needs_journal
-def test_hostile_messages_and_names(writer: Writer, journal: Journal) -> None:
+def test_hostile_messages_and_names(writer: JournalWriter, journal: Journal) -> None:
     writer.write("system.journal", "two\nlines", SYSLOG_IDENTIFIER="evil host postfix/qmgr[1]: x")
     writer.write("system.journal", "\udcff\udcfe bytes", _HOSTNAME="")
     writer.write("system.journal", "x" * 100_000)
@@ -203,7 +157,7 @@ def test_hostile_messages_and_names(writer: Writer, journal: Journal) -> None:
 
 
 @needs_journal
-def test_it_says_why_it_cannot_start(writer: Writer, tmp_path: Path) -> None:
+def test_it_says_why_it_cannot_start(writer: JournalWriter, tmp_path: Path) -> None:
     absent = Journal(directory=tmp_path / "absent")
     with pytest.raises(FeedError, match=r"journalctl ended: .*No such file"):
         read(absent, 1)
@@ -212,7 +166,7 @@ def test_it_says_why_it_cannot_start(writer: Writer, tmp_path: Path) -> None:
 
 @needs_journal
 def test_a_journalctl_that_was_killed_is_begun_anew_and_counted(
-    writer: Writer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    writer: JournalWriter, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = [START / 1e6]
     source = LogSource(journal=JournalSource(directory=writer.folder))
