@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Input, Static
 
 from mailstat.cell import duration, visible
-from mailstat.live.pulse import PANELS, RATES, WINDOWS, Pulse, Row
+from mailstat.live.pulse import PANELS, RATES, SLOT, WINDOWS, Pulse, Row
 from mailstat.reports.timeline import sparkline
 
 SECONDS = 1.0  # between two looks
@@ -220,7 +220,7 @@ class Top(App[None]):
 
     def _rates(self, now: float) -> Table:
         beside = 1 if self.size.width < NARROW else 2
-        bars = min(max(self.size.width // beside - RATE, 1), BARS)
+        bars = min(max(self.size.width // beside - RATE, 1), BARS, self.window // SLOT)
         rates = self.feed.pulse.rates(now, self.window)
         table = Table.grid(padding=(0, 2, 0, 0))
         for _ in range(beside):
@@ -246,7 +246,7 @@ class Top(App[None]):
         for place, head in enumerate((PANELS[name].head, *PANELS[name].columns)):
             mark = (" ▼" if is_down else " ▲") if place == at else ""
             table.add_column(Text(head.removesuffix("_seconds") + mark, justify="right" if place else "left"))
-        found = [row for row in rows if self.wanted in row[0].lower()]
+        found = [row for row in rows if name == "queue" or self.wanted in row[0].lower()]
         for label, values in ordered(found, at, is_down=is_down):
             cells = [
                 Text(_short(label)),
