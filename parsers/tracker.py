@@ -33,6 +33,8 @@ SILENT = frozenset(mta for mta, server in SERVERS.items() if not server.says_rem
 SAYS_LOGIN = frozenset(mta for mta, server in SERVERS.items() if server.says_login)
 SUBMISSION_ENTRIES = frozenset({"submission", "submissions", "smtps", "msa"})
 SESSIONS = 20_000  # daemons whose client is remembered; Postfix runs some hundred at a time
+SESSION_SECONDS = 600.0  # twice what RFC 5321 lets a server wait for a client: a session that is silent is over
+OPEN = 1 << 40  # of a session whose end has a line of its own
 RECIPIENTS = 1_000  # of one message, whose attempts are counted
 INSTANCES = 1_000  # queues that are kept when they are empty
 ENDS = frozenset({"cancel", "discard"})  # of a message that the client gave, or gave up, and nobody gets
@@ -43,6 +45,7 @@ _LOGINS = re.compile(r"(?:^| )auth=(\d{1,4})").search
 PIECES = 256  # that the messages are stored in
 PIECE_SECONDS = 600.0  # in which messages that begin stand in the same piece
 
+Session = tuple[str, "str | int | None"]  # the host, and the pid of the daemon or what else tells the session
 Queue = dict[str, "Message"]
 Piece = list[tuple[str, Message]]  # messages, and the instances in whose queues they are
 
@@ -51,7 +54,7 @@ class Memory(msgspec.Struct, array_like=True):
     """What a tracker knows besides the messages, for the one that goes on in its place."""
 
     dropped: int = 0
-    sessions: list[tuple[str, str | int | None]] = []
+    sessions: list[tuple[str, str | int | None, int]] = []  # and when they were met last, as `slot_of` tells it
 
 
 class Tracker:
@@ -64,7 +67,7 @@ class Tracker:
         self._queues: dict[str, Queue] = {}
         self._count = 0
         # Host and pid of daemons (or what else tells a session) whose client's login was counted.
-        self._sessions: set[tuple[str, str | int | None]] = set()
+        self._sessions: dict[Session, int] = {}
         self._steps: dict[type[Event], Callable[[Any], None]] = {
             Received: self._received,
             Queued: self._queued,
@@ -83,7 +86,7 @@ class Tracker:
         for event in events:
             kind = type(event)
             if kind is Connect:
-                sessions.discard((event.origin.host, event.origin.pid))
+                sessions.pop((event.origin.host, event.origin.pid), None)
             else:
                 step = steps.get(kind)
                 if step:
@@ -103,7 +106,7 @@ class Tracker:
 
     def memory(self) -> Memory:
         """What it knows besides the messages."""
-        return Memory(self.dropped, list(self._sessions))
+        return Memory(self.dropped, [(*session, slot) for session, slot in self._sessions.items()])
 
     def pieces(self) -> list[Piece]:
         """The messages in flight. Most wait for hours and do not change, and with them most pieces."""
@@ -116,7 +119,7 @@ class Tracker:
     def restore(self, memory: Memory, pieces: Iterable[Piece]) -> None:
         """Know what another one knew."""
         self.dropped = memory.dropped
-        self._sessions = set(memory.sessions)
+        self._sessions = {(host, name): slot for host, name, slot in memory.sessions}
         known = [it for piece in pieces for it in piece]
         for instance, message in sorted(known, key=lambda it: it[1].since):
             self._queues.setdefault(instance, {})[message.queue_id] = message
@@ -197,20 +200,26 @@ class Tracker:
 
     def _disconnect(self, event: Disconnect) -> None:
         session = (event.origin.host, event.origin.pid)
-        counted = session in self._sessions
-        self._sessions.discard(session)
+        counted = self._sessions.pop(session, None) is not None
         if event.commands and "auth=" in event.commands:
             found = _LOGINS(event.commands)
             event.logins = max(int(found[1]) - counted, 0) if found else 0
 
     def _login(self, event: Received) -> None:
-        session = (event.origin.host, event.session or event.origin.pid)
-        if session not in self._sessions:
+        session, slot = session_of(event), slot_of(event)
+        if self._sessions.get(session, -OPEN) < slot - 1:
             if len(self._sessions) >= SESSIONS:
-                self._sessions.clear()
-            self._sessions.add(session)
+                self._forget_sessions(event.time)
             event.logins = int(bool(event.sasl_method or event.sasl_user))
             event.tls_sessions = int(event.tls_protocol is not None)
+        self._sessions[session] = slot
+
+    def _forget_sessions(self, now: float) -> None:
+        """Those that are over by now; all, where too many are not."""
+        kept = {session: last for session, last in self._sessions.items() if last >= now // SESSION_SECONDS - 1}
+        self._sessions.clear()
+        if len(kept) < SESSIONS:
+            self._sessions.update(kept)
 
     # --- messages: how they begin ---
 
@@ -468,6 +477,16 @@ def via_of(event: Received) -> str:
     if event.client_name is None and event.client_ip is None:
         return "local"
     return "submission" if event.origin.entry in SUBMISSION_ENTRIES else "smtp"
+
+
+def session_of(event: Received) -> Session:
+    """The session in which a message came."""
+    return event.origin.host, event.session or event.origin.pid
+
+
+def slot_of(event: Received) -> int:
+    """When that was, in steps of `SESSION_SECONDS`: what is more than one step before is another session."""
+    return int(event.time // SESSION_SECONDS) if event.session else OPEN
 
 
 def is_passing(event: Queued | Delivery | QueueAction) -> bool:
