@@ -87,6 +87,9 @@ def finish(log: Log) -> int:
     """Say what could not be read; the exit status."""
     for text in (*log.notes, *log.errors):
         say(text)
+    if log.is_interrupted:
+        say("interrupted: the report has what was read until then")
+        return INTERRUPTED
     return FAILED if log.errors else DONE
 
 
@@ -190,6 +193,7 @@ def _add_log(parser: ArgumentParser) -> None:
     shared.add_argument(
         "--mta", metavar="NAME", choices=MTAS, help=f"events of one kind of server: {', '.join(MTAS)}"
     )
+    shared.add_argument("--jobs", metavar="N", type=_positive, help="processes that read; as many as there are cores")
     shared.add_argument("--year", metavar="YYYY", type=_year, help="of the first line, in logs that do not write it")
 
 
@@ -277,7 +281,8 @@ def open_log(options: Namespace) -> Log:
 
     where = options.where.matches if options.where else None
     selection = Selection(since=options.since, until=options.until, mta=options.mta, where=where)
-    return Log(_paths(options.files), selection, zone=options.zone, year=options.year)
+    jobs = options.jobs or len(os.sched_getaffinity(0))
+    return Log(_paths(options.files), selection, zone=options.zone, year=options.year, jobs=jobs)
 
 
 @contextmanager

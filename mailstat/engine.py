@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mailstat.condition import PACKED, Clause, clause, packed
 from mailstat.filter import ORIGIN, fields
@@ -102,8 +104,7 @@ def table(
     log.selection = replace(log.selection, where=None)  # the database looks for those
     words = frozenset(re.findall(r"\w+", " ".join(questions)))
     with Table(words, kinds=kinds, zone=log.zone, where=options.where) as events:
-        for batch in log.batches():
-            events.add(batch)
+        log.read(events)
         events.flush()
         yield events
 
@@ -118,17 +119,20 @@ class Table:
         every = columns()
         self.columns = {name: every[name] for name in every if name in words or name == "number"}
         extra = {name: every.get(name, "VARCHAR") for name in self._where.columns - self.columns.keys()}
-        self._kinds = {
-            kind: Rows(kind, self.columns | extra) for kind in KINDS if kinds is None or kind.kind in kinds
-        }
-        self._count = self._waiting = 0
+        self._waiting = Waiting(kinds, self.columns | extra)
+        self._count = 0
+        self._zone = zone
         self._folder = TemporaryDirectory(prefix="mailstat-")
-        self._zones = zones(zone)
-        self._database = self._open(read_only=False)
+
+    @cached_property
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        """Not opened before there is something for it: other processes are begun until then, and it has threads."""
+        database = self._open(read_only=False)
         made = ", ".join(f'"{name}" {of}' for name, of in self.columns.items())
-        self._database.execute(f"CREATE TABLE events ({made})")
+        database.execute(f"CREATE TABLE events ({made})")
         for macro in MACROS:
-            self._database.execute(macro)
+            database.execute(macro)
+        return database
 
     def __enter__(self) -> Table:
         return self
@@ -137,29 +141,39 @@ class Table:
         self._database.close()
         self._folder.cleanup()
 
-    def add(self, events: Sequence[Event]) -> None:
-        """Add events, as they are now."""
-        first = self._count
+    def add(self, events: list[Event], numbers: Sequence[int] | None = None) -> None:
+        """Add events, as they are now, with their places in the log; by themselves they follow one another."""
+        self._waiting.add(events, range(self._count, self._count + len(events)) if numbers is None else numbers)
         self._count += len(events)
-        for kind, rows in self._kinds.items():
-            places = [place for place, event in enumerate(events) if type(event) is kind]
-            if places:
-                rows.add([events[place] for place in places], [first + place for place in places])
-                self._waiting += len(places)
-        if self._waiting >= BATCH:
+        if self._waiting.count >= BATCH:
             self.flush()
 
     def flush(self) -> None:
         """Put into the table what waits for it."""
+        for batch in self._waiting.taken():
+            self._insert(batch)
+
+    def blank(self) -> Waiting:
+        """What collects events of a part of the log for this table."""
+        return self._waiting.blank()
+
+    def payload(self) -> list[pa.Table]:
+        """What waits for the table."""
+        return self._waiting.payload()
+
+    def merge(self, payload: list[pa.Table], base: int, *, told: Sequence[int]) -> None:
+        """Add the events of a part of the log that begins after `base` of them."""
+        self.flush()
+        for batch in payload:
+            self._insert(_placed(batch, base, told))
+
+    def _insert(self, batch: pa.Table) -> None:
         names = ", ".join(f'"{name}"' for name in self.columns)
-        for rows in self._kinds.values():
-            if rows.numbers:
-                self._database.register("batch", rows.taken())
-                with room():
-                    insert = f"INSERT INTO events SELECT {names} FROM batch WHERE {self._where.text}"  # noqa: S608
-                    self._database.execute(insert, list(self._where.values))
-                self._database.unregister("batch")
-        self._waiting = 0
+        with room():
+            self._database.register("batch", batch)
+            insert = f"INSERT INTO events SELECT {names} FROM batch WHERE {self._where.text}"  # noqa: S608
+            self._database.execute(insert, list(self._where.values))
+            self._database.unregister("batch")
 
     def ask(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """The rows of the answer. Raises ReportError where there is no room for the work that it takes."""
@@ -200,7 +214,7 @@ class Table:
             "python_enable_replacements": False,  # a name is a table, never a variable of this program
         }
         database = duckdb.connect(str(folder / "events.duckdb"), read_only=read_only, config=config)
-        for name in reversed(self._zones):
+        for name in reversed(zones(self._zone)):
             with suppress(duckdb.Error):
                 database.execute("SET TimeZone = ?", [name])
         return database
@@ -216,6 +230,49 @@ def room() -> Iterator[None]:
 
 
 # --- from events to Arrow ---
+
+
+class Waiting:
+    """Events that wait for the table, of some `kinds` (None: all)."""
+
+    def __init__(self, kinds: Collection[str] | None, wanted: Mapping[str, str]) -> None:
+        self.count = 0
+        self._kinds = kinds
+        self._wanted = wanted
+        self._rows = {kind: Rows(kind, wanted) for kind in KINDS if kinds is None or kind.kind in kinds}
+
+    def add(self, events: list[Event], numbers: Sequence[int]) -> None:
+        """Add events, as they are now, with their places in the log."""
+        for kind, rows in self._rows.items():
+            places = [place for place, event in enumerate(events) if type(event) is kind]
+            if places:
+                rows.add([events[place] for place in places], [numbers[place] for place in places])
+                self.count += len(places)
+
+    def taken(self) -> Iterator[pa.Table]:
+        """All of it, a kind at a time, and nothing waits any more."""
+        self.count = 0
+        for rows in self._rows.values():
+            if rows.numbers:
+                yield rows.taken()
+
+    def blank(self) -> Waiting:
+        """Another one for the same table."""
+        return Waiting(self._kinds, self._wanted)
+
+    def payload(self) -> list[pa.Table]:
+        """All of it, for a table in another process."""
+        return list(self.taken())
+
+
+def _placed(batch: pa.Table, base: int, told: Sequence[int]) -> pa.Table:
+    """Rows with their places in the whole log, and without the logins of which was told before."""
+    names, numbers = batch.column_names, batch.column("number")
+    if told and "logins" in names:
+        logins = batch.column("logins")
+        left = pc.if_else(pc.is_in(numbers, value_set=pa.array(told, pa.int64())), pa.scalar(0, logins.type), logins)
+        batch = batch.set_column(names.index("logins"), "logins", left)
+    return batch.set_column(names.index("number"), "number", pc.add(numbers, base))
 
 
 class Rows:

@@ -30,9 +30,8 @@ def make(log: Log, options: Namespace) -> Report:  # noqa: ARG001 - what every r
     from parsers.clock import rfc3339  # noqa: PLC0415
     from parsers.reader import Tally  # noqa: PLC0415
 
-    summary, lines = Summary(), Tally()
-    for events in log.batches():
-        summary.add(events)
+    summary, lines = Summary(log.selection.since), Tally()
+    log.read(summary)
     summary.settle()
     for tally in log.tallies.values():
         lines.add(tally)
