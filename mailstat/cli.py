@@ -194,6 +194,8 @@ def _add_log(parser: ArgumentParser) -> None:
         "--mta", metavar="NAME", choices=MTAS, help=f"events of one kind of server: {', '.join(MTAS)}"
     )
     shared.add_argument("--jobs", metavar="N", type=_positive, help="processes that read; as many as there are cores")
+    shared.add_argument("--no-cache", action="store_false", dest="cache", help="read the logs, even where what was "
+                        "found in them is remembered, and keep nothing")  # fmt: skip
     shared.add_argument("--year", metavar="YYYY", type=_year, help="of the first line, in logs that do not write it")
 
 
@@ -282,7 +284,12 @@ def open_log(options: Namespace) -> Log:
     where = options.where.matches if options.where else None
     selection = Selection(since=options.since, until=options.until, mta=options.mta, where=where)
     jobs = options.jobs or len(os.sched_getaffinity(0))
-    return Log(_paths(options.files), selection, zone=options.zone, year=options.year, jobs=jobs)
+    log = Log(_paths(options.files), selection, zone=options.zone, year=options.year, jobs=jobs)
+    if options.cache and not (options.reasons or options.providers):
+        from mailstat.cache import user_cache
+
+        log.cache = user_cache()
+    return log
 
 
 @contextmanager

@@ -6,12 +6,14 @@ beyond it stands on disk. Only the kinds of event and the columns that the quest
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
+from hashlib import blake2b
 from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +22,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
+from mailstat.cache import fingerprint
 from mailstat.condition import PACKED, Clause, clause, packed
 from mailstat.filter import ORIGIN, fields
 from mailstat.report import Column, Report, ReportError, Section
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from datetime import tzinfo
 
+    from mailstat.cache import Cache
     from mailstat.filter import Filter
     from mailstat.log import Log
 
@@ -37,6 +42,8 @@ MEMORY = "150MB"  # of the database; what stands before it needs as much again
 THREADS = 2
 BATCH = 50_000  # rows that go into the table at once
 GREATEST = 2**63 - 1
+KINDS_KEPT = b"kinds"  # of the events in a copy
+DAMAGED = (OSError, pa.ArrowException)  # what reading a copy that is not whole raises
 LONGEST_ERROR = 400  # characters of what the database says
 NUMBERED = {"number": "BIGINT"}
 MESSAGE = {"via": "VARCHAR", "message_since": "TIMESTAMPTZ", "message_size": "BIGINT"}
@@ -104,9 +111,39 @@ def table(
     log.selection = replace(log.selection, where=None)  # the database looks for those
     words = frozenset(re.findall(r"\w+", " ".join(questions)))
     with Table(words, kinds=kinds, zone=log.zone, where=options.where) as events:
+        if not log.cache or not remember(log, log.cache, events):
+            log.read(events)
+            events.flush()
+        yield events
+
+
+def remember(log: Log, cache: Cache, events: Table) -> bool:
+    """Fill the table from what is kept of the log, or read the log and keep what is in it. Whether there was
+    anything to remember, or to keep."""
+    name = fingerprint(log, ("events",))
+    if name is None:
+        return False
+    for known in cache.names(name):
+        path = cache.find(known)
+        if path and events.could_recall(path):
+            try:
+                events.recall(path)
+            except DAMAGED:
+                events.clear()
+                cache.drop(path)
+            else:
+                return True
+    path = cache.begin(name)
+    if path is None:
+        return False
+    with events.kept(path) as copy:
         log.read(events)
         events.flush()
-        yield events
+    if copy.is_whole and log.is_whole and name == fingerprint(log, ("events",)):
+        cache.keep(path, f"{name}.{events.mark}.parquet")
+    else:
+        cache.drop(path)
+    return True
 
 
 class Table:
@@ -118,8 +155,10 @@ class Table:
         self._where = clause(where.condition) if where else Clause("true", (), frozenset())
         every = columns()
         self.columns = {name: every[name] for name in every if name in words or name == "number"}
-        extra = {name: every.get(name, "VARCHAR") for name in self._where.columns - self.columns.keys()}
-        self._waiting = Waiting(kinds, self.columns | extra)
+        self._extra = {name: every.get(name, "VARCHAR") for name in self._where.columns - self.columns.keys()}
+        self._kinds = kinds
+        self._waiting = Waiting(kinds, self.columns | self._extra)
+        self._copy: Copy | None = None
         self._count = 0
         self._zone = zone
         self._folder = TemporaryDirectory(prefix="mailstat-")
@@ -167,7 +206,52 @@ class Table:
         for batch in payload:
             self._insert(_placed(batch, base, told))
 
+    # --- what is kept of a log ---
+
+    @property
+    def mark(self) -> str:
+        """What tells the copy of this table from others of the same log."""
+        words = [*sorted(self._kinds or ()), "|", *self._waiting.wanted]
+        return blake2b(" ".join(words).encode(), digest_size=6).hexdigest()
+
+    @contextmanager
+    def kept(self, path: Path) -> Iterator[Copy]:
+        """Write what comes into the table to a file too, with all columns, for there will be other questions."""
+        self._waiting = Waiting(self._kinds, columns() | self._extra)
+        with Copy(path, self._kinds) as self._copy:
+            yield self._copy
+        self._copy = None
+
+    def could_recall(self, path: Path) -> bool:
+        """Whether such a file has all that is asked for."""
+        try:
+            schema = pq.read_schema(path)
+            kinds = json.loads((schema.metadata or {})[KINDS_KEPT])
+        except (*DAMAGED, KeyError, ValueError):
+            return False
+        has_kinds = kinds is None or (self._kinds is not None and set(kinds) >= set(self._kinds))
+        wanted = {name: _ARROW[of] for name, of in (self.columns | self._extra | {"kind": "VARCHAR"}).items()}
+        return has_kinds and all(
+            name in schema.names and schema.field(name).type == of for name, of in wanted.items()
+        )
+
+    def recall(self, path: Path) -> None:
+        """Take the rows of such a file. Raises what `DAMAGED` has."""
+        names = list(dict.fromkeys([*self.columns, *self._extra, "kind"]))
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for batch in file.iter_batches(BATCH, columns=names):
+                rows = pa.Table.from_batches([batch])
+                if self._kinds is not None:
+                    rows = rows.filter(pc.is_in(rows.column("kind"), value_set=pa.array(sorted(self._kinds))))
+                self._insert(rows)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._database.execute("DELETE FROM events")
+
     def _insert(self, batch: pa.Table) -> None:
+        if self._copy:
+            self._copy.add(batch)
         names = ", ".join(f'"{name}"' for name in self.columns)
         with room():
             self._database.register("batch", batch)
@@ -232,13 +316,51 @@ def room() -> Iterator[None]:
 # --- from events to Arrow ---
 
 
+class Copy:
+    """A file of what comes into a table; it `is_whole` as long as there was room for it."""
+
+    def __init__(self, path: Path, kinds: Collection[str] | None) -> None:
+        self.is_whole = True
+        self._path = path
+        self._kinds = None if kinds is None else sorted(kinds)
+        self._writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> Copy:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+        self.is_whole &= self._writer is not None
+
+    def add(self, batch: pa.Table) -> None:
+        """Write rows."""
+        if not self.is_whole:
+            return
+        try:
+            if self._writer is None:
+                schema = batch.schema.with_metadata({KINDS_KEPT: json.dumps(self._kinds).encode()})
+                self._writer = pq.ParquetWriter(
+                    self._path, schema, compression="zstd", compression_level=1, write_page_checksum=True
+                )
+            self._writer.write_table(batch.replace_schema_metadata(self._writer.schema.metadata))
+        except OSError:
+            self.is_whole = False
+
+    def _close(self) -> None:
+        try:
+            if self._writer:
+                self._writer.close()
+        except OSError:
+            self.is_whole = False
+
+
 class Waiting:
     """Events that wait for the table, of some `kinds` (None: all)."""
 
     def __init__(self, kinds: Collection[str] | None, wanted: Mapping[str, str]) -> None:
         self.count = 0
+        self.wanted = wanted
         self._kinds = kinds
-        self._wanted = wanted
         self._rows = {kind: Rows(kind, wanted) for kind in KINDS if kinds is None or kind.kind in kinds}
 
     def add(self, events: list[Event], numbers: Sequence[int]) -> None:
@@ -258,7 +380,7 @@ class Waiting:
 
     def blank(self) -> Waiting:
         """Another one for the same table."""
-        return Waiting(self._kinds, self._wanted)
+        return Waiting(self._kinds, self.wanted)
 
     def payload(self) -> list[pa.Table]:
         """All of it, for a table in another process."""

@@ -3,6 +3,8 @@
 A report that adds events up is a digest, for which several processes can read (`mailstat.reading`).
 """
 
+# ruff: noqa: PLC0415 - who finds the answer in the cache must not wait for those that read
+
 from __future__ import annotations
 
 import os
@@ -11,19 +13,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from errno import EBADF
+from functools import cached_property
 from io import BufferedReader
 from pathlib import Path
 from stat import S_ISREG
 from time import time
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from exporter.sources.compression import CORRUPT, decompressed
-from mailstat.part import BLOCK_BYTES, blocks_of
-from parsers.clock import Clock
-from parsers.events import Event
-from parsers.reader import OTHER, LogReader, Tally
-from parsers.server import Join
-from parsers.tracker import Tracker
+if TYPE_CHECKING:
+    from mailstat.cache import Cache
+    from parsers.clock import Clock
+    from parsers.events import Event
+    from parsers.reader import LogReader, Tally
+    from parsers.server import Join
+    from parsers.tracker import Tracker
 
 STANDARD_INPUT = Path("-")
 HEAD_LINES = 50  # that are looked at for the time at which a file begins
@@ -106,7 +109,7 @@ class Log:
         self.zone = zone
         self.year = year
         self.jobs = jobs
-        self.tracker = Tracker()
+        self.cache: Cache | None = None
         self.joins: dict[str, Join] = {}
         self.met: set[str] = set()
         self.errors: list[str] = []
@@ -117,8 +120,23 @@ class Log:
         self.is_interrupted = False
         self._place = 0  # in the file that is read
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all was read, and nothing was to be said of it."""
+        return not (self.errors or self.notes or self.is_interrupted)
+
+    @cached_property
+    def tracker(self) -> Tracker:
+        """Who knows the messages in flight."""
+        from parsers.tracker import Tracker
+
+        return Tracker()
+
     def batches(self) -> Iterator[list[Event]]:
         """Events in context, a block at a time."""
+        from exporter.sources.compression import CORRUPT, decompressed
+        from mailstat.part import blocks_of
+
         for path in self.in_order():
             reader = None
             try:
@@ -136,7 +154,7 @@ class Log:
 
     def read(self, digest: Digest) -> None:
         """Give all events to a digest."""
-        from mailstat.reading import Reading  # noqa: PLC0415 - which needs this module
+        from mailstat.reading import Reading
 
         Reading(self, digest).run()
 
@@ -149,10 +167,14 @@ class Log:
 
     def reader(self, path: Path) -> LogReader:
         """A reader for a file from its beginning on."""
+        from parsers.reader import LogReader
+
         return LogReader(self.clock(path), self.on_strange, mta=self.selection.mta, joins=self.joins, met=self.met)
 
     def primed(self, path: Path, before: bytes, *, is_alone: bool = False) -> LogReader:
         """A reader for a file that goes on after a line; one that is alone shares nothing with others."""
+        from parsers.reader import LogReader
+
         joins, met = ({}, set()) if is_alone else (self.joins, self.met)
         strange = None if before else self.on_strange
         reader = LogReader(self.clock(path), strange, mta=self.selection.mta, joins=joins, met=met)
@@ -173,6 +195,8 @@ class Log:
 
     def close(self, path: Path, tallies: dict[str, Tally]) -> None:
         """Count the lines of a file that was read."""
+        from parsers.reader import OTHER, Tally
+
         for mta, tally in tallies.items():
             self.tallies.setdefault(mta, Tally()).add(tally)
         is_foreign = not any(tally.lines for mta, tally in tallies.items() if mta != OTHER)
@@ -194,6 +218,10 @@ class Log:
         return sorted(self.paths, key=lambda path: (begins[path] is None, begins[path] or 0.0))
 
     def _begin(self, path: Path) -> float | None:
+        from exporter.sources.compression import CORRUPT, decompressed
+        from mailstat.part import BLOCK_BYTES
+        from parsers.reader import LogReader
+
         if path == STANDARD_INPUT:
             return None
         try:
@@ -212,6 +240,8 @@ class Log:
 
     def clock(self, path: Path) -> Clock:
         """Years are guessed from the time of a file's last change: it may be older than a year."""
+        from parsers.clock import Clock
+
         if path == STANDARD_INPUT:
             return Clock(self.zone, time, self.year)
         changed = path.stat().st_mtime

@@ -243,7 +243,7 @@ class Reading:
 
 def is_long(log: Log) -> bool:
     """Whether there is so much to read that several processes have something to do."""
-    if log.jobs < 2 or log.on_strange:
+    if log.jobs < 2 or log.on_strange or log.year is not None:  # which goes on from line to line
         return False
     try:
         sizes = [path.stat().st_size for path in log.paths if path != STANDARD_INPUT]

@@ -86,7 +86,6 @@ class Form(NamedTuple):
     is_precise: bool
     stamp: str
     is_table: bool
-    year: int | None
 
 
 # Who writes a line: origin, the shapes of its lines by start and after an id, by which part of what comes after it,
@@ -261,7 +260,6 @@ class LogReader:
             self._is_precise,
             getattr(stamp, "func", stamp).__name__,
             self._table is not None,
-            self.clock.year,
         )
 
     def memory(self) -> Memory:

@@ -21,7 +21,7 @@ from mailstat.figures import Summary
 from mailstat.log import Log, Selection
 from mailstat.reading import Reading
 
-LINES = 6000
+LINES = 3000
 OPTIONS = Namespace(where=None)
 TIMES = [name for name, kind in engine.columns().items() if kind == "TIMESTAMPTZ"]
 ROWS = f"""SELECT * REPLACE ({", ".join(f"epoch_us({name}) AS {name}" for name in TIMES)})
@@ -103,31 +103,31 @@ def test_no_part_of_a_usual_log_is_read_twice(tmp_path: Path, taken: list[Any]) 
     path.write_text("".join(islice(postfix(), LINES)))
     both([path], jobs=2)
     assert [it.begin for it in taken[: len(taken) // 2]] == [it.begin for it in part.cut(path, path.stat().st_size)]
-    assert len(taken) > 40
+    assert len(taken) > 20
 
 
 def test_a_compressed_file_is_read_in_parts_too(tmp_path: Path, taken: list[Any]) -> None:
     path = tmp_path / "log.gz"
     path.write_bytes(gzip.compress("".join(islice(postfix(), LINES)).encode()))
     same([path])
-    assert len(taken) > 20
+    assert len(taken) > 10
 
 
 def test_files_are_one_log(tmp_path: Path, taken: list[Any]) -> None:
     lines = list(islice(postfix(), LINES))
     paths = [tmp_path / name for name in ("mail.log", "mail.log.1", "mail.log.2.gz")]
-    paths[0].write_text("".join(lines[4000:]))
-    paths[1].write_text("".join(lines[2000:4000]))
-    paths[2].write_bytes(gzip.compress("".join(lines[:2000]).encode()))
+    paths[0].write_text("".join(lines[2000:]))
+    paths[1].write_text("".join(lines[1000:2000]))
+    paths[2].write_bytes(gzip.compress("".join(lines[:1000]).encode()))
     same(paths)
     assert {it.path for it in taken} == set(paths)
 
 
 def test_a_part_that_begins_otherwise_is_read_again(tmp_path: Path) -> None:
     """Two servers' own logs, syslog, and what is none, in one file."""
-    one, other = list(islice(postfix(), 2000)), list(islice(exim.lines(2), 2000))
+    one, other = list(islice(postfix(), 1000)), list(islice(exim.lines(2), 1000))
     mixed = [line for pair in zip(one, other, strict=True) for line in pair]
-    mixed[1000:1000] = ["\n", "no line of any log\n", "x" * 70_000 + "\n", "Jan 40 99:99:99 mail postfix/smtp[1]: x\n"]
+    mixed[500:500] = ["\n", "no line of any log\n", "x" * 70_000 + "\n", "Jan 40 99:99:99 mail postfix/smtp[1]: x\n"]
     path = tmp_path / "log"
     path.write_text("".join(one + mixed + other + one))
     same([path])
@@ -178,7 +178,7 @@ def test_the_hour_that_comes_twice(tmp_path: Path) -> None:
 def test_a_year_that_is_told_goes_on(tmp_path: Path) -> None:
     lines = list(islice(postfix(), LINES))
     path = tmp_path / "log"
-    months = ("Nov", "Dec", "Jan", "Feb", "Nov", "Jan")
+    months = ("Nov", "Dec", "Jan", "Apr", "Sep", "Nov")
     path.write_text("".join(months[at * 6 // LINES] + line[3:] for at, line in enumerate(lines)))
     first, last = same([path], year=2019)[1][:2]
     assert last - first > 300 * 86400
