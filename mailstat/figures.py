@@ -30,12 +30,13 @@ BATCH = 50_000  # events whose delays are kept before they are counted
 
 # status, provider, direction, reason
 Kind = tuple[str, str | None, str, str | None]
-# First and last time, counts, counters, delays by provider, examples with their places: what is added to a summary.
+# First and last time, counts, counters, what was greylisted early, delays by provider, examples with their places.
 Payload = tuple[
     float | None,
     float | None,
     list[int],
     list[Counter[Any]],
+    list[tuple[float, Kind]],
     dict[str, "Delays"],
     dict[tuple[str, str], tuple[int, str]],
 ]
@@ -58,8 +59,7 @@ class Delays(Counter[float]):
 class Summary:
     """The numbers of the report, added up batch by batch."""
 
-    def __init__(self, since: float | None = None) -> None:
-        self._since = since
+    def __init__(self) -> None:
         self.first: float | None = None
         self.last: float | None = None
         self.received = self.size = self.removed = self.notifications = self.connections = 0
@@ -69,6 +69,7 @@ class Summary:
         self.delays: dict[str, Delays] = defaultdict(Delays)  # of what was sent, by provider
         self.examples: dict[tuple[str, str], tuple[int, str]] = {}  # with the place in the log
         self._greylisted: Counter[Kind] = Counter()
+        self._early: list[tuple[float, Kind]] = []  # greylisted before the first event that was seen so far
         self._raw: dict[Kind, list[float | None]] = defaultdict(list)
         self._waiting = 0
         self._numbered: tuple[list[Event], Sequence[int]] = ([], ())
@@ -111,17 +112,17 @@ class Summary:
 
     def blank(self) -> Summary:
         """One of the same question, without any numbers."""
-        return Summary(self._since)
+        return Summary()
 
     def payload(self) -> Payload:
         """All numbers."""
         self._count_delays()
         counts = [self.received, self.size, self.removed, self.notifications, self.connections]
-        return self.first, self.last, counts, self._counters(), self.delays, self.examples
+        return self.first, self.last, counts, self._counters(), self._early, self.delays, self.examples
 
     def merge(self, payload: Payload, base: int, *, told: Sequence[int]) -> None:
         """Add the numbers of a part of the log that begins after `base` events."""
-        first, last, counts, counters, delays, examples = payload
+        first, last, counts, counters, early, delays, examples = payload
         if first is not None and last is not None:
             self._see(first, last)
         self.received += counts[0]
@@ -131,6 +132,7 @@ class Summary:
         self.connections += counts[4]
         for mine, its in zip(self._counters(), counters, strict=True):
             mine.update(its)
+        self._early += early
         self.logins["success"] -= len(told)
         for name, of_it in delays.items():
             self.delays[name].update(of_it)
@@ -155,12 +157,14 @@ class Summary:
         self._waiting = 0
 
     def _take_back(self) -> None:
+        self._greylisted.update(kind for time, kind in self._early if self.first is not None and time >= self.first)
         for kind, count in self._greylisted.items():
             # A filter may have left the deferral out, and not what became of it.
             moved = min(count, self.deliveries[kind])
             self.deliveries[kind] -= moved
             self.deliveries[kind[0], kind[1], kind[2], GREYLISTED] += moved
         self._greylisted.clear()
+        self._early.clear()
 
     def _auth(self, event: Auth) -> None:
         self.logins[event.result] += event.attempts
@@ -207,10 +211,13 @@ class Summary:
 
     def _was_greylisted(self, event: Delivery, deferral: Deferral) -> None:
         """What was counted as deferred for a vague reason has another one, if it was counted here."""
-        if self._since is None or deferral.time >= self._since:
-            self._greylisted["deferred", deferral.provider, deferral.direction, deferral.reason] += 1
-            if ("deferred", GREYLISTED) not in self.examples:
-                self._exemplify(("deferred", GREYLISTED), self._number_of(event), deferral.reply)
+        kind: Kind = ("deferred", deferral.provider, deferral.direction, deferral.reason)
+        if self.first is None or deferral.time < self.first:
+            self._early.append((deferral.time, kind))
+        else:
+            self._greylisted[kind] += 1
+        if ("deferred", GREYLISTED) not in self.examples:
+            self._exemplify(("deferred", GREYLISTED), self._number_of(event), deferral.reply)
 
     def _reject(self, event: Reject) -> None:
         self.rejects[event.reason or "unclassified"] += 1

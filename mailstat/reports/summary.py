@@ -44,7 +44,7 @@ def _read(log: Log) -> dict[str, Any]:
     from parsers.clock import rfc3339  # noqa: PLC0415
     from parsers.reader import Tally  # noqa: PLC0415
 
-    summary, lines = Summary(log.selection.since), Tally()
+    summary, lines = Summary(), Tally()
     log.read(summary)
     summary.settle()
     for tally in log.tallies.values():
