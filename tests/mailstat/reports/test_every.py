@@ -14,7 +14,7 @@ import pytest
 
 from mailstat import render, reports
 from mailstat.cli import build_parser
-from mailstat.log import Log, Selection
+from mailstat.log import Digest, Log, Selection
 from parsers.events import Delivery, Event, Origin
 from parsers.mta import SERVERS
 from parsers.reader import understand
@@ -52,6 +52,10 @@ class Samples(Log):
 
     def batches(self) -> Iterator[list[Event]]:
         yield list(events_of(self.mta))
+
+    def read(self, digest: Digest) -> None:
+        for batch in self.batches():
+            digest.add(batch, range(len(batch)))
 
 
 def options_of(name: str, words: list[str]) -> Namespace:
