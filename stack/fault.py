@@ -86,4 +86,4 @@ ALONE = (
     Fault("exporter killed", "MailExporterDown", {"job": "mailstat"}, _kill, exporter.start),
     Fault("log rotated away", "MailLogUnreadable", {"severity": "critical"}, postfix.lose_log, postfix.reopen_log),
 )
-UNTOLD = (_file("old-tls"), _file("dead"))  # no alert of their own, but panels: how they begin and end
+UNTOLD = (_file("old-tls"), _file("dead"), _file("spam"))  # no alert of their own, but panels: how they begin and end
