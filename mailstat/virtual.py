@@ -91,6 +91,8 @@ def split(log: Log) -> list[Log]:
     series: dict[Path, list[Path]] = {}
     for path in log.paths:
         series.setdefault(path.with_name(ROTATED.sub("", path.name) or path.name), []).append(path)
+    if len(series) < 2:
+        return [log]
     logs = [Log(paths, log.selection, zone=log.zone, year=log.year) for paths in series.values()]
     for each in logs:
         each.on_read, each.errors, each.notes = log.on_read, log.errors, log.notes

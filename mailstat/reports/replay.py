@@ -8,11 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
-from mailstat.report import Column, Report, ReportError, Section
+from mailstat.report import Column, Report, Section
 
 if TYPE_CHECKING:
     from mailstat.log import Log
     from mailstat.rulebook import Rule
+    from mailstat.virtual import Scrapes
 
 NAME = "replay"
 HELP = "which alerts would have fired on old logs, when, and for how long; needs Prometheus"
@@ -62,8 +63,8 @@ def make(log: Log, options: Namespace) -> Report:
     with TemporaryDirectory(prefix="mailstat-replay-") as name:
         folder = Path(name)
         scrapes = _scrape(log, rules, folder, options.every)
-        firings = _evaluate(rules, folder, *scrapes[:2])
-    told = scrapes[2]
+        firings = [] if scrapes.first is None else _evaluate(rules, folder, scrapes.first, scrapes.last)
+    told = scrapes.names
     firings.sort(key=lambda it: (it.start, it.rule.name))
     blind = [[rule.name, " ".join(sorted(need))] for rule in rules if (need := _missing(rule, rules, told))]
     sections = [Section("", COLUMNS, [_cells(it) for it in firings])]
@@ -72,8 +73,8 @@ def make(log: Log, options: Namespace) -> Report:
     return Report(NAME, "Alerts that would have fired", sections)
 
 
-def _scrape(log: Log, rules: Sequence[Rule], folder: Path, step: float) -> tuple[float, float, set[str]]:
-    """Write what the rules name, and make blocks of it: from when, until when, and which names."""
+def _scrape(log: Log, rules: Sequence[Rule], folder: Path, step: float) -> Scrapes:
+    """Write what the rules name, and make blocks of it."""
     from mailstat import prometheus, rulebook, virtual  # noqa: PLC0415
 
     names = set().union(*(rulebook.sources(rule, rules) for rule in rules))
@@ -82,11 +83,10 @@ def _scrape(log: Log, rules: Sequence[Rule], folder: Path, step: float) -> tuple
     with samples.open("w", encoding="utf-8") as out:
         scrapes = virtual.Scrapes(out, names.__contains__, step)
         scrapes.follow([each.batches() for each in logs], [each.tracker for each in logs])
-    if scrapes.first is None:
-        raise ReportError("nothing of a mail server is in the log: there is nothing to replay")
-    prometheus.backfill(samples, folder)
+    if scrapes.first is not None:
+        prometheus.backfill(samples, folder)
     samples.unlink()
-    return scrapes.first, scrapes.last, scrapes.names
+    return scrapes
 
 
 def _evaluate(rules: Sequence[Rule], folder: Path, start: float, end: float) -> list[Firing]:

@@ -164,10 +164,9 @@ def test_without_prometheus_it_says_what_to_install(
 
 
 @needs_prometheus
-def test_a_log_of_nothing_is_said_to_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_content_with_nothing(tmp_path: Path, rules: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty.log").write_text("")
-    assert cli.main(["replay", str(tmp_path / "empty.log")]) == 1
-    assert "nothing to replay" in capsys.readouterr().err
+    assert asked(capsys, "--rules", rules, tmp_path / "empty.log") == []
 
 
 def test_a_log_that_is_too_long_is_refused(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
