@@ -81,7 +81,7 @@ def stale(folder: Path) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None, folder: Path = FOLDER, manifests: Path = kubernetes.FOLDER) -> int:
-    """Write, and what Kubernetes takes of it; with `--check` compare: then the status is 1 where one is not current."""
+    """Write, and what Kubernetes takes of it; with `--check`, say which are not current: then the status is 1."""
     parser = ArgumentParser(prog="python -m dashboards.generate", description="Write the dashboards for Grafana.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail where a dashboard is not current")
     if parser.parse_args(argv).check:

@@ -42,7 +42,7 @@ TIMEOUT = 30
 PAUSE = 0.25  # seconds between two sessions of one server's clients
 DOMAINS = {"google": 8, "microsoft": 6, "yahoo": 4, "gmx": 3, "small": 4}
 CROWD = {"apple": 1, "orange": 1, "proton": 1}
-WISHES = {"user": 87, "unknown": 3, "later": 5, "never": 1, "busy": 2, "cut": 2}
+WISHES = {"user": 86, "unknown": 3, "later": 4, "shortly": 2, "never": 1, "busy": 2, "cut": 2}
 UNWANTED = {"spam": 4}
 GUESSES = [f"user{number}" for number in range(40)]
 
