@@ -22,7 +22,7 @@ from parsers.tracker import Tracker
 
 START = 1_767_571_200.0
 MTAS = [mta for mta, server in SERVERS.items() if server.grammar]
-SEARCHES = {"trace"}  # the files themselves, not the events
+SEARCHES = {"trace", "replay"}  # the files themselves, not the events; Prometheus
 NAMES = [name for name in reports.helps() if reports.reads_log(reports.load(name)) and name not in SEARCHES]
 PERIODS = ["2026-01-05", "2026-01-05T00:01..2026-01-06", "--all"]
 ARGUMENTS = {"diff": [PERIODS], "query": [["SELECT * FROM events"]], "bounces": [["--suppress", "1"], []]}
