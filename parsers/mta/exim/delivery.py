@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from parsers.events import Delivery, Origin, Removed
 from parsers.memo import Memo
@@ -81,6 +81,7 @@ _QUEUED = re.compile(r"queued as ([0-9A-Za-z-]{5,40})").search
 _ACCEPTED = re.compile(r"OK id=([0-9A-Za-z-]{5,40})").search
 ADMINISTRATOR = "delivery cancelled by administrator"
 EXPIRED = "retry timeout exceeded"
+NOWHERE_YET = Origin("exim", "", "exim", "exim")
 NOBODY = frozenset({":blackhole:", "discarded", "blackhole"})
 # Names of transports to mailboxes, files and programs in the configurations of Exim itself, Debian, cPanel, Plesk.
 LOCAL_TRANSPORTS = frozenset(
@@ -100,62 +101,54 @@ def next_id(reply: str) -> str | None:
 # --- delivered ---
 
 
-class Way(NamedTuple):
-    """How a recipient got the message, in the order that `Delivery` has. The messages to a host mostly go the same
-    way. `tls_sessions` is 0 where the connection was open already."""
-
-    direction: str
-    host: str | None
-    ip: str | None
-    port: int | None
-    transport: str | None
-    delay: float | None
-    before_queue: float | None
-    transmit: float | None
-    provider: str | None
-    tls_protocol: str | None
-    tls_cipher: str | None
-    tls_trust: str | None
-    tls_sessions: int
-
-
-def read_way(text: str) -> Way:
-    """The fields behind the router's key, up to the reply. Raises ValueError where they are broken."""
+def read_way(text: str) -> Delivery:
+    """A delivery of nobody yet, by the fields from the router on, up to the reply. Raises ValueError."""
     fields, end = read_fields(f" R={text}", 0)
     if end < len(text) + 3 or "C" in fields:
         raise ValueError("cut off")
     return way_of(fields)
 
 
-def way_of(fields: dict[str, str]) -> Way:
-    """Raises ValueError where a time is none."""
+def way_of(fields: dict[str, str]) -> Delivery:
+    """The same where the fields are taken apart. Raises ValueError where a time is none."""
     host, ip, port, provider, is_reused = RELAYS[fields.get("H")]
     protocol, cipher, is_verified = joined_tls(fields)
-    return Way(
+    return Delivery(
+        0.0,
+        NOWHERE_YET,
+        None,
+        None,
+        "sent",
         "local" if ip is None else direction(ip),
-        host,
-        ip,
-        port,
-        fields.get("T") or None,
-        SECONDS[fields.get("QT")],
-        SECONDS[fields.get("RT")],
-        SECONDS[fields.get("DT")],
-        provider,
-        protocol,
-        cipher,
-        None if protocol is None else "verified" if is_verified else "untrusted",
-        int(protocol is not None and not is_reused),
+        relay_host=host,
+        relay_ip=ip,
+        relay_port=port,
+        transport=fields.get("T") or None,
+        delay=SECONDS[fields.get("QT")],
+        delay_before_queue=SECONDS[fields.get("RT")],
+        delay_transmit=SECONDS[fields.get("DT")],
+        provider=provider,
+        tls_protocol=protocol,
+        tls_cipher=cipher,
+        tls_trust=None if protocol is None else "verified" if is_verified else "untrusted",
+        tls_sessions=int(protocol is not None and not is_reused),
     )
 
 
-WAYS: Memo[str, Way] = Memo(read_way)
+# The messages to a host mostly go the same way: all but the recipient and the reply is copied.
+WAYS: Memo[str, Any] = Memo(read_way)
 
 
 def delivered(
     time: float, origin: Origin, queue_id: str, first: str, top: str | None, way: str, reply: str | None
 ) -> Delivery | None:
     """One recipient who has the message; None for one whose message was thrown away."""
-    return _delivered(time, origin, queue_id, first, top, WAYS[way], unescape(reply) if reply else None)
+    if top is not None and first in NOBODY:
+        return None
+    event: Delivery = WAYS[way].__copy__()
+    event.time, event.origin, event.queue_id = time, origin, queue_id
+    _complete(event, first, top, unescape(reply) if reply else None)
+    return event
 
 
 def further_delivered(
@@ -168,46 +161,19 @@ def further_delivered(
     return event
 
 
-def _delivered(
-    time: float, origin: Origin, queue_id: str, first: str, top: str | None, way: Way, reply: str | None
-) -> Delivery | None:
+def _complete(event: Delivery, first: str, top: str | None, reply: str | None) -> None:
+    """Add whom a delivery was for, and what the other side said."""
     if top is None:
-        recipient, original = first, None
-    elif first in NOBODY:
-        return None
+        event.recipient = recipient = first
     else:
-        recipient, original = read_recipient(first, top)
-    direction, host, ip, port, transport, delay, before_queue, transmit, provider, *tls = way
-    code, dsn = read_codes(reply) if reply else (None, None)
-    # By position: this is the line that a relay writes most, and keywords cost as much as all the rest.
-    event = Delivery(
-        time,
-        origin,
-        queue_id,
-        recipient,
-        "sent",
-        direction,
-        original,
-        host,
-        ip,
-        port,
-        transport,
-        delay,
-        before_queue,
-        None,
-        None,
-        transmit,
-        dsn,
-        code,
-        reply,
-        None,
-        provider or (provider_of_domain(recipient.rpartition("@")[2]) if ip is not None else None),
-        None,
-        next_id(reply) if reply else None,
-    )
-    if tls[0] is not None:
-        event.tls_protocol, event.tls_cipher, event.tls_trust, event.tls_sessions = tls
-    return event
+        recipient, event.original_recipient = read_recipient(first, top)
+        event.recipient = recipient
+    if event.provider is None and event.relay_ip is not None:
+        event.provider = provider_of_domain(recipient.rpartition("@")[2])
+    if reply:
+        event.reply = reply
+        event.reply_code, event.dsn = read_codes(reply)
+        event.new_queue_id = next_id(reply)
 
 
 def any_delivered(time: float, origin: Origin, queue_id: str, flag: str, text: str) -> Delivery | None:
@@ -220,9 +186,10 @@ def any_delivered(time: float, origin: Origin, queue_id: str, flag: str, text: s
     fields, end = read_fields(text, head.end())
     if not fields or text[end : end + 2] not in ("", " "):
         raise ValueError("cut off")
-    reply = unquote(fields["C"]) if "C" in fields else None
-    event = _delivered(time, origin, queue_id, head["first"], head["top"], way_of(fields), reply)
-    if event and flag == "-> ":
+    event = way_of(fields)
+    event.time, event.origin, event.queue_id = time, origin, queue_id
+    _complete(event, head["first"], head["top"], unquote(fields["C"]) if "C" in fields else None)
+    if flag == "-> ":
         event.tls_sessions = 0
     return event
 
