@@ -26,6 +26,7 @@ SUBJECTS = (
 
 def read_way(text: str) -> Received:
     """A message without name and size, by the fields before its size. Raises ValueError where they are broken."""
+    text = text.removesuffix(" S=")
     fields, end = read_fields(text, 0)
     if end < len(text):
         raise ValueError("cut off")
@@ -130,7 +131,7 @@ def count_recipients(text: str, start: int) -> int | None:
 SHAPES = (
     # In the order in which Exim writes them, where it writes no more than by default.
     shape(
-        "{queue_id} <= {sender: }[ R={original_queue_id: }]{way} S={size}[ id={message_id: }]",
+        "{queue_id} <= {sender: }[ R={original_queue_id: }]{way> S=}{size}[ id={message_id: }]",
         "1tXk2a-00000000ABc-0dEf <= news@example.com H=client.example.net (client) [203.0.113.7] P=esmtpsa"
         " X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=no A=plain:kim S=4711"
         " id=20260105.1@example.com",

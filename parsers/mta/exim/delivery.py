@@ -22,7 +22,6 @@ from parsers.mta.exim.field import (
     read_fields,
     read_recipient,
     unescape,
-    unquote,
 )
 from parsers.provider import provider_of_domain
 from parsers.reason import reason_of
@@ -81,6 +80,8 @@ _QUEUED = re.compile(r"queued as ([0-9A-Za-z-]{5,40})").search
 _ACCEPTED = re.compile(r"OK id=([0-9A-Za-z-]{5,40})").search
 ADMINISTRATOR = "delivery cancelled by administrator"
 EXPIRED = "retry timeout exceeded"
+FURTHER = "->"  # in the same copy as the recipient before: the session was told there
+REPLY = ' C="'
 NOWHERE_YET = Origin("exim", "", "exim", "exim")
 NOBODY = frozenset({":blackhole:", "discarded", "blackhole"})
 # Names of transports to mailboxes, files and programs in the configurations of Exim itself, Debian, cPanel, Plesk.
@@ -103,8 +104,9 @@ def next_id(reply: str) -> str | None:
 
 def read_way(text: str) -> Delivery:
     """A delivery of nobody yet, by the fields from the router on, up to the reply. Raises ValueError."""
-    fields, end = read_fields(f" R={text}", 0)
-    if end < len(text) + 3 or "C" in fields:
+    text = f" R={text.removesuffix(REPLY)}"
+    fields, end = read_fields(text, 0)
+    if end < len(text):
         raise ValueError("cut off")
     return way_of(fields)
 
@@ -140,29 +142,26 @@ WAYS: Memo[str, Any] = Memo(read_way)
 
 
 def delivered(
-    time: float, origin: Origin, queue_id: str, first: str, top: str | None, way: str, reply: str | None
+    time: float, origin: Origin, queue_id: str, flag: str, first: str, top: str | None, way: str, reply: str | None
 ) -> Delivery | None:
     """One recipient who has the message; None for one whose message was thrown away."""
     if top is not None and first in NOBODY:
         return None
     event: Delivery = WAYS[way].__copy__()
     event.time, event.origin, event.queue_id = time, origin, queue_id
-    _complete(event, first, top, unescape(reply) if reply else None)
+    _complete(event, flag, first, top, reply)
     return event
 
 
-def further_delivered(
-    time: float, origin: Origin, queue_id: str, first: str, top: str | None, way: str, reply: str | None
+def silently_delivered(
+    time: float, origin: Origin, queue_id: str, flag: str, first: str, top: str | None, way: str
 ) -> Delivery | None:
-    """A recipient of the same copy as the one before: the session was told there."""
-    event = delivered(time, origin, queue_id, first, top, way, reply)
-    if event:
-        event.tls_sessions = 0
-    return event
+    """The same where nobody answered."""
+    return delivered(time, origin, queue_id, flag, first, top, way, None)
 
 
-def _complete(event: Delivery, first: str, top: str | None, reply: str | None) -> None:
-    """Add whom a delivery was for, and what the other side said."""
+def _complete(event: Delivery, flag: str, first: str, top: str | None, reply: str | None) -> None:
+    """Add whom a delivery was for, and what the other side said, as it stood in quotes."""
     if top is None:
         event.recipient = recipient = first
     else:
@@ -171,9 +170,11 @@ def _complete(event: Delivery, first: str, top: str | None, reply: str | None) -
     if event.provider is None and event.relay_ip is not None:
         event.provider = provider_of_domain(recipient.rpartition("@")[2])
     if reply:
-        event.reply = reply
+        event.reply = reply if "\\" not in reply else unescape(reply)
         event.reply_code, event.dsn = read_codes(reply)
         event.new_queue_id = next_id(reply)
+    if flag == FURTHER:
+        event.tls_sessions = 0
 
 
 def any_delivered(time: float, origin: Origin, queue_id: str, flag: str, text: str) -> Delivery | None:
@@ -188,9 +189,8 @@ def any_delivered(time: float, origin: Origin, queue_id: str, flag: str, text: s
         raise ValueError("cut off")
     event = way_of(fields)
     event.time, event.origin, event.queue_id = time, origin, queue_id
-    _complete(event, head["first"], head["top"], unquote(fields["C"]) if "C" in fields else None)
-    if flag == "-> ":
-        event.tls_sessions = 0
+    reply = fields.get("C", "")
+    _complete(event, flag, head["first"], head["top"], reply[1:].removesuffix('"') if reply[:1] == '"' else reply)
     return event
 
 
@@ -368,28 +368,28 @@ def without_elapsed(text: str) -> Rest:
     return Rest(found["text"], found["delivery"]) if found else Rest(text, None)
 
 
-_SENT = ' {first: }[ <{top}>] R={way}[ C="{reply}"]'
+_SENT = ' {first: }[ <{top}>] R={way> C="}{reply:"}"'
+_SENT_SILENTLY = ' {first: }[ <{top}>] R={way:"}'
 _WHOM = " {first: }[ <{top}>]"
 _FAILED = '[ H={relay}][ X={_}][ DN="{_}"]: {reply}'
 
 SHAPES = (
     # In the order in which Exim writes them, where it writes no more than by default.
     shape(
-        "{queue_id} =>" + _SENT,
+        "{queue_id} {flag:=>|->}" + _SENT,
         "1tXk2a-00000000ABc-0dEf => kim@example.org <list@example.com> R=dnslookup T=remote_smtp"
         " H=mx.example.org [192.0.2.25] X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=yes"
         ' DN="CN=mx.example.org" L K C="250 2.0.0 Ok: queued as 4dHvRr2ZXRz2pQ1"',
         delivered,
     ),
     shape(
-        "{queue_id} ->" + _SENT,
-        "1tXk2a-00000000ABc-0dEf -> lee@example.org R=dnslookup T=remote_smtp H=mx.example.org [192.0.2.25]"
-        ' C="250 2.0.0 Ok: queued as 4dHvRr2ZXRz2pQ1"',
-        further_delivered,
+        "{queue_id} {flag:=>|->}" + _SENT_SILENTLY,
+        "1tXk2a-00000000ABc-0dEf -> lee@example.org <staff@example.org> R=local_user T=maildir_home",
+        silently_delivered,
     ),
     # `>>` is a delivery that was made while the client was still there; the message's arrival is logged after it.
     shape(
-        "{queue_id} {flag:=> |-> |>> }{text}",
+        "{queue_id} {flag:=>|->|>>} {text}",
         "1tXk2a-00000000ABc-0dEf => |/usr/bin/vacation kim (kim@example.com) <sales@example.com> F=<lee@example.org>"
         " P=<lee@example.org> R=userforward T=address_pipe S=4711 QT=0.2s DT=0.1s",
         any_delivered,
