@@ -14,6 +14,8 @@ from parsers.mta.exim.field import CLIENTS, HEAD, NULL_SENDER, SECONDS, joined_t
 from parsers.shape import shape
 
 NOBODY = Origin("exim", "", "exim", "exim")
+SIZE = " S="
+LATER = frozenset({"S", "id", "RT", "T"})  # keys that stand behind the size, or are the size's
 SHORT_ID = 16  # characters, before 4.97
 HOUR = 4  # characters of a message's id that stay the same for about an hour: it begins with the time
 # What `bounce_message_file` and `warn_message_file` have by default, and the success of a DSN (src/deliver.c).
@@ -24,13 +26,13 @@ SUBJECTS = (
 )
 
 
-def read_way(text: str) -> Received:
-    """A message without name and size, by the fields before its size. Raises ValueError where they are broken."""
-    text = text.removesuffix(" S=")
+def read_way(text: str) -> Received | None:
+    """A message without name and size, by the fields up to the size's key; None where they are not in their usual
+    order, so that the size may be no size: a subject can hold ` S=` as well."""
+    text = text.removesuffix(SIZE)
     fields, end = read_fields(text, 0)
-    if end < len(text):
-        raise ValueError("cut off")
-    return way_of(fields)
+    is_usual = end == len(text) and "P" in fields and LATER.isdisjoint(fields)
+    return way_of(fields) if is_usual else None
 
 
 def way_of(fields: dict[str, str]) -> Received:
@@ -78,7 +80,12 @@ def received(
     message_id: str | None,
 ) -> Received:
     """A message that is in the queue. Raises ValueError where its size is none."""
-    event: Received = WAYS[way].__copy__()
+    prototype = WAYS[way]
+    if prototype is None:
+        before = f" R={original_queue_id}" if original_queue_id else ""
+        text = f"{sender}{before}{way}{size}" + (f" id={message_id}" if message_id else "")
+        return any_received(time, origin, queue_id, text)
+    event: Received = prototype.__copy__()
     event.time, event.origin, event.queue_id = time, origin, queue_id
     event.message_id = message_id
     _complete(event, sender, original_queue_id, size)
