@@ -36,6 +36,7 @@ REPEATS = 1_000  # what `message repeated N times` may stand for
 # rsyslog's and syslogd's ways to say that the same came again.
 _REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*)\]").fullmatch
 _MORE_STAMP = ("+", "-", "[")  # what may follow a stamp, once an operator wants zones or pids
+_force_pid = msgspec.structs.force_setattr
 _LAST_REPEATED = re.compile(r".{1,300} last message repeated (\d{1,9}) times?\s*").fullmatch
 
 
@@ -311,10 +312,10 @@ class LogReader:
 
     def _enter(self, line: str, head: str, message: str) -> tuple[Entry, str]:
         """What a head that was not met at this time stands for, and the line's message. Raises ValueError, Rows."""
-        speaker = self._own or self._speakers.get(head[self._width :]) or self._sibling(head[self._width :])
+        stamp, tag = head[: self._width], head[self._width :]
+        speaker = self._own or self._speakers.get(tag) or self._sibling(tag)
         if speaker is None:
             return self._begin(line)
-        stamp = head[: self._width]
         if self._is_precise or stamp != self._stamp:
             try:
                 self.last_time = self._read_stamp(stamp)
@@ -322,9 +323,8 @@ class LogReader:
                 if not self._own:
                     raise
                 return self._begin(line)
-        if self._is_precise:
-            return (self.last_time, speaker), message
-        if stamp != self._stamp:
+            if self._is_precise:
+                return (self.last_time, speaker), message
             self._stamp = stamp
             self._heads.clear()
         entry = self._heads[head] = (self.last_time, speaker)
@@ -361,16 +361,19 @@ class LogReader:
 
     def _sibling(self, tag: str) -> Speaker | None:
         """A new process of a program that is known: some servers fork one for each session, so they are many."""
-        program, _, pid = tag[:-1].rpartition("[")
+        program, _, pid = tag.rpartition("[")
         known = self._programs.get(program)
-        if known is None or not pid.isdecimal() or tag[-1] != "]" or len(pid) > PID:
+        number = pid[:-1]
+        if known is None or not number.isdecimal() or pid[-1] != "]" or len(number) > PID:
             return None
         if known is not self._nobody:
-            first: Any = known[0]
-            origin: Origin = first.__copy__()  # copy() costs as much again
-            msgspec.structs.force_setattr(origin, "pid", int(pid))
-            known = (origin, *known[1:])
-        self._keep_speaker(tag, known)
+            first, by_start, by_lead, key, lead, tally, server = known
+            origin: Origin = first.__copy__()  # type: ignore[attr-defined]  # copy() costs as much again
+            _force_pid(origin, "pid", int(number))
+            known = (origin, by_start, by_lead, key, lead, tally, server)
+        if len(self._speakers) >= SPEAKERS:
+            self._speakers.clear()
+        self._speakers[tag] = known
         return known
 
     def _begin_own(self, server: Server, line: str) -> tuple[Entry, str]:
