@@ -7,11 +7,13 @@ beyond it stands on disk. Only the kinds of event and the columns that the quest
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
+from fcntl import LOCK_SH, flock
 from functools import cached_property
 from hashlib import blake2b
 from operator import attrgetter
@@ -173,12 +175,14 @@ class Table:
         self._copy: Copy | None = None
         self._count = 0
         self._zone = zone
-        self._folder = TemporaryDirectory(prefix="mailstat-")
+        self._folder = TemporaryDirectory(prefix="mailstat-", ignore_cleanup_errors=True)
+        self._lock = lock(self._folder.name)
 
     @cached_property
     def _database(self) -> duckdb.DuckDBPyConnection:
         """Not opened before there is something for it: other processes are begun until then, and it has threads."""
-        database = self._open(read_only=False)
+        with room():
+            database = self._open(read_only=False)
         made = ", ".join(f'"{name}" {of}' for name, of in self.columns.items())
         database.execute(f"CREATE TABLE events ({made})")
         for macro in MACROS:
@@ -191,7 +195,9 @@ class Table:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._database.close()
+        if "_database" in self.__dict__:
+            self._database.close()
+        os.close(self._lock)
         self._folder.cleanup()
 
     def add(self, events: list[Event], numbers: Sequence[int] | None = None) -> None:
@@ -318,12 +324,24 @@ class Table:
         return database
 
 
+def lock(folder: str) -> int:
+    """Say that a folder is in use: what tidies temporary files up, as systemd-tmpfiles(8), leaves those alone that
+    are locked, however old. The descriptor that holds the lock."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    flock(descriptor, LOCK_SH)
+    return descriptor
+
+
 @contextmanager
 def room() -> Iterator[None]:
-    """Say in a sentence that memory or disk do not suffice."""
+    """Say in a sentence that memory or disk do not suffice, or that somebody took the files away."""
     try:
         yield
-    except (duckdb.OutOfMemoryException, duckdb.IOException, duckdb.TransactionException) as error:
+    except duckdb.IOException as error:
+        said = str(error)
+        why = "the temporary files were taken away" if "No such file" in said else "no room"
+        raise ReportError(f"{why}: {said[:LONGEST_ERROR]}") from None
+    except (duckdb.OutOfMemoryException, duckdb.TransactionException) as error:
         raise ReportError(f"no room: {str(error)[:LONGEST_ERROR]}") from None
 
 

@@ -210,6 +210,11 @@ class Log:
             self.on_read(place - self._place)
             self._place = place
 
+    def add_read(self, size: int) -> None:
+        """Say how much more of a file was read."""
+        if self.on_read:
+            self.on_read(size)
+
     def in_order(self) -> list[Path]:
         """The files by the time of their first line; those of which that is not known come last, as they stand."""
         if len(self.paths) < 2:

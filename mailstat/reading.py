@@ -67,13 +67,12 @@ class Piece(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What is to be done next: a part, and who reads it (None: nobody yet), how much was read for it, or what is
-    wrong with its file; `is_last` of the file."""
+    """What is to be done next: a part, and who reads it (None: nobody yet), or what is wrong with its file; `is_last`
+    of the file."""
 
     path: Path
     part: Part | None = None
     who: int | None = None
-    size: int = 0
     error: Exception | None = None
     is_last: bool = False
 
@@ -139,9 +138,7 @@ class Reading:
             try:
                 with self._log.opened(path) as file:
                     for part in self._parts(path, file):
-                        size = (part.end or 0) - part.begin if part.held is None else 0
-                        yield Step(path, part, size=size)
-                    self._log.told(file)
+                        yield Step(path, part)
             except (OSError, *CORRUPT) as error:
                 yield Step(path, error=error)
             yield Step(path, is_last=True)
@@ -153,8 +150,8 @@ class Reading:
             yield from cut(path, status.st_size)
         else:
             for part in parts_of(path, stream):
-                self._log.told(file)
                 yield part
+                self._log.told(file)
 
     def _given(self, step: Step) -> Step:
         """The same, with who reads it."""
@@ -183,6 +180,8 @@ class Reading:
                 self._take(step.part, piece)
             else:
                 self._read(step.part)
+            if step.part.held is None:
+                self._log.add_read((step.part.end or step.path.stat().st_size) - step.part.begin)
 
     def _agrees(self, piece: Piece) -> bool:
         """Whether a part that was read by itself is what it would be after those before it."""
