@@ -108,6 +108,11 @@ def generations(log: Path, live: os.stat_result | None) -> Generations:
     )
 
 
+def is_generation(name: str, log: str) -> bool:
+    """Whether a file of this name is taken for a rotated one of a log of that name."""
+    return _match(_patterns(log), name) is not None
+
+
 def logs_of(path: Path) -> Iterator[Path]:
     """Logs that a file would be a rotated one of, by its name; a packed file is none by itself."""
     for pattern in _ROTATED:
