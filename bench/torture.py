@@ -154,15 +154,19 @@ class Exporter:
             connection.close()
 
     def until(self, is_so: Callable[[Samples], object], every: float = 0.1) -> Samples:
-        """The first scrape of which that is so, or the last one."""
+        """The first scrape of which that is so, or the last one after nothing more was read for long: a machine that
+        is busy with other work is slow, and loses nothing."""
         end = time.monotonic() + PATIENCE
         found: Samples = {}
         while time.monotonic() < end and not is_so(found):
             time.sleep(every)
+            before = total(found, "mailstat_log_lines_total")
             try:
                 found = self.scrape()
             except OSError:
                 continue
+            if total(found, "mailstat_log_lines_total") > before:
+                end = time.monotonic() + PATIENCE
         return found
 
 
