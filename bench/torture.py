@@ -27,7 +27,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 PATIENCE = 120.0  # seconds
-# An address of this host that no other program listens at: the exporter comes back to its port, which is free meanwhile.
+# An address of this host that no other program listens at: the port is free while the exporter is dead.
 HOST = "127.{}.{}.{}".format(*(os.getpid() + 65_536).to_bytes(3, "big"))
 PACKERS = (("gzip", "gz"), ("bzip2", "bz2"), ("xz", "xz"))
 MESSAGE_LINES = 4
