@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from time import time
@@ -24,7 +25,8 @@ from exporter.config import Config, ConfigError, FileSource, load_config
 from exporter.finder import find_logs, read_error
 from exporter.log import LEVELS, configure
 from exporter.pipeline import Pipeline
-from exporter.queues.place import find_queues, sources
+from exporter.queues.attempt import next_attempt
+from exporter.queues.place import find_queues, places, sources
 from exporter.state import InUseError
 from exporter.web import ListenError, application, serve
 from parsers import __version__
@@ -92,7 +94,12 @@ def parser() -> argparse.ArgumentParser:
         choices=("yes", "auto"),
         help="follow a made-up Postfix log that grows; auto: only where this host has no mail log",
     )
-    add("--probe.once", dest="probe_once", metavar="NAME", help="run one probe, print the dialogue, and end")
+    add(
+        "--probe.once",
+        dest="probe_once",
+        metavar="NAME",
+        help="run one probe, print what is said, wait for its mail, and end",
+    )
     add("--version", action="version", version=f"mailstat_exporter {__version__}")
     return made
 
@@ -124,7 +131,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _probe_once(config: Config, options: argparse.Namespace) -> int:
     """Run one probe for whoever waits at the terminal: 0 where it succeeds, else 1; 2 where there is none."""
-    from exporter.probes.prober import Prober  # noqa: PLC0415 - only where there are probes
+    from exporter.probes.end import LogEnds  # noqa: PLC0415 - only where there are probes
+    from exporter.probes.once import once  # noqa: PLC0415
+    from exporter.probes.prober import Prober  # noqa: PLC0415
 
     others = [it.name for it in config.posture] + [it.name for it in config.negative]
     if options.probe_once in others:
@@ -134,13 +143,19 @@ def _probe_once(config: Config, options: argparse.Namespace) -> int:
         names = ", ".join([*(probe.name for probe in config.probes), *others]) or "none"
         sys.stderr.write(f"mailstat_exporter: no probe of this name is configured; there are: {names}\n")
         return 2
-    outcome = asyncio.run(Prober((probe,), None).send(probe, probe.send))
-    sys.stdout.write(outcome.dialogue.text())
-    failure = outcome.result.failure
-    seconds = f"{outcome.result.seconds:.3f} seconds"
-    words = f"failed at {failure.phase} after {seconds}: {failure.reason}" if failure else f"sent in {seconds}"
-    sys.stdout.write(f"{words}\n")
-    return 1 if failure else 0
+    logs = [file for source in config.sources if (file := getattr(source, "file", None))] or find_logs()
+    with contextlib.closing(Prober((probe,), None)) as prober:
+        prober.next_attempt = partial(next_attempt, places(_with_queues(config).queues))
+        try:
+            is_well = asyncio.run(once(prober, probe, LogEnds(logs, time), _write))
+        except KeyboardInterrupt:
+            return 130
+    return 0 if is_well else 1
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def _inspect_once(config: Config, name: str) -> int:
@@ -217,6 +232,7 @@ async def _serve(options: argparse.Namespace, config: Config, demo: Path | None)
         contextlib.closing(Pipeline(config, state_dir)) as pipeline,
         contextlib.closing(Prober(config.probes, state_dir)) as prober,
     ):
+        prober.next_attempt = partial(next_attempt, places(config.queues))
         await _follow(pipeline, prober, Inspector(config), options, demo)
 
 
@@ -230,7 +246,9 @@ async def _follow(
     async def reload() -> list[str]:
         return _reload(pipeline, prober, inspector, options.config_file, demo)
 
-    app = application(pipeline, options.path, reload, probe=ProbePage(prober).answer, compat=options.compat)
+    app = application(
+        pipeline, options.path, reload, probe=ProbePage(prober).answer, compat=options.compat, probes=prober.views
+    )
     runner = await serve(app, options.addresses or [ADDRESS])
     logger.info("listening", extra={"address": ", ".join(addresses(runner)), "version": __version__})
     pipeline.registry.register(prober)
@@ -278,9 +296,11 @@ def _reload(
     try:
         config = load_config(path)
         _learn(config)
-        pipeline.configure(_with_sources(config, demo))
+        config = _with_sources(config, demo)
+        pipeline.configure(config)
         prober.configure(config.probes)
         inspector.configure(config)
+        prober.next_attempt = partial(next_attempt, places(config.queues))
         errors = []
     except ConfigError as error:
         errors = error.errors

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 LINE_LIMIT = 4096  # bytes; RFC 5321 4.5.3.1.5 allows 512, EHLO of some servers has more
 LINES_LIMIT = 100  # lines of one reply
 REPLY_LIMIT = 1 << 16  # bytes of one reply
+_TEXT_LIMIT = 500  # characters of a reply that are kept
 _QUIT_SECONDS = 1.0
 _REPLY = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
 _EXTENSION = re.compile(r"[A-Z0-9][A-Z0-9-]{0,30}")
@@ -45,12 +46,13 @@ class Certificate(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """Where and why it failed; `text` is for people."""
+    """Where and why it failed; `text` is for people. `queue_id` is of a mail that waits in our own queue."""
 
     phase: str
     reason: str
     text: str
     reply_code: int | None = None
+    queue_id: str | None = None
 
 
 @dataclass
@@ -118,7 +120,7 @@ class Client:
         return self.result
 
     def _fail(self, error: ProbeError) -> None:
-        text = self._dialogue.mask(error.text)
+        text = self._dialogue.mask(error.text)[:_TEXT_LIMIT]
         self.result.failure = Failure(self._phase, error.reason, text, error.reply_code)
         self._dialogue.said("--", f"failed at {self._phase}: {error.reason}: {text}")
 
@@ -140,7 +142,7 @@ class Client:
     async def _open(self, deadline: float) -> None:
         send = self._send
         with self._in("dns"):
-            addresses = await resolve(send.server, send.port_number, send.family)
+            addresses = await resolve(send.server, send.port_number, send.reachable_family)
         with self._in("connect"):
             found = ", ".join(address for _, address in addresses)
             self._dialogue.said("--", f"connecting to {send.server} port {send.port_number}: {found}")
@@ -254,7 +256,7 @@ class Client:
             self.result.may_be_sent = False
         _expect(reply, 2, "end_of_data")
         self.result.is_sent = True
-        self.result.reply = self._dialogue.mask(reply.text)[:500]
+        self.result.reply = self._dialogue.mask(reply.text)[:_TEXT_LIMIT]
 
     async def _close(self, deadline: float) -> None:
         link = self._opened
@@ -293,7 +295,9 @@ async def next_reply(link: Link, dialogue: Dialogue) -> Reply:
         dialogue.said("S:", line.decode("utf-8", "replace"))
         match = _REPLY.fullmatch(line)
         if match is None or (code and match[1] != code):
-            raise ProbeError("protocol_error", f"not a reply: {line[:200].decode('utf-8', 'replace')}")
+            # Masked before it is cut: of a secret that is cut in two, the first part would stay.
+            shown = dialogue.mask(line.decode("utf-8", "replace"))
+            raise ProbeError("protocol_error", f"not a reply: {shown[:200]}")
         code = match[1]
         lines.append((match[3] or b"").decode("utf-8", "replace"))
         if match[2] != b"-":

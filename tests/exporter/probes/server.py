@@ -25,6 +25,7 @@ class Act(Enum):
     LINE = "sends a line without end"
     SLOW = "sends a byte now and then"
     GARBAGE = "sends bytes that are no text"
+    PAUSE = "says what is right after a while"
     TLS = "begins TLS"
 
 
@@ -47,11 +48,12 @@ GOOD: Mapping[str, Step] = {
 
 @dataclass
 class Server:
-    """A server that listens, all commands that it got, and the mail."""
+    """A server that listens, all commands that it got, the mail, and the addresses of its clients."""
 
     port: int = 0
     commands: list[str] = field(default_factory=list)
     mails: list[bytes] = field(default_factory=list)
+    clients: list[str] = field(default_factory=list)
 
 
 @cache
@@ -91,7 +93,11 @@ def ca_file(folder: Path) -> Path:
 
 @contextlib.asynccontextmanager
 async def serving(
-    steps: Mapping[str, Step] | None = None, certificate: str = "good", *, implicit: bool = False
+    steps: Mapping[str, Step] | None = None,
+    certificate: str = "good",
+    *,
+    implicit: bool = False,
+    host: str | None = None,
 ) -> AsyncIterator[Server]:
     """A server on a port of its own that does this where it differs from what is good."""
     script = {**GOOD, **(steps or {})}
@@ -102,12 +108,13 @@ async def serving(
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
+        server.clients.append(writer.get_extra_info("peername")[0])
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
             await _talk(reader, writer, script, certificate, server)
         writer.transport.abort()
         tasks.discard(task)
 
-    listening = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=tls(certificate) if implicit else None)
+    listening = await asyncio.start_server(talk, host or "127.0.0.1", 0, ssl=tls(certificate) if implicit else None)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server
@@ -151,6 +158,9 @@ async def _act(writer: asyncio.StreamWriter, step: Step, certificate: str) -> No
         raise ConnectionResetError
     elif step is Act.GARBAGE:
         writer.write(bytes(range(256)) * 4)
+    elif step is Act.PAUSE:
+        await asyncio.sleep(0.3)
+        writer.write(b"250 2.1.0 Ok\r\n")
     elif step is Act.HANG:
         await asyncio.sleep(3600)
     else:

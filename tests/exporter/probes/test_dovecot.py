@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from exporter.probes.arrival import Found
+from exporter.probes.dialogue import Dialogue
 from exporter.probes.mailbox import mailbox
+from exporter.probes.message import HEADER
 from exporter.probes.prober import Prober
 from exporter.probes.section import Arrive, Imap, Pop3, Probe, Send
 from tests.exporter.probes.server import authority, ca_file, serving
@@ -148,6 +151,7 @@ def round_trip(dovecot: Dovecot, arrive: Arrive, looks: int = 2, then=lambda: No
             box = mailbox(arrive)
             for _ in range(looks):
                 await prober.look(box, [probe])
+            box.close()
             return prober
 
     return asyncio.run(run())
@@ -173,6 +177,111 @@ def test_imap_that_deletes_nothing_counts_each_mail_once(dovecot):
     prober = round_trip(dovecot, Arrive(imap=Imap(**dovecot.login(dovecot.imap), delete=False)), looks=3)
     assert counts(prober) == {"sent": 1, "arrived": 1}
     assert len(files(dovecot)) == 1
+    for path in files(dovecot):
+        path.unlink()
+
+
+def test_the_server_tells_of_mail_and_nobody_asks_meanwhile(dovecot):
+    """Far sooner than anybody would ask, and again in the next silence."""
+
+    async def run() -> list[str]:
+        dialogue = Dialogue(asyncio.get_running_loop().time)
+        box = mailbox(Arrive(imap=Imap(**dovecot.login(dovecot.imap, delete=False))), dialogue)
+        found: list[Found] = []
+        await box.visit(lambda it: bool(found.append(it)))
+        for number in (1, 2):
+            waiting = asyncio.create_task(box.wait(3600.0))
+            while dialogue.text().count("+ idling") < number:
+                await asyncio.sleep(0.01)
+            await asyncio.to_thread(dovecot.deliver, f"{HEADER}: {number}\r\n\r\n".encode())
+            assert await waiting is True
+            await box.visit(lambda it: bool(found.append(it)))
+            assert len(found) == number
+        box.close()
+        return dialogue.text().splitlines()
+
+    lines = asyncio.run(run())
+    assert sum(" LOGIN " in line for line in lines) == 1
+    assert sum("C: DONE" in line for line in lines) == 2
+    assert_hidden("".join(lines))
+    for path in files(dovecot):
+        path.unlink()
+
+
+def test_a_mail_that_comes_between_a_look_and_the_wait_is_told_of(dovecot):
+    async def run() -> bool:
+        box = mailbox(Arrive(imap=Imap(**dovecot.login(dovecot.imap))))
+        await box.visit(lambda _: False)
+        await asyncio.to_thread(dovecot.deliver, f"{HEADER}: x\r\n\r\n".encode())
+        told = await box.wait(3600.0)
+        await box.visit(lambda _: True)
+        box.close()
+        return told
+
+    assert asyncio.run(run())
+    assert files(dovecot) == []
+
+
+def test_without_idle_it_is_asked(dovecot):
+    async def run() -> tuple[bool, float]:
+        box = mailbox(Arrive(imap=Imap(**dovecot.login(dovecot.imap), idle=False)))
+        await box.visit(lambda _: False)
+        told = await box.wait(0.01)
+        box.close()
+        return told
+
+    assert asyncio.run(run()) is False
+
+
+def test_a_server_that_goes_away_while_it_is_waited_for_is_asked_anew(dovecot):
+    async def run() -> list[str]:
+        dialogue = Dialogue(asyncio.get_running_loop().time)
+        box = mailbox(Arrive(imap=Imap(**dovecot.login(dovecot.imap))), dialogue)
+        await box.visit(lambda _: False)
+        waiting = asyncio.create_task(box.wait(0.5))
+        while "+ idling" not in dialogue.text():
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(
+            subprocess.run, ["doveadm", "-c", dovecot.folder / "dovecot.conf", "kick", "probe"], check=True
+        )
+        assert await waiting is False
+        await box.visit(lambda _: False)
+        box.close()
+        return dialogue.text().splitlines()
+
+    assert sum(" LOGIN " in line for line in asyncio.run(run())) == 2
+
+
+def test_a_folder_for_junk_that_is_named_is_one_by_its_use(dovecot):
+    raw = f"{HEADER}: x\r\n\r\n".encode()
+
+    async def run() -> list[Found]:
+        box = mailbox(Arrive(imap=Imap(**dovecot.login(dovecot.imap), folders=("INBOX", "Rubbish"))))
+        found: list[Found] = []
+        await box.visit(lambda it: not found.append(it))
+        box.close()
+        return found
+
+    dovecot.deliver(raw)
+    which = ["-u", "probe", "Rubbish", "mailbox", "INBOX", "all"]
+    subprocess.run(["doveadm", "-c", dovecot.folder / "dovecot.conf", "move", *which], check=True)
+    assert [(it.folder, it.is_junk) for it in asyncio.run(run())] == [("Rubbish", True)]
+
+
+@pytest.mark.parametrize("kind", ["imap", "pop3"])
+def test_a_mail_of_strangers_with_lines_of_megabytes_keeps_nobody_from_ours(dovecot, kind):
+    login = dovecot.login(getattr(dovecot, kind))
+    arrive = Arrive(imap=Imap(**login)) if kind == "imap" else Arrive(pop3=Pop3(**login))
+    for raw in (
+        b"Subject: x\r\n\r\n" + b"y" * 3_000_000,
+        b"X: " + b"z" * 2_000_000 + b"\r\n\r\n",
+        b".\r\n" * 500_000,
+    ):
+        dovecot.deliver(f"{HEADER}: one 1 2\r\n".encode() + raw)
+    prober = round_trip(dovecot, arrive)
+    assert counts(prober) == {"sent": 1, "arrived": 1}
+    assert prober.status(prober.probes["one"]).mailbox is None
+    assert len(files(dovecot)) == 3
     for path in files(dovecot):
         path.unlink()
 

@@ -5,6 +5,8 @@ import base64
 import hashlib
 import hmac
 import re
+from email import message_from_bytes
+from email.policy import default
 
 import dkim
 import pytest
@@ -36,7 +38,9 @@ def a_send(folder, port: int, **what) -> Send:
 
 async def run(folder, steps=None, certificate="good", timeout=30.0, **what):
     """The outcome of a probe to a server that does this, and the server."""
-    async with serving(steps, certificate, implicit=what.pop("implicit", False)) as server:
+    async with serving(
+        steps, certificate, implicit=what.pop("implicit", False), host=what.pop("host", None)
+    ) as server:
         send = a_send(folder, **({"port": server.port} | what))
         outcome = await send_probe(Probe(name="one", send=send, timeout=timeout), send, KEY, lambda: NOW)
         return outcome, server
@@ -157,6 +161,43 @@ def test_lmtp(tmp_path):
     outcome, server = asyncio.run(run(tmp_path, protocol="lmtp"))
     assert outcome.result.is_sent
     assert server.commands[0] == "LHLO probe.example.com"
+
+
+def test_ipv6_and_the_address_to_send_from(tmp_path):
+    for host, family, source in (("::1", "ipv6", None), ("::1", "any", "::1"), ("127.0.0.1", "ipv4", "127.0.0.5")):
+        outcome, server = asyncio.run(run(tmp_path, host=host, server=host, family=family, source_address=source))
+        assert outcome.result.is_sent, outcome.dialogue.text()
+        assert outcome.result.address == host
+        assert server.clients == [source or host]
+
+
+def test_an_own_address_is_used_for_servers_of_its_family_alone(tmp_path):
+    outcome, _ = asyncio.run(run(tmp_path, server="127.0.0.1", family="any", source_address="::1"))
+    assert outcome.result.failure[:2] == ("dns", "dns")
+    with pytest.raises(ValueError, match="source_address"):
+        a_send(tmp_path, 25, family="ipv4", source_address="::1")
+
+
+def test_a_text_of_any_language_arrives_as_seven_bits(tmp_path):
+    _, server = asyncio.run(run(tmp_path, text="Schöne Grüße, 你好", subject="Prüfung ✓", size=4000))
+    made = message_from_bytes(server.mails[0], policy=default)
+    assert server.mails[0].isascii()
+    assert made.get_content().startswith("Schöne Grüße, 你好")
+    assert made["Subject"] == "Prüfung ✓"
+
+
+def test_a_server_that_asks_again_gets_no_second_answer(tmp_path):
+    steps = {"EHLO": b"250-mx\r\n250 AUTH CRAM-MD5\r\n", "AUTH": b"334 PDE+\r\n"}
+    outcome, server = asyncio.run(run(tmp_path, steps, username="probe"))
+    assert outcome.result.failure[:2] == ("auth", "protocol_error")
+    assert len(server.commands) == 3
+
+
+def test_a_password_that_is_cut_in_two_is_not_shown(tmp_path):
+    for before in range(180, 206):
+        said = b"x" * before + PASSWORD.encode() + b"\r\n"
+        outcome, _ = asyncio.run(run(tmp_path, {"AUTH": said}, username="probe"))
+        assert PASSWORD[:4] not in outcome.dialogue.text() + str(outcome.result)
 
 
 def test_pipelining(tmp_path):
