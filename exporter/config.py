@@ -271,10 +271,11 @@ timezone: UTC
 
 def describe() -> str:
     """The documentation page of the configuration, in Markdown, made from the classes above."""
-    return _INTRODUCTION + "".join(_describe(Config, "Top level"))
+    return _INTRODUCTION + "".join(describe_section(Config, "Top level"))
 
 
-def _describe(section: Any, title: str) -> Iterator[str]:
+def describe_section(section: Any, title: str) -> Iterator[str]:
+    """A section and those below it as tables of keys, in Markdown."""
     kinds = {name: _bare(kind) for name, kind in get_type_hints(section, include_extras=True).items()}
     yield f"\n## {title}\n\n{section.__doc__}\n\n| key | accepts | default | meaning |\n|---|---|---|---|\n"
     for key in fields(section):
@@ -283,9 +284,9 @@ def _describe(section: Any, title: str) -> Iterator[str]:
     for field_name, kind in kinds.items():
         name = key_of(field_name)
         if is_dataclass(kind):
-            yield from _describe(kind, f"`{name}`")
+            yield from describe_section(kind, f"`{name}`")
         elif get_args(kind) and is_dataclass(get_args(kind)[0]):
-            yield from _describe(get_args(kind)[0], f"`{name}[]`")
+            yield from describe_section(get_args(kind)[0], f"`{name}[]`")
 
 
 def _bare(kind: Any) -> Any:

@@ -48,17 +48,23 @@ class WebHook:
 
     async def visit(self, take: Take) -> None:
         """Listen. Raises OSError where that cannot be, SecretError where there is no token."""
-        from exporter.web import ListenError, serve  # noqa: PLC0415 - it shows the prober, too
-
         secret(self._how.token_file, self._how.token_env)
         self._take = take
         if self._runner is None:
-            app = web.Application(client_max_size=BODY_LIMIT)
-            app.router.add_post("/{path:.*}", self._answer)
-            try:
-                self._runner = await serve(app, [self._how.listen])
-            except ListenError as error:
-                raise OSError(str(error)) from None
+            self._runner = await self._listen()
+
+    async def _listen(self) -> web.AppRunner:
+        app = web.Application(client_max_size=BODY_LIMIT)
+        app.router.add_post("/{path:.*}", self._answer)
+        runner = web.AppRunner(app, access_log=None, auto_decompress=False, keepalive_timeout=_BODY_SECONDS)
+        await runner.setup()
+        host, _, port = self._how.listen.rpartition(":")
+        try:
+            await web.TCPSite(runner, host.strip("[]") or None, int(port)).start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        return runner
 
     async def wait(self, seconds: float) -> bool:
         """A mail is shown when it is posted, and not at a look."""

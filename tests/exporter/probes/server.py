@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
@@ -27,9 +28,15 @@ class Act(Enum):
     GARBAGE = "sends bytes that are no text"
     PAUSE = "says what is right after a while"
     TLS = "begins TLS"
+    MUTE = "says that TLS may begin, and nothing more"
+    ALERT = "says that TLS may begin, and then that this version may not"
+    CRAWL = "says that TLS may begin, and a byte now and then"
 
 
 Step = bytes | Act
+
+# The beginning of a record of a handshake; the alert `protocol_version` (RFC 8446 6.2).
+_RECORDS = {Act.CRAWL: b"\x16\x03\x03\x3f\xff", Act.ALERT: b"\x15\x03\x03\x00\x02\x02\x46"}
 
 GOOD: Mapping[str, Step] = {
     "banner": b"220 mx.example.com ESMTP\r\n",
@@ -83,6 +90,18 @@ def tls(kind: str) -> ssl.SSLContext:
     return context
 
 
+@contextlib.contextmanager
+def deaf() -> Iterator[int]:
+    """A port that takes no connection: its queue is full."""
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listening.getsockname())
+        yield listening.getsockname()[1]
+
+
 def ca_file(folder: Path) -> Path:
     """The file with the authority that is trusted."""
     path = folder / "ca.pem"
@@ -98,6 +117,7 @@ async def serving(
     *,
     implicit: bool = False,
     host: str | None = None,
+    port: int = 0,
 ) -> AsyncIterator[Server]:
     """A server on a port of its own that does this where it differs from what is good."""
     script = {**GOOD, **(steps or {})}
@@ -114,7 +134,9 @@ async def serving(
         writer.transport.abort()
         tasks.discard(task)
 
-    listening = await asyncio.start_server(talk, host or "127.0.0.1", 0, ssl=tls(certificate) if implicit else None)
+    listening = await asyncio.start_server(
+        talk, host or "127.0.0.1", port, ssl=tls(certificate) if implicit else None
+    )
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server
@@ -154,6 +176,14 @@ async def _act(writer: asyncio.StreamWriter, step: Step, certificate: str) -> No
         writer.write(step)
     elif step is Act.TLS:
         writer.write(b"220 2.0.0 Go ahead\r\n")
+    elif step is Act.MUTE:
+        writer.write(b"220 2.0.0 Go ahead\r\n")
+        await asyncio.sleep(3600)
+    elif step in (Act.CRAWL, Act.ALERT):
+        writer.write(b"220 2.0.0 Go ahead\r\n")
+        await asyncio.sleep(0.1)  # what comes with the reply would be an injection
+        writer.write(_RECORDS[step])
+        await _without_end(writer, Act.CRAWL)
     elif step is Act.DROP:
         raise ConnectionResetError
     elif step is Act.GARBAGE:
@@ -169,9 +199,14 @@ async def _act(writer: asyncio.StreamWriter, step: Step, certificate: str) -> No
 
 
 async def _without_end(writer: asyncio.StreamWriter, step: Act) -> None:
-    part = {Act.LINES: b"250-and more\r\n" * 100, Act.LINE: b"250 " + b"x" * 9000, Act.SLOW: b"2"}[step]
+    part = {
+        Act.LINES: b"250-and more\r\n" * 100,
+        Act.LINE: b"250 " + b"x" * 9000,
+        Act.SLOW: b"2",
+        Act.CRAWL: b"\x16",
+    }[step]
     for _ in range(sys.maxsize):
         writer.write(part)
         await writer.drain()
-        if step is Act.SLOW:
+        if step in (Act.SLOW, Act.CRAWL):
             await asyncio.sleep(0.02)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import re
@@ -18,7 +19,7 @@ from exporter.probes.run import send_probe
 from exporter.probes.sasl import mechanism
 from exporter.probes.section import Dkim, Probe, Send
 from tests.exporter.probes.fault import FAULTS
-from tests.exporter.probes.server import Act, ca_file, serving
+from tests.exporter.probes.server import Act, ca_file, deaf, serving
 
 PASSWORD = "hunter2-and-more"
 NOW = 1_800_000_000.0
@@ -50,7 +51,7 @@ async def run(folder, steps=None, certificate="good", timeout=30.0, **what):
 def test_each_fault_has_its_phase_and_reason_before_the_deadline(tmp_path, fault):
     took = []
     for _ in range(3):  # a machine that is busy may be late, three times in a row it is not
-        outcome, _ = asyncio.run(run(tmp_path, fault.steps, fault.certificate, DEADLINE, **fault.send))
+        outcome = inject(tmp_path, fault, DEADLINE)
         result = outcome.result
         assert (result.failure.phase, result.failure.reason) == (fault.phase, fault.reason), outcome.dialogue.text()
         assert result.failure.reply_code == fault.reply_code
@@ -62,6 +63,14 @@ def test_each_fault_has_its_phase_and_reason_before_the_deadline(tmp_path, fault
     raise AssertionError(took)
 
 
+def inject(folder, fault, timeout: float, **more):
+    """What a probe says of a fault."""
+    with contextlib.ExitStack() as stack:
+        port = {"port": stack.enter_context(deaf())} if fault.is_deaf else {}
+        what = {**port, **fault.send, **more, "implicit": fault.is_implicit}
+        return asyncio.run(run(folder, fault.steps, fault.certificate, timeout, **what))[0]
+
+
 def test_there_are_enough_of_them():
     assert len(FAULTS) >= 40
     assert len({fault.what for fault in FAULTS}) == len(FAULTS)
@@ -69,7 +78,7 @@ def test_there_are_enough_of_them():
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.what)
 def test_no_fault_shows_the_password(tmp_path, fault, caplog):
-    outcome, _ = asyncio.run(run(tmp_path, fault.steps, fault.certificate, 0.2, **fault.send, **login(fault)))
+    outcome = inject(tmp_path, fault, 0.2, **login(fault))
     assert_hidden(outcome.dialogue.text() + str(outcome.result) + caplog.text)
 
 
