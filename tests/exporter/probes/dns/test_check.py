@@ -226,6 +226,29 @@ def test_a_check_does_not_hide_trouble():
         verdict("spf", spf("v=spf1 include:bad.example.com -all"), servfail=("bad.example.com.",))
 
 
+@pytest.mark.parametrize(
+    "text", ["\\377\\376", "%{", "v=spf1 \\377", "v=spf1 include:%{", "v=DMARC1; \\377", "v=STSv1; \\377"]
+)
+def test_records_that_are_no_text_end_no_check(text):
+    names = ("", "_dmarc.", "_mta-sts.", "_smtp._tls.", "s1._domainkey.")
+    zone = MX + "".join(f'{name}example.com. 60 IN TXT "{text}"\n' for name in names)
+    with answering(zone) as server:
+        told = asyncio.run(_examined(a_posture(selectors=("s1",)), server))
+    assert "internal" not in {it.reason for it in told.checks.values()}, told
+
+
+def test_a_check_that_dies_leaves_the_others_be(monkeypatch, caplog):
+    async def die(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(CHECKS, "spf", die)
+    with answering(MX) as server:
+        told = asyncio.run(_examined(a_posture(), server))
+    assert (told.checks["spf"].is_valid, told.checks["spf"].reason) == (None, "internal")
+    assert told.checks["mx"].is_valid
+    assert "nobody foresaw" in caplog.text
+
+
 def test_hostile_records_cost_little():
     """Texts as long as an answer holds, of what readers stumble over."""
     for text in ("v=DMARC1; p=none; " + "a=b; " * 2000, "v=DMARC1" + " " * 9000, "v=DMARC1;" + ";" * 9000):
