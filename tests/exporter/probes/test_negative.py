@@ -323,7 +323,7 @@ def test_a_hostile_server_costs_no_more_than_the_time_there_is(step, act):
             return attempted
 
     attempted = asyncio.run(run())
-    assert len(attempted.dialogue.text()) < 400 * 500
+    assert len(attempted.dialogue.text()) < 2000 * 500
     assert set(attempted.verdicts) == {
         "open_relay",
         "forged_sender",
