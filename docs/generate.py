@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from docs import command, event, fault, line, metric, migration, reason
+from docs import command, door, event, fault, line, metric, migration, reason
 from exporter import config
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "migration.md": migration.text,
     "probe-failures.md": fault.text,
     "reasons.md": reason.text,
+    "web-configuration.md": door.text,
 }
 
 

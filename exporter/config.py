@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 from zoneinfo import ZoneInfo
 
 from exporter import yamlfile
+from exporter.probes.estate import Negative, Posture, ResolverSection
 from exporter.probes.section import Probe
 from exporter.schema import Between, InvalidError, Mta, Text, doc, expected, key_of, shown, structure
 
@@ -192,6 +193,13 @@ class Config:
     )
     providers: Path | None = field(default=None, metadata=doc("Providers of your own, see [reasons.md](reasons.md)."))
     probes: tuple[Probe, ...] = field(default=(), metadata=doc("Mail that is sent to see whether it arrives."))
+    posture: tuple[Posture, ...] = field(
+        default=(), metadata=doc("Domains whose DNS is looked at; needs the extra `mailstat[posture]`.")
+    )
+    negative: tuple[Negative, ...] = field(
+        default=(), metadata=doc("Servers of our own that have to refuse what an abuser would try.")
+    )
+    resolver: ResolverSection = field(default_factory=ResolverSection, metadata=doc("Who is asked in the DNS."))
 
     def __post_init__(self) -> None:
         """Refuse to follow a file twice: all its mail would be counted twice."""
@@ -202,10 +210,12 @@ class Config:
                 raise ValueError(
                     f"sources[{index}].file: {shown(str(source.file))} is followed by sources[{earlier}]"
                 )
-        names = [probe.name for probe in self.probes]
-        for index, name in enumerate(names):
-            if names.index(name) != index:
-                raise ValueError(f"probes[{index}].name: {shown(name)} is the name of probes[{names.index(name)}]")
+        places: dict[str, str] = {}  # all of them are values of the label `probe`
+        for section in ("probes", "posture", "negative"):
+            for index, named in enumerate(getattr(self, section)):
+                place = f"{section}[{index}]"
+                if places.setdefault(named.name, place) != place:
+                    raise ValueError(f"{place}.name: {shown(named.name)} is the name of {places[named.name]}")
 
 
 def load_config(path: Path) -> Config:
@@ -261,10 +271,11 @@ timezone: UTC
 
 def describe() -> str:
     """The documentation page of the configuration, in Markdown, made from the classes above."""
-    return _INTRODUCTION + "".join(_describe(Config, "Top level"))
+    return _INTRODUCTION + "".join(describe_section(Config, "Top level"))
 
 
-def _describe(section: Any, title: str) -> Iterator[str]:
+def describe_section(section: Any, title: str) -> Iterator[str]:
+    """A section and those below it as tables of keys, in Markdown."""
     kinds = {name: _bare(kind) for name, kind in get_type_hints(section, include_extras=True).items()}
     yield f"\n## {title}\n\n{section.__doc__}\n\n| key | accepts | default | meaning |\n|---|---|---|---|\n"
     for key in fields(section):
@@ -273,9 +284,9 @@ def _describe(section: Any, title: str) -> Iterator[str]:
     for field_name, kind in kinds.items():
         name = key_of(field_name)
         if is_dataclass(kind):
-            yield from _describe(kind, f"`{name}`")
+            yield from describe_section(kind, f"`{name}`")
         elif get_args(kind) and is_dataclass(get_args(kind)[0]):
-            yield from _describe(get_args(kind)[0], f"`{name}[]`")
+            yield from describe_section(get_args(kind)[0], f"`{name}[]`")
 
 
 def _bare(kind: Any) -> Any:

@@ -54,12 +54,12 @@ def _maillog_file(root: Path) -> Path | None:
 
     Only below /var, which is where Postfix accepts one by default (`maillog_file_prefixes`, postconf(5)).
     """
-    name = PurePosixPath(_parameter(root / _MAIN_CF, "maillog_file"))
+    name = PurePosixPath(parameter(root / _MAIN_CF, "maillog_file"))
     is_plain = ".." not in name.parts and "$" not in str(name)
     return root / name.relative_to("/") if is_plain and name.is_relative_to("/var") else None
 
 
-def _parameter(main_cf: Path, name: str) -> str:
+def parameter(main_cf: Path, name: str) -> str:
     """The last value that the file gives to a parameter, or ""."""
     value = ""
     for line in _text(main_cf).splitlines():

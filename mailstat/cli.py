@@ -108,7 +108,7 @@ def answer_without_log(report: ReportModule, options: Namespace) -> int:
         made = report.make(options)
         limited = made if options.limit is None else made.limited(options.limit)
         render.render(options.format, limited, out, zone=options.zone)
-    return DONE
+    return made.status
 
 
 def say(text: str) -> None:

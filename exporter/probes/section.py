@@ -188,6 +188,12 @@ class Arrive:
         metadata=doc("No mailbox: that the followed logs tell of its delivery to the next host is enough."),
     )
     every: Duration = field(default=Duration(5.0), metadata=doc("How often to look, while a mail is awaited."))
+    authserv_id: Text | None = field(
+        default=None,
+        metadata=doc(
+            "Whose `Authentication-Results` are believed, as `mx.example.net`; without it, the topmost in the mail."
+        ),
+    )
 
     def __post_init__(self) -> None:
         given = [self.imap, self.pop3, self.maildir, self.mbox, self.sink, self.hook, self.log or None]

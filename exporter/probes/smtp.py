@@ -173,7 +173,7 @@ class Client:
             await self._ehlo()
 
     async def _ehlo(self) -> None:
-        name = str(self._send.helo or "") or await asyncio.to_thread(_own_name)
+        name = str(self._send.helo or "") or await asyncio.to_thread(own_name)
         reply = await self._command(f"{'LHLO' if self._send.protocol == 'lmtp' else 'EHLO'} {name}")
         if reply.code in (500, 501, 502, 504) and self._send.protocol == "smtp":
             reply = await self._command(f"HELO {name}")
@@ -181,7 +181,7 @@ class Client:
             self._offered = {}
         else:
             _expect(reply, 2, "ehlo")
-            self._offered = dict(_extension(line) for line in reply.lines[1:])
+            self._offered = offered(reply)
         names = sorted(name for name in self._offered if _EXTENSION.fullmatch(name))
         self.result.extensions = tuple(names[:_EXTENSIONS])
 
@@ -282,22 +282,27 @@ class Client:
         return await self._reply()
 
     async def _reply(self) -> Reply:
-        self._link.allow(REPLY_LIMIT)
-        code = b""
-        lines: list[str] = []
-        while len(lines) < LINES_LIMIT:
-            line = await self._link.line(LINE_LIMIT)
-            self._dialogue.said("S:", line.decode("utf-8", "replace"))
-            match = _REPLY.fullmatch(line)
-            if match is None or (code and match[1] != code):
-                # Masked before it is cut: of a secret that is cut in two, the first part would stay.
-                shown = self._dialogue.mask(line.decode("utf-8", "replace"))
-                raise ProbeError("protocol_error", f"not a reply: {shown[:200]}")
-            code = match[1]
-            lines.append((match[3] or b"").decode("utf-8", "replace"))
-            if match[2] != b"-":
-                return Reply(int(code), tuple(lines))
-        raise ProbeError("protocol_error", f"a reply of more than {LINES_LIMIT} lines")
+        return await next_reply(self._link, self._dialogue)
+
+
+async def next_reply(link: Link, dialogue: Dialogue) -> Reply:
+    """The next reply of a server, of as many lines as it has. Raises OSError and ProbeError."""
+    link.allow(REPLY_LIMIT)
+    code = b""
+    lines: list[str] = []
+    while len(lines) < LINES_LIMIT:
+        line = await link.line(LINE_LIMIT)
+        dialogue.said("S:", line.decode("utf-8", "replace"))
+        match = _REPLY.fullmatch(line)
+        if match is None or (code and match[1] != code):
+            # Masked before it is cut: of a secret that is cut in two, the first part would stay.
+            shown = dialogue.mask(line.decode("utf-8", "replace"))
+            raise ProbeError("protocol_error", f"not a reply: {shown[:200]}")
+        code = match[1]
+        lines.append((match[3] or b"").decode("utf-8", "replace"))
+        if match[2] != b"-":
+            return Reply(int(code), tuple(lines))
+    raise ProbeError("protocol_error", f"a reply of more than {LINES_LIMIT} lines")
 
 
 @functools.lru_cache(maxsize=1)
@@ -305,8 +310,14 @@ def _looked_up_name() -> str:
     return socket.getfqdn()
 
 
-def _own_name() -> str:
+def own_name() -> str:
+    """The name of this host in EHLO; to look it up may take seconds."""
     return _looked_up_name()
+
+
+def offered(reply: Reply) -> dict[str, str]:
+    """The extensions that a reply to EHLO offers, in capitals, with their parameters."""
+    return dict(_extension(line) for line in reply.lines[1:])
 
 
 def _extension(line: str) -> tuple[str, str]:

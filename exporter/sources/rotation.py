@@ -101,6 +101,11 @@ def generations(log: Path, live: os.stat_result | None) -> Generations:
     )
 
 
+def is_generation(name: str, log: str) -> bool:
+    """Whether a file of this name is taken for a rotated one of a log of that name."""
+    return _match(_patterns(log), name) is not None
+
+
 def head(path: Path) -> bytes:
     """The first bytes of a log, uncompressed, at most ``HEAD_BYTES``; empty when it cannot be read."""
     try:

@@ -70,12 +70,20 @@ def authority(name: str) -> trustme.CA:
 
 
 @cache
+def intermediate() -> trustme.CA:
+    """One that the trusted one signed; what it signs is shown with its own certificate."""
+    return authority("trusted").create_child_ca()
+
+
+@cache
 def tls(kind: str) -> ssl.SSLContext:
-    """What the server shows: a certificate that is `good`, `expired`, of the wrong `name`, or `untrusted`."""
+    """What the server shows: a certificate that is `good`, `expired`, of the wrong `name`, or `untrusted`; good ones
+    for other hosts are `for mx.example.com`, those of the intermediate authority `chain for mx.example.com`."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    name = "elsewhere.example.net" if kind == "name" else "localhost"
+    name = "elsewhere.example.net" if kind == "name" else kind.partition("for ")[2] or "localhost"
     expiry = datetime(2020, 1, 1, tzinfo=UTC) if kind == "expired" else None
-    made = authority("other" if kind == "untrusted" else "trusted").issue_cert(
+    issuer = authority("other" if kind == "untrusted" else "trusted")
+    made = (intermediate() if kind.startswith("chain") else issuer).issue_cert(
         name, not_before=datetime(2019, 1, 1, tzinfo=UTC), not_after=expiry or datetime(2040, 1, 1, tzinfo=UTC)
     )
     made.configure_cert(context)
