@@ -159,6 +159,12 @@ def build_parser(name: str | None) -> ArgumentParser:
         formatter_class=HelpFormatter if name else RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    add_options(report, parser)
+    return parser
+
+
+def add_options(report: ReportModule, parser: ArgumentParser) -> None:
+    """The options of a report, its own and those of all."""
     reports.add_arguments(report, parser)
     if reports.is_live(report):
         _add_choice(parser.add_argument_group("options of a live view"))
@@ -168,7 +174,6 @@ def build_parser(name: str | None) -> ArgumentParser:
     if not reports.is_live(report):
         _add_look(shared, reports.formats(report))
     _add_knowledge(shared)
-    return parser
 
 
 def settle(options: Namespace, parser: ArgumentParser, now: float) -> None:
