@@ -8,6 +8,7 @@ any interval between two mails of a probe was from a minute.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import ssl
@@ -38,7 +39,12 @@ class Destination:
         authority.issue_cert("localhost").configure_cert(self._tls)
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One session."""
+        """One session; at the end of the exporter some are broken off."""
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await self._serve(reader, writer)
+        writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 mx\r\n")
         recipient = ""
         while line := (await reader.readline()).decode().strip():
@@ -54,7 +60,6 @@ class Destination:
                 writer.write(b"250 Ok\r\n")
             if verb == "QUIT":
                 break
-        writer.close()
 
     def _keep(self, mail: bytes) -> None:
         self._number += 1
