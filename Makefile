@@ -51,6 +51,9 @@ bench-reasons: $(VENV)/installed ## measure how well reasons are told, on labell
 torture: $(VENV)/installed ## try to make the exporter lose lines, for some twenty minutes (ARGS=--short is quicker)
 	$(BIN)/python -m bench.torture $(ARGS)
 
+fuzz: $(VENV)/developed ## throw 10,000 hostile inputs at every entrance, for some minutes (ARGS="--inputs 1000 http" is quicker)
+	$(BIN)/python -m bench.fuzz $(ARGS)
+
 bench-queue: $(VENV)/installed ## measure a scan of a queue of a million messages (ARGS=20000 is quicker)
 	$(BIN)/python -m bench.queue $(ARGS)
 
@@ -69,4 +72,4 @@ $(VENV)/developed: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	touch $@
 
-.PHONY: help run test test-mta test-kill check format docs dashboards flood bench bench-reasons bench-queue torture clean
+.PHONY: help run test test-mta test-kill check format docs dashboards flood bench bench-reasons bench-queue torture fuzz clean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import stat
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from exporter.door.section import TlsServer
 
+_LARGEST = 1 << 22  # bytes: all authorities of a system are a quarter of it
 _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 _VERIFIES = {"VerifyClientCertIfGiven": ssl.CERT_OPTIONAL, "RequireAndVerifyClientCert": ssl.CERT_REQUIRED}
 
@@ -64,9 +66,14 @@ def _meaning(error: ssl.SSLError) -> str:
 
 
 def _check_readable(name: str, path: Path | None) -> None:
+    """A pipe would keep the service waiting, a device would never end."""
+    if path is None:
+        return
     try:
-        if path:
-            path.open("rb").close()
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
+            raise InvalidError([f"tls_server_config.{name}: {path}: no file of certificates or keys"])
+        path.open("rb").close()
     except OSError as error:
         raise InvalidError([f"tls_server_config.{name}: {path}: {error.strerror}"]) from None
 

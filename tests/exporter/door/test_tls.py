@@ -296,6 +296,10 @@ def test_a_link_that_is_turned_is_a_change(place: Place, config: Path, ca: trust
         (lambda it: (it / "cert.pem").unlink(), "cert_file: {}/cert.pem: No such file or directory"),
         (lambda it: (it / "key.pem").unlink(), "key_file: {}/key.pem: No such file or directory"),
         (lambda it: (it / "ca.pem").unlink(), "client_ca_file: {}/ca.pem: No such file or directory"),
+        (
+            lambda it: (it / "key.pem").unlink() or os.mkfifo(it / "key.pem"),
+            "key.pem: no file of certificates or keys",
+        ),
         (lambda it: (it / "ca.pem").write_text("x"), "client_ca_file: no certificate in PEM"),
         (
             lambda it: (it / "key.pem").write_text("x"),
