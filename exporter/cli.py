@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from time import monotonic, time
@@ -24,13 +25,15 @@ from exporter.door.reception import MOST, Reception
 from exporter.finder import find_logs, read_error
 from exporter.log import LEVELS, configure
 from exporter.pipeline import Pipeline
-from exporter.queues.place import find_queues, sources
+from exporter.queues.attempt import next_attempt
+from exporter.queues.place import find_queues, places, sources
 from exporter.schema import InvalidError
 from exporter.state import InUseError
 from exporter.web import ListenError, application, serve
 from parsers import __version__
 
 if TYPE_CHECKING:
+    from exporter.probes.inspector import Inspector
     from exporter.probes.prober import Prober
 
 logger = logging.getLogger(__name__)
@@ -107,7 +110,12 @@ def parser() -> argparse.ArgumentParser:
         choices=("yes", "auto"),
         help="follow a made-up Postfix log that grows; auto: only where this host has no mail log",
     )
-    add("--probe.once", dest="probe_once", metavar="NAME", help="run one probe, print the dialogue, and end")
+    add(
+        "--probe.once",
+        dest="probe_once",
+        metavar="NAME",
+        help="run one probe, print what is said, wait for its mail, and end",
+    )
     add("--version", action="version", version=f"mailstat_exporter {__version__}")
     return made
 
@@ -142,20 +150,44 @@ def main(argv: list[str] | None = None) -> int:
 
 def _probe_once(config: Config, options: argparse.Namespace) -> int:
     """Run one probe for whoever waits at the terminal: 0 where it succeeds, else 1; 2 where there is none."""
-    from exporter.probes.prober import Prober  # noqa: PLC0415 - only where there are probes
+    from exporter.probes.end import LogEnds  # noqa: PLC0415 - only where there are probes
+    from exporter.probes.once import once  # noqa: PLC0415
+    from exporter.probes.prober import Prober  # noqa: PLC0415
 
+    others = [it.name for it in config.posture] + [it.name for it in config.negative]
+    if options.probe_once in others:
+        return _inspect_once(config, options.probe_once)
     probe = next((probe for probe in config.probes if probe.name == options.probe_once), None)
     if probe is None:
-        names = ", ".join(probe.name for probe in config.probes) or "none"
+        names = ", ".join([*(probe.name for probe in config.probes), *others]) or "none"
         sys.stderr.write(f"mailstat_exporter: no probe of this name is configured; there are: {names}\n")
         return 2
-    outcome = asyncio.run(Prober((probe,), None).send(probe, probe.send))
-    sys.stdout.write(outcome.dialogue.text())
-    failure = outcome.result.failure
-    seconds = f"{outcome.result.seconds:.3f} seconds"
-    words = f"failed at {failure.phase} after {seconds}: {failure.reason}" if failure else f"sent in {seconds}"
-    sys.stdout.write(f"{words}\n")
-    return 1 if failure else 0
+    logs = [file for source in config.sources if (file := getattr(source, "file", None))] or find_logs()
+    with contextlib.closing(Prober((probe,), None)) as prober:
+        prober.next_attempt = partial(next_attempt, places(_with_queues(config).queues))
+        try:
+            is_well = asyncio.run(once(prober, probe, LogEnds(logs, time), _write))
+        except KeyboardInterrupt:
+            return 130
+    return 0 if is_well else 1
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _inspect_once(config: Config, name: str) -> int:
+    """Look at a domain or a server once: 0 where all is as it should be, else 1."""
+    from exporter.probes.inspector import inspect_once  # noqa: PLC0415 - only where it is configured
+
+    try:
+        lines, is_good = asyncio.run(inspect_once(config, name))
+    except ImportError as error:
+        sys.stderr.write(f"mailstat_exporter: posture: install mailstat[posture] ({error})\n")
+        return 1
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    return 0 if is_good else 1
 
 
 def _learn(config: Config) -> None:
@@ -211,6 +243,7 @@ def _state_dir(wanted: Path | None) -> Path | None:
 
 async def _serve(options: argparse.Namespace, config: Config, demo: Path | None, door: Door) -> None:
     """Follow and answer until SIGTERM or SIGINT."""
+    from exporter.probes.inspector import Inspector  # noqa: PLC0415 - so that --help and --version are quick
     from exporter.probes.prober import Prober  # noqa: PLC0415 - so that --help and --version are quick
 
     state_dir = _state_dir(options.state_dir)
@@ -218,32 +251,47 @@ async def _serve(options: argparse.Namespace, config: Config, demo: Path | None,
         contextlib.closing(Pipeline(config, state_dir)) as pipeline,
         contextlib.closing(Prober(config.probes, state_dir)) as prober,
     ):
-        await _follow(pipeline, prober, options, demo, door)
+        prober.next_attempt = partial(next_attempt, places(config.queues))
+        await _follow(pipeline, prober, Inspector(config), options, demo, door)
 
 
 async def _follow(
-    pipeline: Pipeline, prober: Prober, options: argparse.Namespace, demo: Path | None, door: Door
+    pipeline: Pipeline,
+    prober: Prober,
+    inspector: Inspector,
+    options: argparse.Namespace,
+    demo: Path | None,
+    door: Door,
 ) -> None:
     from exporter.probes.page import ProbePage  # noqa: PLC0415 - so that --help and --version are quick
 
     loop = asyncio.get_running_loop()
 
     async def reload() -> list[str]:
-        return _reload(pipeline, prober, options.config_file, demo)
+        return _reload(pipeline, prober, inspector, options.config_file, demo)
 
-    answer = ProbePage(prober).answer
-    app = application(pipeline, options.path, reload, probe=answer, compat=options.compat, door=door)
+    app = application(
+        pipeline,
+        options.path,
+        reload,
+        probe=ProbePage(prober).answer,
+        compat=options.compat,
+        probes=prober.views,
+        door=door,
+    )
     reception = await serve(app, options.addresses or [ADDRESS], options.connections)
     logger.info("listening", extra={"address": ", ".join(addresses(reception)), "version": __version__})
     pipeline.registry.register(prober)
+    pipeline.registry.register(inspector)
+    prober.arrivals.hooks.append(inspector.observe_arrival)
     pipeline.hooks.append(prober.follow)
     prober.is_log_read = pipeline.is_ready
-    tasks = [loop.create_task(pipeline.run()), loop.create_task(prober.run())]
+    tasks = [loop.create_task(it.run()) for it in (pipeline, prober, inspector)]
     if demo:
         tasks.append(loop.create_task(_write_demo(demo)))
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, _stop, tasks)
-    loop.add_signal_handler(signal.SIGHUP, _reload, pipeline, prober, options.config_file, demo)
+    loop.add_signal_handler(signal.SIGHUP, _reload, pipeline, prober, inspector, options.config_file, demo)
     try:
         await asyncio.gather(*tasks)
     except asyncio.CancelledError:
@@ -282,15 +330,20 @@ async def _write_demo(path: Path) -> None:
     await write_demo(path, rate=DEMO_RATE, rng=Random(), clock=time, rotate_every=DEMO_ROTATION)  # noqa: S311 - a demo
 
 
-def _reload(pipeline: Pipeline, prober: Prober, path: Path | None, demo: Path | None) -> list[str]:
+def _reload(
+    pipeline: Pipeline, prober: Prober, inspector: Inspector, path: Path | None, demo: Path | None
+) -> list[str]:
     """Put the configuration file into force as it is now; a bad one leaves everything as it is."""
     if path is None:
         return []
     try:
         config = load_config(path)
         _learn(config)
-        pipeline.configure(_with_sources(config, demo))
+        config = _with_sources(config, demo)
+        pipeline.configure(config)
         prober.configure(config.probes)
+        prober.next_attempt = partial(next_attempt, places(config.queues))
+        inspector.configure(config)
         errors = []
     except ConfigError as error:
         errors = error.errors

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 from zoneinfo import ZoneInfo
 
 from exporter import yamlfile
+from exporter.probes.estate import Negative, Posture, ResolverSection
 from exporter.probes.section import Probe
 from exporter.schema import Between, InvalidError, Mta, Text, doc, expected, key_of, shown, structure
 
@@ -192,6 +193,13 @@ class Config:
     )
     providers: Path | None = field(default=None, metadata=doc("Providers of your own, see [reasons.md](reasons.md)."))
     probes: tuple[Probe, ...] = field(default=(), metadata=doc("Mail that is sent to see whether it arrives."))
+    posture: tuple[Posture, ...] = field(
+        default=(), metadata=doc("Domains whose DNS is looked at; needs the extra `mailstat[posture]`.")
+    )
+    negative: tuple[Negative, ...] = field(
+        default=(), metadata=doc("Servers of our own that have to refuse what an abuser would try.")
+    )
+    resolver: ResolverSection = field(default_factory=ResolverSection, metadata=doc("Who is asked in the DNS."))
 
     def __post_init__(self) -> None:
         """Refuse to follow a file twice: all its mail would be counted twice."""
@@ -202,10 +210,12 @@ class Config:
                 raise ValueError(
                     f"sources[{index}].file: {shown(str(source.file))} is followed by sources[{earlier}]"
                 )
-        names = [probe.name for probe in self.probes]
-        for index, name in enumerate(names):
-            if names.index(name) != index:
-                raise ValueError(f"probes[{index}].name: {shown(name)} is the name of probes[{names.index(name)}]")
+        places: dict[str, str] = {}  # all of them are values of the label `probe`
+        for section in ("probes", "posture", "negative"):
+            for index, named in enumerate(getattr(self, section)):
+                place = f"{section}[{index}]"
+                if places.setdefault(named.name, place) != place:
+                    raise ValueError(f"{place}.name: {shown(named.name)} is the name of {places[named.name]}")
 
 
 def load_config(path: Path) -> Config:

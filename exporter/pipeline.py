@@ -25,6 +25,7 @@ from exporter.metrics import backlog, log
 from exporter.metrics.mail import MailMetrics
 from exporter.metrics.mail import Memory as MailMemory
 from exporter.metrics.series import family
+from exporter.metrics.watch import Memory as WatchMemory
 from exporter.queues.place import places
 from exporter.queues.watch import Watch
 from exporter.sources.file import FileTail
@@ -49,6 +50,7 @@ SLICE = 8  # blocks of a source between two looks at the rest of the world: some
 ENOUGH_LINES = 1_000  # after which a log without a mail server's line is said to be of none
 POLL_SECONDS = 0.5
 SAVE_SECONDS = 5.0
+WATCH_SECONDS = 60.0  # between saves of what is watched
 LONGEST_REST = 60.0  # seconds until a source that died is tried again
 FORGET_SECONDS = 90 * 86400.0  # until a log that is no more followed begins anew when it is followed again
 
@@ -289,7 +291,8 @@ class Pipeline(Collector):
         self._joins: dict[str, Join] = {}
         self._met: set[str] = set()
         self._is_ready = False
-        self._saved = 0.0
+        self._saved = self._watched = 0.0  # when all was saved, and what is watched
+        self._is_watch_saved = True
         self._restore()
         self.configure(config)
         ProcessCollector(registry=self.registry)
@@ -375,6 +378,7 @@ class Pipeline(Collector):
     def close(self) -> None:
         """Remember where reading stopped, and let go of all files."""
         self._queues.stop()
+        self._watched = 0.0
         self._commit()
         for source in self._sources:
             source.close()
@@ -391,11 +395,14 @@ class Pipeline(Collector):
         load, load_all = self._state.load, self._state.load_all
         try:
             mail, tracker = load("mail", MailMemory), load("tracker", TrackerMemory)
+            watch = load("watch", WatchMemory)
             pieces, known = load_all("messages ", Piece), load_all("source ", SourceMemory)
         except DamagedError as error:
             self._state.start_over(str(error))
             return
         self._mail.restore(mail or MailMemory())
+        if watch:
+            self._mail.watch.restore(watch)
         self._tracker.restore(tracker or TrackerMemory(), pieces.values())
         self._known = {name: it for name, it in known.items() if it.seen > self._now() - FORGET_SECONDS}
 
@@ -414,10 +421,17 @@ class Pipeline(Collector):
         self._saved = self._now()
         # All events come from sources: where none of these has anything new, nothing has.
         has_new = sum(map(self._remember, self._sources)) > 0
-        if self._state and (has_new or not self._is_saved):
-            self._writing = self._state.save(self._parts())
+        self._is_watch_saved = self._is_watch_saved and not has_new
+        is_due = not self._is_watch_saved and self._saved - self._watched >= WATCH_SECONDS
+        if self._state and (has_new or is_due or not self._is_saved):
+            self._writing = self._state.save(self._parts() | (self._watch_part() if is_due else {}))
             self._writing.add_done_callback(self._tell)
         return self._writing
+
+    def _watch_part(self) -> dict[str, bytes | None]:
+        """What is watched is large, and of an hour: a minute of it may be lost."""
+        self._watched, self._is_watch_saved = self._saved, True
+        return {"watch": encode(self._mail.watch.memory())}
 
     def _parts(self) -> dict[str, bytes | None]:
         parts: dict[str, bytes | None] = {f"source {name}": encode(it) for name, it in self._known.items()}
@@ -435,6 +449,8 @@ class Pipeline(Collector):
         elif not error and not self._is_saved:
             logger.info("the state can be saved again")
         self._is_saved = error is None
+        if error:
+            self._is_watch_saved, self._watched = False, 0.0
 
     def is_ready(self) -> bool:
         """Whether what the logs held at the start has been read."""

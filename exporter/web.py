@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
     from prometheus_client.registry import Collector
 
-    from exporter.view import View
+    from exporter.view import ProbeView, View
 
 __all__ = ["DOOR", "ListenError", "Reload", "application", "serve"]
 
@@ -65,10 +65,12 @@ def application(
     now: Callable[[], float] = time.time,
     probe: Handler | None = None,
     compat: Sequence[str] = (),
+    probes: Callable[[], Sequence[ProbeView]] = tuple,
     door: Door | None = None,
 ) -> web.Application:
     """All routes of the service. `now` gives seconds since the epoch, `probe` answers `/probe`, `compat` names
-    exporters to be like as well, `door` says who may come in: without one, everybody.
+    exporters to be like as well, `probes` tells of the probes that are run, `door` says who may come in: without one,
+    everybody.
 
     Raises ValueError for a telemetry path that is none, or that is one of the other routes.
     """
@@ -76,7 +78,7 @@ def application(
     door = door or Door(None, time.monotonic)
     app = web.Application(middlewares=[attend, door.dress, _answer, door.check], client_max_size=_BODY_LIMIT)
     app[DOOR] = door
-    service = _Service(view, telemetry_path, reload, now, compat)
+    service = _Service(view, telemetry_path, reload, now, compat, probes)
     app.router.add_get(telemetry_path, service.metrics)
     app.router.add_get("/-/healthy", service.healthy)
     app.router.add_get("/-/ready", service.ready)
@@ -185,9 +187,16 @@ def _exposition(registry: Collector, form: _Form) -> web.Response:
 
 class _Service:
     def __init__(
-        self, view: View, telemetry_path: str, reload: Reload, now: Callable[[], float], compat: Sequence[str]
+        self,
+        view: View,
+        telemetry_path: str,
+        reload: Reload,
+        now: Callable[[], float],
+        compat: Sequence[str],
+        probes: Callable[[], Sequence[ProbeView]],
     ) -> None:
         self._view = view
+        self._probes = probes
         self._telemetry_path = telemetry_path
         self._reload = reload
         self._now = now
@@ -216,7 +225,7 @@ class _Service:
         return web.Response(text="The configuration is reloaded.\n")
 
     async def page(self, request: web.Request) -> web.Response:
-        content = page.render(self._view, self._telemetry_path, self._now())
+        content = page.render(self._view, self._telemetry_path, self._now(), self._probes())
         response = web.Response(text=content, content_type="text/html")
         return _compressed(response, is_packed=_may_be_packed(request))
 

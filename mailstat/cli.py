@@ -5,7 +5,14 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, HelpFormatter, Namespace, RawDescriptionHelpFormatter
+from argparse import (
+    ArgumentParser,
+    ArgumentTypeError,
+    HelpFormatter,
+    Namespace,
+    RawDescriptionHelpFormatter,
+    _ArgumentGroup,
+)
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,6 +75,9 @@ def answer(name: str, options: Namespace) -> int:
     from mailstat.output import opened
 
     report = reports.load(name)
+    if reports.is_live(report):
+        reports.load_live(name).run(options, [] if options.url else _paths(options.files))
+        return DONE
     if not reports.reads_log(report):
         return answer_without_log(report, options)
     log = open_log(options)
@@ -150,9 +160,14 @@ def build_parser(name: str | None) -> ArgumentParser:
         allow_abbrev=False,
     )
     reports.add_arguments(report, parser)
-    if reports.reads_log(report):
+    if reports.is_live(report):
+        _add_choice(parser.add_argument_group("options of a live view"))
+    elif reports.reads_log(report):
         _add_log(parser)
-    _add_look(parser, reports.formats(report))
+    shared = parser.add_argument_group("options of every report")
+    if not reports.is_live(report):
+        _add_look(shared, reports.formats(report))
+    _add_knowledge(shared)
     return parser
 
 
@@ -168,12 +183,13 @@ def settle(options: Namespace, parser: ArgumentParser, now: float) -> None:
         return
     options.now = now
     for name in ("since", "until"):
-        text = getattr(options, name)
+        text = getattr(options, name, None)
         try:
             setattr(options, name, None if text is None else read_time(text, now=now, zone=options.zone))
         except ValueError as error:
             parser.error(f"--{name}: {error}")
-    if options.since is not None and options.until is not None and options.since >= options.until:
+    since, until = getattr(options, "since", None), getattr(options, "until", None)
+    if since is not None and until is not None and since >= until:
         parser.error("--since is not before --until: nothing can be between them")
     if options.where is not None:
         options.where = _filter(options.where, parser, now, options.zone)
@@ -183,23 +199,33 @@ def _add_log(parser: ArgumentParser) -> None:
     parser.add_argument("files", nargs="*", metavar="FILE", help="logs, compressed or not; - is standard input; "
                         "without any, those that this host has")  # fmt: skip
     shared = parser.add_argument_group("options of every report on logs")
+    _add_period(shared)
+    _add_choice(shared)
+    shared.add_argument("--year", metavar="YYYY", type=_year, help="of the first line, in logs that do not write it")
+
+
+def _add_period(shared: _ArgumentGroup) -> None:
     shared.add_argument("--since", metavar="TIME", help=f"from this moment on: {MOMENTS}")
     shared.add_argument("--until", metavar="TIME", help="before this moment")
+
+
+def _add_choice(shared: _ArgumentGroup) -> None:
     shared.add_argument("--where", metavar="EXPR", help="events that fit, as in: "
                         "status = deferred and to = *@example.com and delay > 5m")  # fmt: skip
     shared.add_argument(
         "--mta", metavar="NAME", choices=MTAS, help=f"events of one kind of server: {', '.join(MTAS)}"
     )
-    shared.add_argument("--year", metavar="YYYY", type=_year, help="of the first line, in logs that do not write it")
 
 
-def _add_look(parser: ArgumentParser, formats: tuple[str, ...]) -> None:
-    shared = parser.add_argument_group("options of every report")
+def _add_look(shared: _ArgumentGroup, formats: tuple[str, ...]) -> None:
     shared.add_argument("--limit", metavar="N", type=_positive, help="so many rows at most")
     shared.add_argument(
         "--format", choices=[*render.names(), *formats], default="table", help="how the report looks; table"
     )
     shared.add_argument("--output", metavar="FILE", type=Path, help="write to a file, which is there whole or not")
+
+
+def _add_knowledge(shared: _ArgumentGroup) -> None:
     shared.add_argument("--timezone", metavar="ZONE", type=_zone, dest="zone", help="IANA name of the zone to tell "
                         "times in, and of logs that do not write theirs; the host's")  # fmt: skip
     shared.add_argument("--reasons", metavar="FILE", type=Path, help="rules and classes of reasons of your own")

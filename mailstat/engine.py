@@ -32,13 +32,14 @@ if TYPE_CHECKING:
     from mailstat.log import Log
 
 MEMORY = "150MB"  # of the database; what stands before it needs as much again
-THREADS = 2
+THREADS = 1  # each wants memory of its own to sort in: with two, large answers failed for want of it
 BATCH = 50_000  # rows that go into the table at once
 GREATEST = 2**63 - 1
 LONGEST_ERROR = 400  # characters of what the database says
 NUMBERED = {"number": "BIGINT"}
 MESSAGE = {"via": "VARCHAR", "message_since": "TIMESTAMPTZ", "message_size": "BIGINT"}
 COUNTS = {"is_arrival": "BOOLEAN", "is_removal": "BOOLEAN", "logins": "BIGINT", "notification": "VARCHAR"}
+HINDSIGHT = {"greylisted_at": "TIMESTAMPTZ"}  # on an acceptance: when the deferral was that it takes back
 _TYPES = {"text": "VARCHAR", "number": "BIGINT", "bytes": "BIGINT", "seconds": "DOUBLE", "time": "TIMESTAMPTZ"}
 _ARROW = {
     "VARCHAR": pa.string(),
@@ -55,6 +56,15 @@ MACROS = (
     "CREATE MACRO domain(address) AS CASE WHEN contains(address, '@') THEN lower(split_part(address, '@', -1)) END",
     "CREATE MACRO why(reason) AS coalesce(reason, 'unclassified')",
 )
+# What was deferred for vague words, and accepted by the same host at the next attempt, was greylisted.
+DELIVERIES = """
+CREATE MACRO deliveries() AS TABLE SELECT * REPLACE (
+    CASE WHEN status = 'deferred' AND (mta, coalesce(host, ''), queue_id, recipient, time) IN (
+        SELECT (mta, coalesce(host, ''), queue_id, recipient, greylisted_at) FROM events
+        WHERE greylisted_at IS NOT NULL
+    ) THEN 'greylisted' ELSE reason END AS reason
+) FROM events WHERE kind = 'delivery'"""
+OF_DELIVERIES = frozenset({"mta", "host", "queue_id", "recipient", "time", "kind", "status", "reason", *HINDSIGHT})
 
 
 class Query(NamedTuple):
@@ -68,9 +78,9 @@ class Query(NamedTuple):
 def columns() -> dict[str, str]:
     """The columns of the event table and their types: the fields of the event record, and what stands in an event
     for those that count. `number` is the event's place in the log; `via`, `message_since` and `message_size` are of
-    the message that it is about."""
+    the message that it is about; `greylisted_at` is what the next attempt told of the one before."""
     record = {field.name: _TYPES[field.unit] for field in fields().values()}
-    return NUMBERED | record | MESSAGE | COUNTS
+    return NUMBERED | record | MESSAGE | COUNTS | HINDSIGHT
 
 
 def report(
@@ -101,6 +111,8 @@ def table(
     """The event table of a log, with what the questions need of the events that the options mean."""
     log.selection = replace(log.selection, where=None)  # the database looks for those
     words = frozenset(re.findall(r"\w+", " ".join(questions)))
+    if "deliveries" in words:
+        words |= OF_DELIVERIES
     with Table(words, kinds=kinds, zone=log.zone, where=options.where) as events:
         for batch in log.batches():
             events.add(batch)
@@ -129,6 +141,8 @@ class Table:
         self._database.execute(f"CREATE TABLE events ({made})")
         for macro in MACROS:
             self._database.execute(macro)
+        if self.columns.keys() >= OF_DELIVERIES:
+            self._database.execute(DELIVERIES)
 
     def __enter__(self) -> Table:
         return self
@@ -273,12 +287,18 @@ def _getter(kind: type[Event], name: str) -> Callable[[Any], Any] | None:
     own = kind.__struct_fields__
     if name in MESSAGE:
         return _of_message(name.removeprefix("message_")) if "message" in own else None
+    if name in HINDSIGHT:
+        return _greylisted_at if "greylisted" in own else None
     return attrgetter(name) if name in own else None
 
 
 def _of_message(name: str) -> Callable[[Any], Any]:
     get = attrgetter(name)
     return lambda event: (get(event.message) or None) if event.message else None
+
+
+def _greylisted_at(event: Any) -> float | None:
+    return event.greylisted.time if event.greylisted else None
 
 
 def _clean(value: Any) -> Any:

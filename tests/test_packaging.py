@@ -56,7 +56,13 @@ def test_it_holds_every_file_of_the_packages(names: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["parsers/reasons/replies.yaml", "parsers/providers/providers.yaml", "exporter/demo.yml"]
+    "name",
+    [
+        "parsers/reasons/replies.yaml",
+        "parsers/providers/providers.yaml",
+        "exporter/demo.yml",
+        "mailstat/render/page.css",
+    ],
 )
 def test_it_holds_the_knowledge(names: list[str], name: str) -> None:
     assert name in names

@@ -7,6 +7,7 @@ else `timeout`, `refused`, `unreachable`, `lost`, `dns`, `protocol_error`.
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import ssl
 
@@ -18,6 +19,7 @@ _MISMATCH = {62, 64}
 _UNTRUSTED = {2, 18, 19, 20, 21, 27}
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.EAFNOSUPPORT}
 _LOST = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED}
+_ADDRESS = re.compile(r"[^\s<>()\[\]:;,\"'@]{1,64}@[\w.\[\]:-]{1,255}")
 
 
 class ProbeError(Exception):
@@ -28,6 +30,11 @@ class ProbeError(Exception):
         self.reason = reason
         self.text = text
         self.reply_code = reply_code
+
+
+def without_addresses(text: str) -> str:
+    """The text as a log or a page may show it."""
+    return _ADDRESS.sub("<address>", text)
 
 
 def explain(error: BaseException) -> ProbeError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mailstat.report import Column, Report, Section
@@ -24,20 +25,26 @@ EXAMPLE = 100  # characters of an example that people see; a document for machin
 OUTCOMES = ("parsed", "ignored", "unknown", "malformed")
 
 
-def make(log: Log, options: Namespace) -> Report:  # noqa: ARG001 - what every report is given
+def make(log: Log, options: Namespace) -> Report:
     """Read the log and add it up."""
     from mailstat.figures import Summary  # noqa: PLC0415 - the help of all reports must not wait for it
+    from mailstat.overview import charts, figures  # noqa: PLC0415
+    from mailstat.traffic import Traffic  # noqa: PLC0415
     from parsers.clock import rfc3339  # noqa: PLC0415
     from parsers.reader import Tally  # noqa: PLC0415
 
     summary, lines = Summary(), Tally()
+    traffic = Traffic() if options.format == "html" else None
     for events in log.batches():
         summary.add(events)
+        if traffic:
+            traffic.add(events)
     summary.settle()
     for tally in log.tallies.values():
         lines.add(tally)
     document = _document(summary, lines, lambda time: rfc3339(time, log.zone))
-    return Report(NAME, "Summary", _sections(document), document=document)
+    made = Report(NAME, "Summary", _sections(document), document=document, figures=figures(document))
+    return replace(made, charts=charts(document, summary, traffic, log.zone)) if traffic else made
 
 
 def _document(summary: Summary, lines: Tally, shown: Callable[[float], str]) -> dict[str, Any]:

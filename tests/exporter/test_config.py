@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -23,7 +23,10 @@ MTAS = ", ".join(
     )
 )
 ZONE = "expected a time zone such as Europe/Prague"
-SECTIONS = "expected one of sources, queues, labels, blocks, attacks, accounts, timezone, reasons, providers, probes"
+SECTIONS = (
+    "expected one of sources, queues, labels, blocks, attacks, accounts, timezone, reasons, providers, probes,"
+    " posture, negative, resolver"
+)
 
 
 @pytest.fixture
@@ -330,63 +333,12 @@ def test_any_text_is_a_configuration_or_has_printable_errors(scratch, content):
 
 def test_the_page_has_every_key_with_what_it_accepts():
     page = describe()
-    above, _, probes = page.partition("\n## `probes[]`\n")
-    assert {"name", "send", "server", "from", "password_file", "imap"} <= set(
-        re.findall(r"(?m)^\| `(\w+)` \|", probes)
-    )
-    assert re.findall(r"^\| `(\w+)` \|", above, re.MULTILINE) == [
-        "sources",
-        "queues",
-        "labels",
-        "blocks",
-        "attacks",
-        "accounts",
-        "timezone",
-        "reasons",
-        "providers",
-        "probes",
-        "file",
-        "mta",
-        "timezone",
-        "postfix",
-        "exim",
-        "sendmail",
-        "opensmtpd",
-        "qmail",
-        "spool",
-        "service",
-        "showq",
-        "spool",
-        "service",
-        "spool",
-        "service",
-        "spool",
-        "service",
-        "spool",
-        "service",
-        "providers",
-        "domains",
-        "idle_hours",
-        "messages",
-        "minutes",
-        "recovery",
-        "silence_hours",
-        "failures",
-        "users",
-        "blocks",
-        "quota",
-        "quotas",
-        "messages",
-        "surge",
-        "recipients",
-        "clients",
-        "bounces",
-        "messages",
-        "recipients",
-        "of",
-        "messages",
-        "recipients",
-    ]
+    sections = {part.partition("\n")[0]: part for part in page.split("\n## ")}
+    keys = {name: re.findall(r"(?m)^\| `(\w+)` \|", part) for name, part in sections.items()}
+    assert keys["Top level"] == [field.name for field in fields(Config)]
+    assert keys["`labels`"] == ["providers", "domains", "idle_hours"]
+    assert {"name", "send", "every", "late_after", "lost_after"} <= set(keys["`probes[]`"])
+    assert {"server", "from", "password_file", "imap"} <= set().union(*keys.values())
     assert "| `providers` | a whole number from 1 to 1000 | `32` |" in page
     assert "| `file` | a path | required |" in page
 

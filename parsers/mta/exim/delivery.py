@@ -11,16 +11,17 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from parsers.events import Delivery, Origin, Removed
+from parsers.memo import Memo
 from parsers.mta.exim.field import (
     HEAD,
     NOWHERE,
     RELAYS,
     SECONDS,
-    TLS,
     joined_tls,
     read_codes,
     read_fields,
     read_recipient,
+    unescape,
     unquote,
 )
 from parsers.provider import provider_of_domain
@@ -76,7 +77,8 @@ _DEFERRED = re.compile(
 ).fullmatch
 # strerror(3) of the operating system's own error; the host stands behind it.
 _STRERROR = re.compile(r": (?P<error>[A-Z][^:=]{2,80}?)(?P<more> [HDI]=.*|: .*|)", re.DOTALL).fullmatch
-_NEXT_ID = re.compile(r"(?:queued as |OK id=)([0-9A-Za-z-]{5,40})")
+_QUEUED = re.compile(r"queued as ([0-9A-Za-z-]{5,40})").search
+_ACCEPTED = re.compile(r"OK id=([0-9A-Za-z-]{5,40})").search
 ADMINISTRATOR = "delivery cancelled by administrator"
 EXPIRED = "retry timeout exceeded"
 NOBODY = frozenset({":blackhole:", "discarded", "blackhole"})
@@ -91,32 +93,91 @@ LOCAL_TRANSPORTS = frozenset(
 
 def next_id(reply: str) -> str | None:
     """The queue id that the next hop says it gave."""
-    found = _NEXT_ID.search(reply)
+    found = _QUEUED(reply) if "ed as" in reply else _ACCEPTED(reply) if "OK id=" in reply else None
     return found[1] if found else None
 
 
 # --- delivered ---
 
 
+class Way(NamedTuple):
+    """How a recipient got the message, in the order that `Delivery` has. The messages to a host mostly go the same
+    way. `tls_sessions` is 0 where the connection was open already."""
+
+    direction: str
+    host: str | None
+    ip: str | None
+    port: int | None
+    transport: str | None
+    delay: float | None
+    before_queue: float | None
+    transmit: float | None
+    provider: str | None
+    tls_protocol: str | None
+    tls_cipher: str | None
+    tls_trust: str | None
+    tls_sessions: int
+
+
+def read_way(text: str) -> Way:
+    """The fields behind the router's key, up to the reply. Raises ValueError where they are broken."""
+    fields, end = read_fields(f" R={text}", 0)
+    if end < len(text) + 3 or "C" in fields:
+        raise ValueError("cut off")
+    return way_of(fields)
+
+
+def way_of(fields: dict[str, str]) -> Way:
+    """Raises ValueError where a time is none."""
+    host, ip, port, provider, is_reused = RELAYS[fields.get("H")]
+    protocol, cipher, is_verified = joined_tls(fields)
+    return Way(
+        "local" if ip is None else direction(ip),
+        host,
+        ip,
+        port,
+        fields.get("T") or None,
+        SECONDS[fields.get("QT")],
+        SECONDS[fields.get("RT")],
+        SECONDS[fields.get("DT")],
+        provider,
+        protocol,
+        cipher,
+        None if protocol is None else "verified" if is_verified else "untrusted",
+        int(protocol is not None and not is_reused),
+    )
+
+
+WAYS: Memo[str, Way] = Memo(read_way)
+
+
 def delivered(
-    time: float,
-    origin: Origin,
-    queue_id: str,
-    first: str,
-    top: str | None,
-    transport: str,
-    relay: str | None,
-    tls: str | None,
-    reply: str | None,
+    time: float, origin: Origin, queue_id: str, first: str, top: str | None, way: str, reply: str | None
 ) -> Delivery | None:
     """One recipient who has the message; None for one whose message was thrown away."""
+    return _delivered(time, origin, queue_id, first, top, WAYS[way], unescape(reply) if reply else None)
+
+
+def further_delivered(
+    time: float, origin: Origin, queue_id: str, first: str, top: str | None, way: str, reply: str | None
+) -> Delivery | None:
+    """A recipient of the same copy as the one before: the session was told there."""
+    event = delivered(time, origin, queue_id, first, top, way, reply)
+    if event:
+        event.tls_sessions = 0
+    return event
+
+
+def _delivered(
+    time: float, origin: Origin, queue_id: str, first: str, top: str | None, way: Way, reply: str | None
+) -> Delivery | None:
     if top is None:
         recipient, original = first, None
     elif first in NOBODY:
         return None
     else:
         recipient, original = read_recipient(first, top)
-    host, ip, port, provider, is_reused = RELAYS[relay]
+    direction, host, ip, port, transport, delay, before_queue, transmit, provider, *tls = way
     code, dsn = read_codes(reply) if reply else (None, None)
     # By position: this is the line that a relay writes most, and keywords cost as much as all the rest.
     event = Delivery(
@@ -125,49 +186,27 @@ def delivered(
         queue_id,
         recipient,
         "sent",
-        "local" if ip is None else direction(ip),
+        direction,
         original,
         host,
         ip,
         port,
         transport,
+        delay,
+        before_queue,
         None,
         None,
-        None,
-        None,
-        None,
+        transmit,
         dsn,
         code,
         reply,
         None,
-        provider,
+        provider or (provider_of_domain(recipient.rpartition("@")[2]) if ip is not None else None),
+        None,
+        next_id(reply) if reply else None,
     )
-    if ip is not None and provider is None:
-        event.provider = provider_of_domain(recipient.rpartition("@")[2])
-    if reply and ("ed as" in reply or "OK id=" in reply):
-        event.new_queue_id = next_id(reply)
-    if tls:
-        event.tls_protocol, event.tls_cipher, is_verified = TLS[tls]
-        event.tls_trust = "verified" if is_verified else "untrusted"
-        event.tls_sessions = 0 if is_reused else 1
-    return event
-
-
-def further_delivered(
-    time: float,
-    origin: Origin,
-    queue_id: str,
-    first: str,
-    top: str | None,
-    transport: str,
-    relay: str | None,
-    tls: str | None,
-    reply: str | None,
-) -> Delivery | None:
-    """A recipient of the same copy as the one before: the session was told there."""
-    event = delivered(time, origin, queue_id, first, top, transport, relay, tls, reply)
-    if event:
-        event.tls_sessions = 0
+    if tls[0] is not None:
+        event.tls_protocol, event.tls_cipher, event.tls_trust, event.tls_sessions = tls
     return event
 
 
@@ -182,24 +221,10 @@ def any_delivered(time: float, origin: Origin, queue_id: str, flag: str, text: s
     if not fields or text[end : end + 2] not in ("", " "):
         raise ValueError("cut off")
     reply = unquote(fields["C"]) if "C" in fields else None
-    event = delivered(
-        time, origin, queue_id, head["first"], head["top"], fields.get("T", ""), fields.get("H"), None, reply
-    )
-    if event is None:
-        return None
-    event.transport = event.transport or None
-    event.delay, event.delay_transmit = SECONDS[fields.get("QT")], SECONDS[fields.get("DT")]
-    event.delay_before_queue = SECONDS[fields.get("RT")]
-    add_tls(event, fields, is_first=flag != "-> ")
+    event = _delivered(time, origin, queue_id, head["first"], head["top"], way_of(fields), reply)
+    if event and flag == "-> ":
+        event.tls_sessions = 0
     return event
-
-
-def add_tls(event: Delivery, fields: dict[str, str], *, is_first: bool) -> None:
-    """The TLS session of a delivery, which an earlier line told of where the connection was open already."""
-    event.tls_protocol, event.tls_cipher, is_verified = joined_tls(fields)
-    if event.tls_protocol:
-        event.tls_trust = "verified" if is_verified else "untrusted"
-        event.tls_sessions = int(is_first and not RELAYS[fields.get("H")].is_reused)
 
 
 def direction(ip: str | None) -> str:
@@ -276,7 +301,7 @@ def unsent(
         queue_id,
         recipient,
         "expired" if text.startswith(EXPIRED) else status,
-        direction(ip) if ip is not None else way_of(first, transport),
+        direction(ip) if ip is not None else direction_of(first, transport),
         original,
         host,
         ip,
@@ -297,7 +322,7 @@ def unsent(
     )
 
 
-def way_of(first: str, transport: str | None) -> str:
+def direction_of(first: str, transport: str | None) -> str:
     """Where a recipient would have gone who got as far as no host."""
     is_local = transport in LOCAL_TRANSPORTS or "@" not in first or first[0] in "|/"
     return "local" if is_local else "outbound"
@@ -376,7 +401,7 @@ def without_elapsed(text: str) -> Rest:
     return Rest(found["text"], found["delivery"]) if found else Rest(text, None)
 
 
-_SENT = ' {first: }[ <{top}>] R={_: } T={transport: }[ H={relay}][ X={tls}][ DN="{_}"][ L][ K][ C="{reply}"]'
+_SENT = ' {first: }[ <{top}>] R={way}[ C="{reply}"]'
 _WHOM = " {first: }[ <{top}>]"
 _FAILED = '[ H={relay}][ X={_}][ DN="{_}"]: {reply}'
 

@@ -18,7 +18,7 @@ from parsers.reply import valid_dsn
 NULL_SENDER = "<>"
 QUOTED = r'"[^"\\]*+(?:\\.[^"\\]*+)*(?:"|\Z)'
 _BARE = r"[^ :]*+(?::(?! |\Z)[^ :]*+)*"
-_HOST = rf"(?<= H=)[^ \[(]*+ ?(?:\(.{{0,300}}?\) )?\[[^\]]*+\]{_BARE}"
+_HOST = rf"(?<= H=)[^ \[(]*+(?: DS)? ?(?:\(.{{0,300}}?\) )?\[[^\]]*+\]{_BARE}"
 _USER = r"(?<= U=).{1,64}?(?= P=)"
 # A shadow transport says behind its name why it failed.
 _SHADOW = rf"(?<= ST=){_BARE} \(.{{0,300}}?\)(?= |\Z)"
@@ -40,10 +40,12 @@ def read_fields(text: str, start: int) -> tuple[dict[str, str], int]:
 
 def unquote(text: str) -> str:
     """A value without the quotes that hold it, where they do."""
-    if text[:1] != '"':
-        return text
-    inner = text[1:].removesuffix('"')
-    return _ESCAPE.sub(r"\1", inner) if "\\" in inner else inner
+    return unescape(text[1:].removesuffix('"')) if text[:1] == '"' else text
+
+
+def unescape(text: str) -> str:
+    """What stood in quotes, without the backslashes that it was written with."""
+    return _ESCAPE.sub(r"\1", text) if "\\" in text else text
 
 
 # --- who is at the other end ---
@@ -85,13 +87,14 @@ class Relay(NamedTuple):
 
 
 _RELAY = re.compile(
-    r"(?:H=)?(?P<host>[^ \[]*+)(?: \([^)]*+\))? ?(?:\[(?P<ip>[^\]:]*+[^\]]*+)(?:\](?::(?P<port>\d{1,5})(?!\d))?)?)?"
-    r"(?P<rest>[^ ]*+)"
+    r"(?:H=)?(?P<host>[^ \[]*+)(?: DS)?(?: \([^)]*+\))? ?"
+    r"(?:\[(?P<ip>[^\]:]*+[^\]]*+)(?:\](?::(?P<port>\d{1,5})(?!\d))?)?)?(?P<rest>[^ ]*+)"
 ).match
 
 
 def read_relay(text: str | None) -> Relay:
-    """`name [address]:port`; a port is there with `log_selector = +outgoing_port`, and where it is not 25."""
+    """`name [address]:port`; a port is there with `log_selector = +outgoing_port`, and where it is not 25, a ` DS`
+    behind the name with `+dnssec`."""
     found = _RELAY(text or "")
     if not text or not found:
         return NOWHERE

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import re
+from email import message_from_bytes
+from email.policy import default
 
 import dkim
 import pytest
@@ -16,7 +19,7 @@ from exporter.probes.run import send_probe
 from exporter.probes.sasl import mechanism
 from exporter.probes.section import Dkim, Probe, Send
 from tests.exporter.probes.fault import FAULTS
-from tests.exporter.probes.server import Act, ca_file, serving
+from tests.exporter.probes.server import Act, ca_file, deaf, serving
 
 PASSWORD = "hunter2-and-more"
 NOW = 1_800_000_000.0
@@ -36,7 +39,9 @@ def a_send(folder, port: int, **what) -> Send:
 
 async def run(folder, steps=None, certificate="good", timeout=30.0, **what):
     """The outcome of a probe to a server that does this, and the server."""
-    async with serving(steps, certificate, implicit=what.pop("implicit", False)) as server:
+    async with serving(
+        steps, certificate, implicit=what.pop("implicit", False), host=what.pop("host", None)
+    ) as server:
         send = a_send(folder, **({"port": server.port} | what))
         outcome = await send_probe(Probe(name="one", send=send, timeout=timeout), send, KEY, lambda: NOW)
         return outcome, server
@@ -46,7 +51,7 @@ async def run(folder, steps=None, certificate="good", timeout=30.0, **what):
 def test_each_fault_has_its_phase_and_reason_before_the_deadline(tmp_path, fault):
     took = []
     for _ in range(3):  # a machine that is busy may be late, three times in a row it is not
-        outcome, _ = asyncio.run(run(tmp_path, fault.steps, fault.certificate, DEADLINE, **fault.send))
+        outcome = inject(tmp_path, fault, DEADLINE)
         result = outcome.result
         assert (result.failure.phase, result.failure.reason) == (fault.phase, fault.reason), outcome.dialogue.text()
         assert result.failure.reply_code == fault.reply_code
@@ -58,6 +63,14 @@ def test_each_fault_has_its_phase_and_reason_before_the_deadline(tmp_path, fault
     raise AssertionError(took)
 
 
+def inject(folder, fault, timeout: float, **more):
+    """What a probe says of a fault."""
+    with contextlib.ExitStack() as stack:
+        port = {"port": stack.enter_context(deaf())} if fault.is_deaf else {}
+        what = {**port, **fault.send, **more, "implicit": fault.is_implicit}
+        return asyncio.run(run(folder, fault.steps, fault.certificate, timeout, **what))[0]
+
+
 def test_there_are_enough_of_them():
     assert len(FAULTS) >= 40
     assert len({fault.what for fault in FAULTS}) == len(FAULTS)
@@ -65,7 +78,7 @@ def test_there_are_enough_of_them():
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.what)
 def test_no_fault_shows_the_password(tmp_path, fault, caplog):
-    outcome, _ = asyncio.run(run(tmp_path, fault.steps, fault.certificate, 0.2, **fault.send, **login(fault)))
+    outcome = inject(tmp_path, fault, 0.2, **login(fault))
     assert_hidden(outcome.dialogue.text() + str(outcome.result) + caplog.text)
 
 
@@ -157,6 +170,43 @@ def test_lmtp(tmp_path):
     outcome, server = asyncio.run(run(tmp_path, protocol="lmtp"))
     assert outcome.result.is_sent
     assert server.commands[0] == "LHLO probe.example.com"
+
+
+def test_ipv6_and_the_address_to_send_from(tmp_path):
+    for host, family, source in (("::1", "ipv6", None), ("::1", "any", "::1"), ("127.0.0.1", "ipv4", "127.0.0.5")):
+        outcome, server = asyncio.run(run(tmp_path, host=host, server=host, family=family, source_address=source))
+        assert outcome.result.is_sent, outcome.dialogue.text()
+        assert outcome.result.address == host
+        assert server.clients == [source or host]
+
+
+def test_an_own_address_is_used_for_servers_of_its_family_alone(tmp_path):
+    outcome, _ = asyncio.run(run(tmp_path, server="127.0.0.1", family="any", source_address="::1"))
+    assert outcome.result.failure[:2] == ("dns", "dns")
+    with pytest.raises(ValueError, match="source_address"):
+        a_send(tmp_path, 25, family="ipv4", source_address="::1")
+
+
+def test_a_text_of_any_language_arrives_as_seven_bits(tmp_path):
+    _, server = asyncio.run(run(tmp_path, text="Schöne Grüße, 你好", subject="Prüfung ✓", size=4000))
+    made = message_from_bytes(server.mails[0], policy=default)
+    assert server.mails[0].isascii()
+    assert made.get_content().startswith("Schöne Grüße, 你好")
+    assert made["Subject"] == "Prüfung ✓"
+
+
+def test_a_server_that_asks_again_gets_no_second_answer(tmp_path):
+    steps = {"EHLO": b"250-mx\r\n250 AUTH CRAM-MD5\r\n", "AUTH": b"334 PDE+\r\n"}
+    outcome, server = asyncio.run(run(tmp_path, steps, username="probe"))
+    assert outcome.result.failure[:2] == ("auth", "protocol_error")
+    assert len(server.commands) == 3
+
+
+def test_a_password_that_is_cut_in_two_is_not_shown(tmp_path):
+    for before in range(180, 206):
+        said = b"x" * before + PASSWORD.encode() + b"\r\n"
+        outcome, _ = asyncio.run(run(tmp_path, {"AUTH": said}, username="probe"))
+        assert PASSWORD[:4] not in outcome.dialogue.text() + str(outcome.result)
 
 
 def test_pipelining(tmp_path):
