@@ -33,13 +33,25 @@ def context(section: TlsServer) -> ssl.SSLContext:
     made.set_alpn_protocols(["http/1.1"])
     if not section.prefer_server_cipher_suites:
         made.options &= ~ssl.Options.OP_CIPHER_SERVER_PREFERENCE
-    if section.openssl_ciphers:
-        made.set_ciphers(":".join(section.openssl_ciphers))
-    for curve in section.curve_preferences:
-        made.set_ecdh_curve(CURVES[curve])
+    _choose(made, section)
     _load(made, section)
     made.verify_mode = _VERIFIES.get(section.client_auth_type, ssl.CERT_NONE)
     return made
+
+
+def _choose(made: ssl.SSLContext, section: TlsServer) -> None:
+    """What the OpenSSL of this host may have been built without, or its Python not be able to name."""
+    try:
+        if section.openssl_ciphers:
+            made.set_ciphers(":".join(section.openssl_ciphers))
+    except ssl.SSLError:
+        raise InvalidError(["tls_server_config.cipher_suites: the OpenSSL of this host has none of them"]) from None
+    for curve in section.curve_preferences:
+        try:
+            made.set_ecdh_curve(CURVES[curve])
+        except (ssl.SSLError, ValueError):
+            error = f"tls_server_config.curve_preferences: the Python of this host cannot choose {curve}"
+            raise InvalidError([error]) from None
 
 
 def _load(made: ssl.SSLContext, section: TlsServer) -> None:

@@ -387,7 +387,7 @@ METRICS: dict[str, Metric] = dict(
             "mailstat_config_last_reload_successful",
             "gauge",
             "",
-            "Whether the last configuration file was accepted.",
+            "Whether the configuration, and the web configuration with the files it names, were accepted as they are now.",
         ),
         _metric("mailstat_build_info", "gauge", "version", "Always 1; the version that runs."),
     )

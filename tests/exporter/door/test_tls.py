@@ -140,7 +140,15 @@ def test_whose_order_of_suites_counts(
 @pytest.mark.parametrize("curve", ["CurveP256", "CurveP384", "CurveP521", "X25519"])
 def test_one_curve(place: Place, config: Path, ca: trustme.CA, curve: str) -> None:
     config.write_text(f"{SERVER}  curve_preferences: [{curve}]\n")
-    place.open(config)
+    try:
+        place.open(config)
+    except InvalidError as invalid:
+        # Python 3.11.2 knows no curve but those of NIST, and says so.
+        assert curve == "X25519"
+        assert invalid.errors == [
+            f"{config}: tls_server_config.curve_preferences: the Python of this host cannot choose X25519"
+        ]
+        return
     same, other = trusting(ca), trusting(ca)
     same.set_ecdh_curve({"X25519": "X25519", "CurveP256": "prime256v1"}.get(curve, f"secp{curve[6:]}r1"))
     other.set_ecdh_curve("secp384r1" if curve == "CurveP256" else "prime256v1")
