@@ -143,12 +143,9 @@ def test_one_curve(place: Place, config: Path, ca: trustme.CA, curve: str) -> No
     try:
         place.open(config)
     except InvalidError as invalid:
-        # Python 3.11.2 knows no curve but those of NIST, and says so.
-        assert curve == "X25519"
-        assert invalid.errors == [
-            f"{config}: tls_server_config.curve_preferences: the Python of this host cannot choose X25519"
-        ]
-        return
+        if "the Python of this host cannot choose X25519" in str(invalid):  # 3.11.2 knows those of NIST alone
+            pytest.skip(str(invalid))
+        raise
     same, other = trusting(ca), trusting(ca)
     same.set_ecdh_curve({"X25519": "X25519", "CurveP256": "prime256v1"}.get(curve, f"secp{curve[6:]}r1"))
     other.set_ecdh_curve("secp384r1" if curve == "CurveP256" else "prime256v1")
