@@ -18,13 +18,16 @@ test: $(VENV)/developed ## run the tests
 test-mta: $(VENV)/developed ## run real mail servers against the exporter and the report (see CONTRIBUTING.md)
 	$(BIN)/python -m pytest -m mta tests/mta $(ARGS)
 
+test-stack: $(VENV)/developed ## let all of it run for some minutes with faults, and hold it against the truth
+	$(BIN)/python -m pytest -m stack tests/stack $(ARGS)
+
 test-kill: $(VENV)/developed ## kill the exporter 50 times while it probes, and look whether it counted every mail once
 	PROBE_KILLS=50 $(BIN)/python -m pytest tests/exporter/probes -k killed $(ARGS)
 
 check: $(VENV)/developed ## check format, lint, types, the direction of imports, and that the documentation is current
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy -p parsers -p exporter -p mailstat -p docs -p dashboards
+	$(BIN)/mypy -p parsers -p exporter -p mailstat -p docs -p dashboards -p stack
 	$(BIN)/lint-imports
 	$(BIN)/python -m docs.generate --check
 	$(BIN)/python -m dashboards.generate --check
@@ -38,6 +41,15 @@ docs: $(VENV)/installed ## write the pages that are made from the code
 
 dashboards: $(VENV)/developed ## write the dashboards that are made from the code
 	$(BIN)/python -m dashboards.generate
+
+stack: $(VENV)/developed ## start Postfix, Exim, traffic, the exporter, Prometheus and Alertmanager (as root)
+	$(BIN)/python -m stack up $(ARGS)
+
+stack-down: $(VENV)/developed ## end what make stack has started
+	$(BIN)/python -m stack down $(ARGS)
+
+pictures: $(VENV)/developed ## draw the dashboards' panels for docs/img, from a stack that runs for some minutes
+	$(BIN)/python -m stack.picture $(ARGS)
 
 flood: $(VENV)/developed ## send a million names that never come twice, for some minutes
 	FLOOD=1000000 $(BIN)/python -m pytest tests/test_flood.py $(ARGS)
@@ -72,4 +84,4 @@ $(VENV)/developed: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	touch $@
 
-.PHONY: help run test test-mta test-kill check format docs dashboards flood bench bench-reasons bench-queue torture fuzz clean
+.PHONY: help run test test-mta test-stack test-kill stack stack-down pictures check format docs dashboards flood bench bench-reasons bench-queue torture fuzz clean
