@@ -100,7 +100,7 @@ class Host:
     @property
     def logs(self) -> list[Path]:
         """The logs that the exporter follows."""
-        return [source.file for source in self.config.sources] or find_logs(self.root)
+        return [source.file for source in self.config.sources if source.file] or find_logs(self.root)
 
     @property
     def queues(self) -> Sequence[Place]:

@@ -177,7 +177,7 @@ def _delivered(
         return None
     else:
         recipient, original = read_recipient(first, top)
-    direction, host, ip, port, transport, delay, before_queue, transmit, provider, *tls = way
+    direction, host, ip, port, transport, delay, before_queue, transmit, provider, *_ = way
     code, dsn = read_codes(reply) if reply else (None, None)
     # By position: this is the line that a relay writes most, and keywords cost as much as all the rest.
     event = Delivery(
@@ -205,8 +205,9 @@ def _delivered(
         None,
         next_id(reply) if reply else None,
     )
-    if tls[0] is not None:
-        event.tls_protocol, event.tls_cipher, event.tls_trust, event.tls_sessions = tls
+    if way.tls_protocol is not None:
+        event.tls_protocol, event.tls_cipher = way.tls_protocol, way.tls_cipher
+        event.tls_trust, event.tls_sessions = way.tls_trust, way.tls_sessions
     return event
 
 
