@@ -39,6 +39,9 @@ format: $(VENV)/developed ## format the code, and correct what the linter can
 docs: $(VENV)/installed ## write the pages that are made from the code
 	$(BIN)/python -m docs.generate
 
+man: $(VENV)/developed ## write the manual pages of the two commands to build/man
+	$(BIN)/python -m docs.manual build/man
+
 dashboards: $(VENV)/developed ## write the dashboards that are made from the code
 	$(BIN)/python -m dashboards.generate
 
@@ -84,4 +87,4 @@ $(VENV)/developed: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	touch $@
 
-.PHONY: help run test test-mta test-stack test-kill stack stack-down pictures check format docs dashboards flood bench bench-reasons bench-queue torture fuzz clean
+.PHONY: help run test test-mta test-stack test-kill stack stack-down pictures check format docs man dashboards flood bench bench-reasons bench-queue torture fuzz clean

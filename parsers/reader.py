@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from copy import copy
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -50,6 +50,10 @@ class Tally:
         self.unknown = 0
         self.malformed = 0
 
+    def clear(self) -> None:
+        """Begin anew."""
+        self.parsed = self.ignored = self.unknown = self.malformed = 0
+
     def add(self, other: Tally) -> None:
         """Add another one's lines."""
         self.parsed += other.parsed
@@ -70,6 +74,18 @@ class Memory(msgspec.Struct, array_like=True):
     last_time: float = 0.0
     last_line: str = ""
     hour: tuple[float, bool] = (0.0, False)
+
+
+class Form(NamedTuple):
+    """How the lines of a log are told apart from here on; two readers of the same form read alike."""
+
+    own: str | None  # whose own log it is
+    is_wrapped: bool
+    own_width: int
+    width: int
+    is_precise: bool
+    stamp: str
+    is_table: bool
 
 
 # Who writes a line: origin, the shapes of its lines by start and after an id, by which part of what comes after it,
@@ -123,7 +139,7 @@ class LogReader:
         self._table: Table | None = None
         self._joins = {} if joins is None else joins
         self._joined: list[Join] = []  # of the servers that were met here
-        self._met = set() if met is None else met
+        self.met = set() if met is None else met
         self._has_hearsay = False
 
     def read(self, block: str) -> list[Event]:  # noqa: C901, PLR0912, PLR0915 - calls cost more than all the rest
@@ -232,6 +248,20 @@ class LogReader:
         """Whether any of the lines so far is a mail server's."""
         return any(tally.lines for mta, tally in self.tallies.items() if mta != OTHER)
 
+    @property
+    def form(self) -> Form:
+        """How lines are read from here on."""
+        stamp: Any = self._read_stamp
+        return Form(
+            self._own[0].mta if self._own else None,
+            self._own is not None and self._own[1] is None,
+            self._own_width,
+            self._width,
+            self._is_precise,
+            getattr(stamp, "func", stamp).__name__,
+            self._table is not None,
+        )
+
     def memory(self) -> Memory:
         """What the reader that goes on with this log has to know."""
         tallies = {mta: (it.parsed, it.ignored, it.unknown, it.malformed) for mta, it in self.tallies.items()}
@@ -250,7 +280,7 @@ class LogReader:
     def _joined_up(self, events: list[Event]) -> list[Event]:
         for join in self._joined:
             events = join.join(events)
-        if self._has_hearsay and len(self._met) > 1:
+        if self._has_hearsay and len(self.met) > 1:
             return [event for event in events if type(event) is not Auth or not event.is_hearsay]
         return events
 
@@ -392,7 +422,7 @@ class LogReader:
 
     def _remember(self, server: Server) -> None:
         """Use the memory of a server whose lines need one."""
-        self._met.add(server.mta)
+        self.met.add(server.mta)
         self._has_hearsay |= server.has_hearsay
         if server.join:
             join = self._joins.setdefault(server.mta, server.join())

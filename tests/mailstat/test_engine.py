@@ -46,8 +46,7 @@ def table_of(*events: Event, words: str = "number time kind recipient reply dela
 
 def test_sums_are_those_of_the_summary(log: Path) -> None:
     summary = Summary()
-    for batch in open_log(log).batches():
-        summary.add(batch)
+    open_log(log).read(summary)
     summary.settle()
     sql = """SELECT count(*) FILTER (is_arrival), sum(message_size) FILTER (is_arrival),
         count(*) FILTER (kind = 'removed' OR is_removal), count(*) FILTER (kind = 'connect'),
@@ -72,8 +71,7 @@ def test_sums_are_those_of_the_summary(log: Path) -> None:
 
 def test_deliveries_and_their_delays_are_those_of_the_summary(log: Path) -> None:
     summary = Summary()
-    for batch in open_log(log).batches():
-        summary.add(batch)
+    open_log(log).read(summary)
     summary.settle()
     sql = """SELECT destination(direction, provider) AS name, count(*) FILTER (status = 'sent'),
         count(*) FILTER (status = 'deferred'), count(*) FILTER (status = 'bounced'),
