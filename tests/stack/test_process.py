@@ -34,7 +34,7 @@ def test_a_child_with_a_session_of_its_own_is_ended_too(tmp_path: Path) -> None:
         "it = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True);"
         f"pathlib.Path({str(tmp_path / 'child')!r}).write_text(str(it.pid)); it.wait()"
     )
-    process.start(tmp_path, "it", (sys.executable, "-c", script), lambda: (tmp_path / "child").exists())
+    process.start(tmp_path, "it", (sys.executable, "-c", script), (tmp_path / "child").exists)
     process.stop(tmp_path, "it")
     assert process.read_status(int((tmp_path / "child").read_text())) is None
 
