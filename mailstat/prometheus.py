@@ -21,6 +21,7 @@ LOCAL = "127.0.0.1"
 PATIENCE = 60.0  # seconds until it has to answer after its start
 TICK = 0.05
 TIMEOUT = 120  # seconds for one question
+MOST_SAID = 1000  # characters of what promtool says that are told
 POINTS = 10_000  # of a series in one answer: it refuses more than 11,000
 
 Labels = dict[str, str]
@@ -41,7 +42,8 @@ def promtool(*arguments: str | Path) -> str:
     command = ["promtool", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603
     if done.returncode:
-        raise ReportError(f"promtool {' '.join(map(str, arguments[:2]))}: {(done.stderr + done.stdout).strip()}")
+        said = "; ".join(line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip())
+        raise ReportError(f"promtool {' '.join(map(str, arguments[:2]))}: {said[:MOST_SAID]}")
     return done.stdout
 
 

@@ -22,6 +22,7 @@ from stack.plan import DEAD, DESTINATIONS, POSTFIX, RESOLVER, Plan, exchanger
 NAME = "resolver"
 FAULT, LISTED = "dns", "listed"
 SECONDS = 1  # that an answer may be kept
+NOTHING = f"ns.example. postmaster.example. 1 60 60 60 {SECONDS}"  # so long nothing may be kept too (RFC 2308)
 SENDER, ZONE = "sender.example", "bl.example"
 BACKWARDS = ".".join(reversed(POSTFIX.host.split(".")))
 RECORDS = {
@@ -46,8 +47,10 @@ def answer(query: dns.message.Message, failing: str, *, is_listed: bool = False)
         response.set_rcode(dns.rcode.SERVFAIL)
     elif (name, kind) in records:
         response.answer.append(dns.rrset.from_text(question.name, SECONDS, "IN", kind, records[name, kind]))
-    elif name not in {known for known, _ in records}:
-        response.set_rcode(dns.rcode.NXDOMAIN)
+    else:
+        if name not in {known for known, _ in records}:
+            response.set_rcode(dns.rcode.NXDOMAIN)
+        response.authority.append(dns.rrset.from_text(".", SECONDS, "IN", "SOA", NOTHING))
     return response
 
 

@@ -69,7 +69,7 @@ def make(log: Log, options: Namespace) -> Report:
     blind = [[rule.name, " ".join(sorted(need))] for rule in rules if (need := _missing(rule, rules, told))]
     sections = [Section("", COLUMNS, [_cells(it) for it in firings])]
     if blind:
-        sections.append(Section("Not told by a log", BLIND, blind))
+        sections.append(Section("Not told by this log", BLIND, blind))
     return Report(NAME, "Alerts that would have fired", sections)
 
 
