@@ -19,10 +19,10 @@ from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from exporter import compat
-from exporter.config import Config, ConfigError, FileSource, load_config
+from exporter.config import Config, ConfigError, JournalSource, LogSource, StdinSource, load_config
 from exporter.door.door import Door
 from exporter.door.reception import MOST, Reception
-from exporter.finder import find_logs, read_error
+from exporter.finder import find_logs, has_journal, read_error
 from exporter.log import LEVELS, configure
 from exporter.pipeline import Pipeline
 from exporter.queues.attempt import next_attempt
@@ -116,6 +116,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="run one probe, print what is said, wait for its mail, and end",
     )
+    add("log", nargs="?", choices=("-",), metavar="-", help="read standard input, and no other log")
     add("--version", action="version", version=f"mailstat_exporter {__version__}")
     return made
 
@@ -125,7 +126,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     configure(options.level, options.format)
     try:
-        config = load_config(options.config_file) if options.config_file else Config()
+        config = _configured(options)
         door = Door(options.web_config_file, monotonic)
     except InvalidError as error:
         sys.stderr.writelines(f"{line}\n" for line in error.errors)
@@ -146,6 +147,12 @@ def main(argv: list[str] | None = None) -> int:
             sys.stderr.write(f"mailstat_exporter: {error}\n")
             return 1
     return 0
+
+
+def _configured(options: argparse.Namespace) -> Config:
+    """What the file says, and the command line above it. Raises ConfigError."""
+    config = load_config(options.config_file) if options.config_file else Config()
+    return replace(config, sources=(LogSource(stdin=StdinSource()),)) if options.log else config
 
 
 def _probe_once(config: Config, options: argparse.Namespace) -> int:
@@ -200,7 +207,7 @@ def _learn(config: Config) -> None:
 
 def _demo_log(options: argparse.Namespace, config: Config, stack: contextlib.ExitStack) -> Path | None:
     """The file for the made-up log, where one is wanted."""
-    has_log = config.sources or any(read_error(path) is None for path in find_logs())
+    has_log = config.sources or any(read_error(path) is None for path in find_logs()) or has_journal()
     if options.demo is None or (options.demo == "auto" and has_log):
         return None
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailstat-demo-")))
@@ -212,7 +219,7 @@ def _with_sources(config: Config, demo: Path | None) -> Config:
     """The configuration, with what this host has where it names no source."""
     if demo:
         logger.info("following a made-up log", extra={"path": demo})
-        return replace(config, sources=(FileSource(file=demo),))
+        return replace(config, sources=(LogSource(file=demo),))
     config = _with_queues(config)
     if config.sources:
         return config
@@ -220,9 +227,12 @@ def _with_sources(config: Config, demo: Path | None) -> Config:
     for path in found:
         error = read_error(path) or ""
         logger.log(logging.WARNING if error else logging.INFO, "found a log", extra={"path": path, "error": error})
+    if not found and has_journal():
+        logger.info("found mail in the systemd journal")
+        return replace(config, sources=(LogSource(journal=JournalSource()),))
     if not found:
         logger.warning("no mail log found: name one in a configuration file, or try --demo")
-    return replace(config, sources=tuple(FileSource(file=path) for path in found))
+    return replace(config, sources=tuple(LogSource(file=path) for path in found))
 
 
 def _with_queues(config: Config) -> Config:
@@ -268,7 +278,7 @@ async def _follow(
     loop = asyncio.get_running_loop()
 
     async def reload() -> list[str]:
-        return _reload(pipeline, prober, inspector, options.config_file, demo)
+        return _reload(pipeline, prober, inspector, options, demo)
 
     app = application(
         pipeline,
@@ -281,6 +291,7 @@ async def _follow(
     )
     reception = await serve(app, options.addresses or [ADDRESS], options.connections)
     logger.info("listening", extra={"address": ", ".join(addresses(reception)), "version": __version__})
+    pipeline.is_door_current = door.is_current
     pipeline.registry.register(prober)
     pipeline.registry.register(inspector)
     prober.arrivals.hooks.append(inspector.observe_arrival)
@@ -291,7 +302,7 @@ async def _follow(
         tasks.append(loop.create_task(_write_demo(demo)))
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, _stop, tasks)
-    loop.add_signal_handler(signal.SIGHUP, _reload, pipeline, prober, inspector, options.config_file, demo)
+    loop.add_signal_handler(signal.SIGHUP, _reload, pipeline, prober, inspector, options, demo)
     try:
         await asyncio.gather(*tasks)
     except asyncio.CancelledError:
@@ -331,13 +342,14 @@ async def _write_demo(path: Path) -> None:
 
 
 def _reload(
-    pipeline: Pipeline, prober: Prober, inspector: Inspector, path: Path | None, demo: Path | None
+    pipeline: Pipeline, prober: Prober, inspector: Inspector, options: argparse.Namespace, demo: Path | None
 ) -> list[str]:
     """Put the configuration file into force as it is now; a bad one leaves everything as it is."""
+    path = options.config_file
     if path is None:
         return []
     try:
-        config = load_config(path)
+        config = _configured(options)
         _learn(config)
         config = _with_sources(config, demo)
         pipeline.configure(config)

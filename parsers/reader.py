@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from copy import copy
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -36,6 +36,7 @@ REPEATS = 1_000  # what `message repeated N times` may stand for
 # rsyslog's and syslogd's ways to say that the same came again.
 _REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*)\]").fullmatch
 _MORE_STAMP = ("+", "-", "[")  # what may follow a stamp, once an operator wants zones or pids
+_force_pid = msgspec.structs.force_setattr
 _LAST_REPEATED = re.compile(r".{1,300} last message repeated (\d{1,9}) times?\s*").fullmatch
 
 
@@ -49,6 +50,10 @@ class Tally:
         self.ignored = 0
         self.unknown = 0
         self.malformed = 0
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.parsed = self.ignored = self.unknown = self.malformed = 0
 
     def add(self, other: Tally) -> None:
         """Add another one's lines."""
@@ -70,6 +75,18 @@ class Memory(msgspec.Struct, array_like=True):
     last_time: float = 0.0
     last_line: str = ""
     hour: tuple[float, bool] = (0.0, False)
+
+
+class Form(NamedTuple):
+    """How the lines of a log are told apart from here on; two readers of the same form read alike."""
+
+    own: str | None  # whose own log it is
+    is_wrapped: bool
+    own_width: int
+    width: int
+    is_precise: bool
+    stamp: str
+    is_table: bool
 
 
 # Who writes a line: origin, the shapes of its lines by start and after an id, by which part of what comes after it,
@@ -123,7 +140,7 @@ class LogReader:
         self._table: Table | None = None
         self._joins = {} if joins is None else joins
         self._joined: list[Join] = []  # of the servers that were met here
-        self._met = set() if met is None else met
+        self.met = set() if met is None else met
         self._has_hearsay = False
 
     def read(self, block: str) -> list[Event]:  # noqa: C901, PLR0912, PLR0915 - calls cost more than all the rest
@@ -232,6 +249,20 @@ class LogReader:
         """Whether any of the lines so far is a mail server's."""
         return any(tally.lines for mta, tally in self.tallies.items() if mta != OTHER)
 
+    @property
+    def form(self) -> Form:
+        """How lines are read from here on."""
+        stamp: Any = self._read_stamp
+        return Form(
+            self._own[0].mta if self._own else None,
+            self._own is not None and self._own[1] is None,
+            self._own_width,
+            self._width,
+            self._is_precise,
+            getattr(stamp, "func", stamp).__name__,
+            self._table is not None,
+        )
+
     def memory(self) -> Memory:
         """What the reader that goes on with this log has to know."""
         tallies = {mta: (it.parsed, it.ignored, it.unknown, it.malformed) for mta, it in self.tallies.items()}
@@ -250,7 +281,7 @@ class LogReader:
     def _joined_up(self, events: list[Event]) -> list[Event]:
         for join in self._joined:
             events = join.join(events)
-        if self._has_hearsay and len(self._met) > 1:
+        if self._has_hearsay and len(self.met) > 1:
             return [event for event in events if type(event) is not Auth or not event.is_hearsay]
         return events
 
@@ -281,10 +312,10 @@ class LogReader:
 
     def _enter(self, line: str, head: str, message: str) -> tuple[Entry, str]:
         """What a head that was not met at this time stands for, and the line's message. Raises ValueError, Rows."""
-        speaker = self._own or self._speakers.get(head[self._width :]) or self._sibling(head[self._width :])
+        stamp, tag = head[: self._width], head[self._width :]
+        speaker = self._own or self._speakers.get(tag) or self._sibling(tag)
         if speaker is None:
             return self._begin(line)
-        stamp = head[: self._width]
         if self._is_precise or stamp != self._stamp:
             try:
                 self.last_time = self._read_stamp(stamp)
@@ -292,9 +323,8 @@ class LogReader:
                 if not self._own:
                     raise
                 return self._begin(line)
-        if self._is_precise:
-            return (self.last_time, speaker), message
-        if stamp != self._stamp:
+            if self._is_precise:
+                return (self.last_time, speaker), message
             self._stamp = stamp
             self._heads.clear()
         entry = self._heads[head] = (self.last_time, speaker)
@@ -331,16 +361,19 @@ class LogReader:
 
     def _sibling(self, tag: str) -> Speaker | None:
         """A new process of a program that is known: some servers fork one for each session, so they are many."""
-        program, _, pid = tag[:-1].rpartition("[")
+        program, _, pid = tag.rpartition("[")
         known = self._programs.get(program)
-        if known is None or not pid.isdecimal() or tag[-1] != "]" or len(pid) > PID:
+        number = pid[:-1]
+        if known is None or not number.isdecimal() or pid[-1] != "]" or len(number) > PID:
             return None
         if known is not self._nobody:
-            first: Any = known[0]
-            origin: Origin = first.__copy__()  # copy() costs as much again
-            msgspec.structs.force_setattr(origin, "pid", int(pid))
-            known = (origin, *known[1:])
-        self._keep_speaker(tag, known)
+            first, by_start, by_lead, key, lead, tally, server = known
+            origin: Origin = first.__copy__()  # type: ignore[attr-defined]  # copy() costs as much again
+            _force_pid(origin, "pid", int(number))
+            known = (origin, by_start, by_lead, key, lead, tally, server)
+        if len(self._speakers) >= SPEAKERS:
+            self._speakers.clear()
+        self._speakers[tag] = known
         return known
 
     def _begin_own(self, server: Server, line: str) -> tuple[Entry, str]:
@@ -392,7 +425,7 @@ class LogReader:
 
     def _remember(self, server: Server) -> None:
         """Use the memory of a server whose lines need one."""
-        self._met.add(server.mta)
+        self.met.add(server.mta)
         self._has_hearsay |= server.has_hearsay
         if server.join:
             join = self._joins.setdefault(server.mta, server.join())

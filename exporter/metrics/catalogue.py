@@ -346,10 +346,17 @@ METRICS: dict[str, Metric] = dict(
         _metric("mailstat_log_truncations_total", "counter", "source", "Times that the log was cut to nothing."),
         _metric("mailstat_log_skipped_bytes_total", "counter", "source", "Bytes that were lost or too long to read."),
         _metric(
+            "mailstat_log_dropped_messages_total",
+            "counter",
+            "source",
+            "Messages that the host had no room for before they could be read: only syslog over UDP loses such.",
+        ),
+        _metric(
             "mailstat_log_source_restarts_total",
             "counter",
             "source",
-            "Times that reading failed for a reason nobody foresaw, and began anew behind where it failed.",
+            "Times that a source died, and began anew behind where it was: a line was of a kind nobody foresaw,"
+            " journalctl ended, a port was not free.",
         ),
         _metric("mailstat_log_lag_bytes", "gauge", "source", "Bytes of the log that are not read yet."),
         _metric(
@@ -387,7 +394,7 @@ METRICS: dict[str, Metric] = dict(
             "mailstat_config_last_reload_successful",
             "gauge",
             "",
-            "Whether the last configuration file was accepted.",
+            "Whether the configuration was accepted, and the web configuration with the files that it names.",
         ),
         _metric("mailstat_build_info", "gauge", "version", "Always 1; the version that runs."),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import dataclasses
 import json
@@ -179,6 +180,21 @@ def test_deep_json_is_left(bench):  # noqa: F811
         for _ in range(900):
             deep = [deep]
         assert (await post(url, json=json.loads(json.dumps(deep))))[0] == 200
+        await stop(it)
+
+    bench(None, play)
+
+
+def test_who_connects_and_says_nothing_keeps_nobody_out(bench):  # noqa: F811
+    async def play(it):
+        url = await listen(it)
+        port = int(url.split(":")[2].partition("/")[0])
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
+        outcome = await it.prober.run_once(it.probe)
+        assert (await post(url, data=outcome.mail.raw))[0] == 200
+        assert it.count("arrived") == 1
+        for _, writer in silent:
+            writer.transport.abort()
         await stop(it)
 
     bench(None, play)

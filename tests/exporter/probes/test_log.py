@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.config import Config, FileSource
+from exporter.config import Config, LogSource
 from exporter.pipeline import Pipeline
 from exporter.probes.mailbox import OwnLog
 from exporter.probes.prober import Prober
@@ -39,7 +39,7 @@ async def with_log(it: Bench, *lines: str, message_id: str | None = None) -> Non
     outcome = await it.prober.run_once(it.probe)
     log = it.maildir.parent / "mail.log"
     log.write_text("".join([BEGIN.format(message_id=message_id or outcome.mail.message_id), *lines]))
-    pipeline = Pipeline(Config(sources=(FileSource(file=log),)), None, it.clock)
+    pipeline = Pipeline(Config(sources=(LogSource(file=log),)), None, it.clock)
     pipeline.hooks.append(it.prober.follow)
     it.clock.time += 10
     while pipeline.step():
