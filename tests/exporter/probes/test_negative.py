@@ -89,7 +89,8 @@ async def listening(
     finally:
         server.close()
         for one in transports:
-            one.abort()
+            with contextlib.suppress(AttributeError):  # Python 3.11.2, where TLS has ended already
+                one.abort()
         await asyncio.sleep(0.05)
 
 
