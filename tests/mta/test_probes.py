@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.mta.destination import Destination, listening
 
+from stack.destination import Destination, listening
 from tests.mta import postfix
 from tests.mta.client import PASSWORD, USER
 from tests.mta.ground import Server, folder_of
