@@ -36,9 +36,10 @@ from exporter.zone import host_zone
 from parsers import __version__
 from parsers.clock import Clock
 from parsers.events import Event
-from parsers.reader import OTHER, LogReader, Tally
+from parsers.reader import LogReader
 from parsers.reader import Memory as ReaderMemory
 from parsers.server import Join
+from parsers.speaker import OTHER, Tally
 from parsers.tracker import Memory as TrackerMemory
 from parsers.tracker import Piece, Tracker
 

@@ -17,8 +17,9 @@ from exporter.sources.compression import CORRUPT, decompressed
 from exporter.sources.lines import LINE_BYTES, Lines
 from parsers.clock import Clock
 from parsers.events import Event
-from parsers.reader import OTHER, LogReader, Tally
+from parsers.reader import LogReader
 from parsers.server import Join
+from parsers.speaker import OTHER, Tally
 from parsers.tracker import Tracker
 
 BLOCK_BYTES = 1 << 16  # small enough that a block's lines and events stay in the processor's cache

@@ -11,7 +11,7 @@ from mailstat.report import Column, Report, Section
 if TYPE_CHECKING:
     from mailstat.figures import Summary
     from mailstat.log import Log
-    from parsers.reader import Tally
+    from parsers.speaker import Tally
 
 NAME = "summary"
 HELP = "the whole log on one page: messages, deliveries, providers, reasons, rejects, logins"
@@ -28,7 +28,7 @@ def make(log: Log, options: Namespace) -> Report:  # noqa: ARG001 - what every r
     """Read the log and add it up."""
     from mailstat.figures import Summary  # noqa: PLC0415 - the help of all reports must not wait for it
     from parsers.clock import rfc3339  # noqa: PLC0415
-    from parsers.reader import Tally  # noqa: PLC0415
+    from parsers.speaker import Tally  # noqa: PLC0415
 
     summary, lines = Summary(), Tally()
     for events in log.batches():
