@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.mta.destination import Destination, listening
 
 from stack.destination import Destination, listening
 from tests.mta import postfix
