@@ -66,6 +66,9 @@ bench-reasons: $(VENV)/installed ## measure how well reasons are told, on labell
 torture: $(VENV)/installed ## try to make the exporter lose lines, for some twenty minutes (ARGS=--short is quicker)
 	$(BIN)/python -m bench.torture $(ARGS)
 
+fuzz: $(VENV)/developed ## throw 10,000 hostile inputs at every entrance, for some minutes (ARGS="--inputs 1000 http" is quicker)
+	$(BIN)/python -m bench.fuzz $(ARGS)
+
 bench-queue: $(VENV)/installed ## measure a scan of a queue of a million messages (ARGS=20000 is quicker)
 	$(BIN)/python -m bench.queue $(ARGS)
 
@@ -87,4 +90,4 @@ $(VENV)/developed: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	touch $@
 
-.PHONY: help run test test-mta test-stack test-kill stack stack-down pictures check format docs man dashboards flood bench bench-reasons bench-queue bench-probes torture clean
+.PHONY: help run test test-mta test-stack test-kill stack stack-down pictures check format docs man dashboards flood bench bench-reasons bench-queue bench-probes torture fuzz clean
