@@ -21,7 +21,7 @@ from parsers.events import (
     Removed,
 )
 from parsers.message import Deferral
-from parsers.reader import OTHER
+from parsers.speaker import OTHER
 
 STATUSES = ("sent", "deferred", "bounced", "expired")
 LOCAL = "local"

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from mailstat.cache import Cache
     from parsers.clock import Clock
     from parsers.events import Event
-    from parsers.reader import LogReader, Tally
+    from parsers.reader import LogReader
     from parsers.server import Join
+    from parsers.speaker import Tally
     from parsers.tracker import Tracker
 
 STANDARD_INPUT = Path("-")
@@ -195,7 +196,7 @@ class Log:
 
     def close(self, path: Path, tallies: dict[str, Tally]) -> None:
         """Count the lines of a file that was read."""
-        from parsers.reader import OTHER, Tally
+        from parsers.speaker import OTHER, Tally
 
         for mta, tally in tallies.items():
             self.tallies.setdefault(mta, Tally()).add(tally)

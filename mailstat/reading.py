@@ -23,7 +23,8 @@ from mailstat.part import PART_BYTES, Part, cut, parts_of
 from parsers.events import Event
 from parsers.mta import SERVERS
 from parsers.part import PartTracker, Rest, absorb, agrees
-from parsers.reader import Form, LogReader, Tally
+from parsers.reader import Form, LogReader
+from parsers.speaker import Tally
 
 if TYPE_CHECKING:
     from io import BufferedReader

@@ -26,6 +26,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from parsers.events import Event, Origin
@@ -345,7 +346,8 @@ class Grammar:
     """The shapes of one MTA, found by the first characters of what they say.
 
     `lead` is what separates a leading `{queue_id}` from the rest: a shape that begins with one is found by what
-    comes after it, by `key` characters of that where the first few are mostly the same.
+    comes after it, by `key` characters of that where the first few are mostly the same. Shapes are compiled at first
+    use, for most programs meet one or two of the servers; that raises ValueError or TypeError where one is wrong.
     """
 
     def __init__(self, mta: str, shapes: Iterable[Shape], *, lead: str, key: int = KEY) -> None:
@@ -353,25 +355,36 @@ class Grammar:
         self.lead = lead
         self.key = slice(key)
         self.shapes = tuple(sorted(shapes, key=lambda row: row.general))
-        self.by_start: dict[str, Candidates] = {}
-        self.by_lead: dict[str, Candidates] = {}
-        self.unkeyed: list[Compiled] = []
-        for row in self.shapes:
-            self._add(row, compile_shape(row, lead))
 
-    def _add(self, row: Shape, compiled: Compiled) -> None:
-        parts = parse(row.template)
-        leads = begins_with_id(row)
-        if row.unkeyed:
-            if not leads:
-                raise ValueError("only what follows an id can be unkeyed")
-            self.unkeyed.append(compiled)
-            return
-        index = self.by_lead if leads else self.by_start
+    @cached_property
+    def by_start(self) -> dict[str, Candidates]:
+        """The shapes that do not begin with an id."""
+        return self._index(leads=False)
+
+    @cached_property
+    def by_lead(self) -> dict[str, Candidates]:
+        """The shapes that do, by what comes after it."""
+        return self._index(leads=True)
+
+    @cached_property
+    def unkeyed(self) -> list[Compiled]:
+        """The shapes that nothing tells but trying."""
+        rows = [row for row in self.shapes if row.unkeyed]
+        if not all(map(begins_with_id, rows)):
+            raise ValueError("only what follows an id can be unkeyed")
+        return [compile_shape(row, self.lead) for row in rows]
+
+    def _index(self, *, leads: bool) -> dict[str, Candidates]:
+        index: dict[str, Candidates] = {}
         after, length = (self.lead, self.key.stop) if leads else ("", KEY)
-        for key in _keys(parts[1:] if leads else parts, after, length):
-            repeats, shapes = index.get(key, NO_CANDIDATES)
-            index[key] = (repeats or row.repeats, (*shapes, compiled))
+        for row in self.shapes:
+            if row.unkeyed or begins_with_id(row) != leads:
+                continue
+            parts, compiled = parse(row.template), compile_shape(row, self.lead)
+            for key in _keys(parts[1:] if leads else parts, after, length):
+                repeats, shapes = index.get(key, NO_CANDIDATES)
+                index[key] = (repeats or row.repeats, (*shapes, compiled))
+        return index
 
     def matches(self, message: str) -> Iterator[tuple[Shape, Build | None, tuple[str | None, ...]]]:
         """All the shapes that a message has, with its fields; the first is what it means."""

@@ -11,7 +11,7 @@ from mailstat.report import Column, Report, Section
 if TYPE_CHECKING:
     from mailstat.figures import Summary
     from mailstat.log import Log
-    from parsers.reader import Tally
+    from parsers.speaker import Tally
 
 NAME = "summary"
 HELP = "the whole log on one page: messages, deliveries, providers, reasons, rejects, logins"
@@ -68,7 +68,7 @@ def _read(log: Log) -> dict[str, Any]:
 
 def _settled(log: Log, summary: Summary) -> dict[str, Any]:
     from parsers.clock import rfc3339  # noqa: PLC0415
-    from parsers.reader import Tally  # noqa: PLC0415
+    from parsers.speaker import Tally  # noqa: PLC0415
 
     lines = Tally()
     summary.settle()

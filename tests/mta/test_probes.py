@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from stack.destination import Destination, listening
 from tests.mta import postfix
 from tests.mta.client import PASSWORD, USER
-from tests.mta.destination import Destination, listening
 from tests.mta.ground import Server, folder_of
 from tests.service import ran, running
 
