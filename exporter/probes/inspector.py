@@ -68,6 +68,8 @@ class Inspector(Collector):
         self._probes: dict[str, Probe] = {probe.name: probe for probe in config.probes}
         self._postures: dict[str, Posture] = {it.name: it for it in config.posture}
         self._negatives: dict[str, Negative] = {it.name: it for it in config.negative}
+        for dkim in (probe.send.dkim for probe in config.probes if probe.send.dkim):
+            self._remember(dkim.domain.lower(), dkim.selector.lower())
         _keep(self.seen.findings, self._postures)
         _keep(self.seen.refusals, self._negatives)
         _keep(self.seen.placements, self._probes)

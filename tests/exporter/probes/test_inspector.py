@@ -168,6 +168,12 @@ def test_our_own_signature_is_verified_and_its_selector_is_looked_at(tmp_path, s
     assert values(inspector, "mail_probe_dns_check")[("dkim",)] == 1
 
 
+def test_selectors_that_probes_sign_with_are_looked_at(tmp_path):
+    dkim = Dkim(domain="Example.com", selector="S9", key_file=tmp_path)
+    inspector = Inspector(a_config(probes=(a_probe(tmp_path, dkim=dkim),), posture=(POSTURE,)))
+    assert inspector._selectors == {"example.com": {"s9": None}}
+
+
 def test_mail_cannot_make_us_ask_for_more_than_a_few_selectors_of_our_own_domain(tmp_path):
     inspector = Inspector(a_config(probes=(a_probe(tmp_path),), posture=(POSTURE,)))
     for number in range(100):
