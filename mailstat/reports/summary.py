@@ -44,7 +44,10 @@ def make(log: Log, options: Namespace) -> Report:
         lines.add(tally)
     document = _document(summary, lines, lambda time: rfc3339(time, log.zone))
     made = Report(NAME, "Summary", _sections(document), document=document, figures=figures(document))
-    return replace(made, charts=charts(document, summary, traffic, log.zone)) if traffic else made
+    if traffic is None:
+        return made
+    period = None if summary.first is None or summary.last is None else (summary.first, summary.last)
+    return replace(made, charts=charts(document, summary, traffic, log.zone), period=period)
 
 
 def _document(summary: Summary, lines: Tally, shown: Callable[[float], str]) -> dict[str, Any]:

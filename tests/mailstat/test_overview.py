@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from argparse import Namespace
 from datetime import UTC
 from pathlib import Path
 
 import pytest
 
+from mailstat import render
 from mailstat.log import Log, Selection
 from mailstat.report import Report
 from mailstat.reports import summary
@@ -55,6 +57,12 @@ def test_outcome_providers_and_reasons_are_told(report: Report) -> None:
 def test_the_chief_numbers_are_there(report: Report) -> None:
     told = {figure.name: figure.value for figure in report.figures}
     assert (told["sent"], told["deferred"], told["arrived of all that ended"]) == (3, 1, 1.0)
+
+
+def test_the_page_has_the_period_below_the_title(report: Report) -> None:
+    out = io.StringIO()
+    render.render("html", report, out, zone=UTC)
+    assert '<p class="period">2026-01-05 00:00:00 to 2026-01-05 02:00:00</p>' in out.getvalue()
 
 
 def test_other_formats_do_not_wait_for_charts(tmp_path: Path) -> None:
