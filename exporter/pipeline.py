@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
@@ -35,6 +36,7 @@ from exporter.view import SourceView
 from exporter.zone import host_zone
 from parsers import __version__
 from parsers.events import Event
+from parsers.mta import SERVERS
 from parsers.server import Join
 from parsers.tracker import Memory as TrackerMemory
 from parsers.tracker import Piece, Tracker
@@ -46,6 +48,20 @@ POLL_SECONDS = 0.5
 SAVE_SECONDS = 5.0
 WATCH_SECONDS = 60.0  # between saves of what is watched
 FORGET_SECONDS = 90 * 86400.0  # until a log that is no more followed begins anew when it is followed again
+
+
+def joins(memories: dict[str, object]) -> dict[str, Join]:
+    """Servers' memories of half a session, as they were stored. Raises DamagedError."""
+    known: dict[str, Join] = {}
+    for mta, memory in memories.items():
+        server = SERVERS.get(mta)
+        if server and server.join:
+            known[mta] = server.join()
+            try:
+                known[mta].restore(memory)
+            except msgspec.ValidationError as error:
+                raise DamagedError(f"join {mta}: {error}") from error
+    return known
 
 
 def _open(folder: Path | None) -> State | None:
@@ -67,6 +83,7 @@ class Pipeline(Collector):
         self.version = __version__
         self.started = now()
         self.was_reloaded = True
+        self.is_door_current: Callable[[], bool] = lambda: True  # whether the web configuration was taken as it is
         self.registry = CollectorRegistry()
         self.hooks: list[Callable[[list[Event]], None]] = []  # shown all events, once the tracker has seen them
         self._now = now
@@ -197,6 +214,7 @@ class Pipeline(Collector):
             mail, tracker = load("mail", MailMemory), load("tracker", TrackerMemory)
             watch = load("watch", WatchMemory)
             pieces, known = load_all("messages ", Piece), load_all("source ", SourceMemory)
+            self._joins |= joins(load_all("join ", object))
         except DamagedError as error:
             self._state.start_over(str(error))
             return
@@ -237,6 +255,8 @@ class Pipeline(Collector):
         parts: dict[str, bytes | None] = {f"source {name}": encode(it) for name, it in self._known.items()}
         for number, piece in enumerate(self._tracker.pieces()):
             parts[f"messages {number:03}"] = encode(piece) if piece else None
+        for mta, join in self._joins.items():
+            parts[f"join {mta}"] = encode(join.memory())
         parts["tracker"] = encode(self._tracker.memory())
         parts["mail"] = encode(self._mail.memory())
         return parts
@@ -271,5 +291,6 @@ class Pipeline(Collector):
         yield family("mailstat_messages_dropped_total", {(): self._tracker.dropped})
         yield family("mailstat_series_dropped_total", {(name,): n for name, n in self._mail.dropped.items()})
         yield family("mailstat_state_last_save_successful", {(): float(self._is_saved)})
-        yield family("mailstat_config_last_reload_successful", {(): float(self.was_reloaded)})
+        is_current = self.was_reloaded and self.is_door_current()
+        yield family("mailstat_config_last_reload_successful", {(): float(is_current)})
         yield family("mailstat_build_info", {(self.version,): 1})

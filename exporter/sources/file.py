@@ -319,6 +319,8 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
 
     def _find(self, position: Position, live: LogFile | None, *, was_live: bool) -> LogFile | None:
         rotated = generations(self.path, self._live)
+        if position.is_of_nothing:
+            return self._begin_after(position, live, rotated)
         renamed = [] if was_live else rotated.renamed(position)
         # Under a new inode: restored, edited, or on a device that has another number since a reboot.
         is_live = was_live or (not renamed and position.is_told_by_content)
@@ -339,6 +341,16 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
             file = self._give_up(position, live, later)
         self.truncations += was_live and file is not None
         return file
+
+    def _begin_after(self, position: Position, live: LogFile | None, rotated: Generations) -> LogFile | None:
+        """Begin with what was written after the log was seen empty."""
+        later = rotated.written_after(position.modified)
+        if not later:
+            later = [it for it in rotated.renamed(position) if it.is_written_since(position.modified)]
+        if rotated != generations(self.path, self._live):
+            self._is_moving = True
+            return None
+        return self._open_at(later[0], 0) if later else live
 
     def _give_up(self, position: Position, live: LogFile | None, later: list[Sibling]) -> LogFile | None:
         """Go on with what was written later than a file of which nothing is left."""

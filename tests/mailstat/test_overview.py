@@ -28,7 +28,7 @@ def report(tmp_path: Path) -> Report:
     lines = [LINE.format(hour=0, delay=0.125, **SENT), LINE.format(hour=1, delay=0.126, **SENT)]
     lines += [LINE.format(hour=1, delay=7, **SENT), LINE.format(hour=2, delay=1, **DEFERRED)]
     log.write_text("".join(lines))
-    return summary.make(Log([log], Selection(), zone=UTC), Namespace(format="html"))
+    return summary.make(Log([log], Selection(), zone=UTC), Namespace(format="html", where=None))
 
 
 def series(report: Report, title: str) -> dict[str, list[float]]:
@@ -67,5 +67,5 @@ def test_the_page_has_the_period_below_the_title(report: Report) -> None:
 
 def test_other_formats_do_not_wait_for_charts(tmp_path: Path) -> None:
     (tmp_path / "mail.log").write_text(LINE.format(hour=0, delay=1, **SENT))
-    made = summary.make(Log([tmp_path / "mail.log"], Selection(), zone=UTC), Namespace(format="table"))
+    made = summary.make(Log([tmp_path / "mail.log"], Selection(), zone=UTC), Namespace(format="table", where=None))
     assert made.charts == ()

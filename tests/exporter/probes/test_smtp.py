@@ -209,6 +209,24 @@ def test_a_password_that_is_cut_in_two_is_not_shown(tmp_path):
         assert PASSWORD[:4] not in outcome.dialogue.text() + str(outcome.result)
 
 
+@pytest.mark.parametrize("verb", ["EHLO", "STARTTLS", "RCPT", "."])
+def test_a_dialogue_that_is_broken_off_says_nothing_more(tmp_path, verb):
+    async def play() -> list[str]:
+        steps = {verb: Act.MUTE if verb == "STARTTLS" else Act.HANG}
+        async with serving(steps) as server:
+            send = a_send(tmp_path, server.port, tls="starttls" if verb == "STARTTLS" else "none")
+            probe = Probe(name="one", send=send, timeout=30.0)
+            task = asyncio.create_task(send_probe(probe, send, KEY, lambda: NOW))
+            while not any(it.startswith(verb) for it in server.commands) and not (verb == "." and server.mails):
+                await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await asyncio.sleep(0.05)
+            return server.commands
+
+    assert "QUIT" not in asyncio.run(play())
+
+
 def test_pipelining(tmp_path):
     outcome, server = asyncio.run(run(tmp_path, pipelining=True))
     assert outcome.result.is_sent

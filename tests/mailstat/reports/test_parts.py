@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mailstat.encryption import KNOWN, Encryption, Kept
-from mailstat.log import Log, Selection
+from mailstat.log import Digest, Log, Selection
 from mailstat.report import Report, ReportError
 from mailstat.reports import actions, bounces, connections, latency, problems, recipients, retries, tls
 from parsers.events import (
@@ -46,6 +46,9 @@ class Given(Log):
 
     def batches(self) -> Iterator[list[Event]]:
         yield self._given
+
+    def read(self, digest: Digest) -> None:
+        digest.add(self._given, range(len(self._given)))
 
 
 def made(report: Any, events: Sequence[Event], **options: Any) -> Report:
