@@ -138,6 +138,7 @@ def start(plan: Plan) -> None:
         smtp_tls_loglevel=1,
         smtpd_tls_protocols=">=TLSv1.2",
         smtpd_tls_mandatory_protocols=">=TLSv1.2",
+        smtp_connection_cache_on_demand="no",  # one that is lost is tried again at once, without a word in the log
         smtpd_error_sleep_time=0,
         disable_vrfy_command="yes",
         smtpd_sender_restrictions="permit_mynetworks, permit_sasl_authenticated, check_sender_access "

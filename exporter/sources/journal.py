@@ -15,6 +15,7 @@ import subprocess
 import termios
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,12 @@ import msgspec
 
 from exporter.sources.feed import FeedError
 from exporter.sources.lines import LINE_BYTES, Lines
+from parsers.memo import Memo
 
 logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1 << 16
+NAME_LENGTH = 128
 SAID_BYTES = 4096  # of what journalctl says on its standard error
 FIELDS = "MESSAGE,SYSLOG_IDENTIFIER,SYSLOG_PID,_PID,_COMM,_HOSTNAME"
 # What mail servers log to syslog has the facility `mail`; what they print has the name of their unit alone.
@@ -185,17 +188,37 @@ class Journal:
 def line_of(entry: Entry) -> bytes:
     """`2026-11-21T10:00:00.123456+00:00 host program[pid]: message`. Raises ValueError and OverflowError where the
     entry has an impossible time, or no text."""
-    time = (_EPOCH + timedelta(microseconds=int(entry.time))).isoformat(timespec="microseconds")
-    host = _name(entry.host) or "localhost"
-    program = _name(entry.identifier) or _name(entry.command) or "unknown"
-    pid = _text(entry.syslog_pid) or _text(entry.pid)
-    tag = f"{program}[{pid}]" if pid.isdecimal() and len(pid) <= 10 else program
-    message = _BREAKS.sub(" ", _text(entry.message))
-    return f"{time} {host} {tag}: {message}\n".encode("utf-8", "surrogateescape")
+    second, microsecond = _SECONDS[entry.time[:-6]], entry.time[-6:]
+    if len(microsecond) != 6 or not microsecond.isdecimal():
+        raise ValueError("no time of the journal")
+    writer = (entry.host, entry.identifier, entry.command, entry.syslog_pid, entry.pid)
+    tag = _tag(*map(_short, writer))
+    message = entry.message
+    if not isinstance(message, str) or "\n" in message or "\r" in message:
+        message = _BREAKS.sub(" ", _text(message))
+    return f"{second}.{microsecond}+00:00 {tag}: {message}\n".encode("utf-8", "surrogateescape")
 
 
-def _name(value: object) -> str:
-    return _NOT_IN_NAME.sub("_", _text(value))[:128]
+def _second(text: str) -> str:
+    return (_EPOCH + timedelta(seconds=int(text))).isoformat()[:19]
+
+
+@lru_cache(maxsize=5_000)
+def _tag(host: str, identifier: str, command: str, syslog_pid: str, own_pid: str) -> str:
+    """`host program[pid]`."""
+    program = _name(identifier) or _name(command) or "unknown"
+    pid = syslog_pid or own_pid
+    name = f"{_name(host) or 'localhost'} {program}"
+    return f"{name}[{pid}]" if pid.isdecimal() and len(pid) <= 10 else name
+
+
+def _short(value: object) -> str:
+    return value[:NAME_LENGTH] if type(value) is str else _text(value)[:NAME_LENGTH]
+
+
+def _name(text: str) -> str:
+    """What cannot be part of another name."""
+    return _NOT_IN_NAME.sub("_", text)
 
 
 def _text(value: object) -> str:
@@ -228,3 +251,6 @@ def _read(descriptor: int) -> bytes | None:
 def _waiting(descriptor: int) -> int:
     answer = fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4))
     return int(struct.unpack("i", answer)[0])
+
+
+_SECONDS: Memo[str, str] = Memo(_second, most=64)

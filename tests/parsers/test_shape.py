@@ -179,3 +179,18 @@ def test_an_unkeyed_shape_is_found_by_all_of_it_where_no_other_fits() -> None:
 def test_an_unkeyed_shape_begins_with_an_id() -> None:
     with pytest.raises(ValueError, match="unkeyed"):
         list(Grammar("postfix", [shape("went away", "went away", unkeyed=True)], lead=": ").matches("1: went away"))
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("way A=1 S=2 S=3 id=x", ("A=1 S=2 S=", "3", "x")),
+        ("way S=3", None),
+        ("way A S=3", ("A S=", "3", None)),
+        ("way A S=3 4", None),
+    ],
+)
+def test_a_field_may_hold_the_last_place_of_what_ends_it(text: str, fields: tuple[str | None, ...] | None) -> None:
+    row = shape("way {a> S=}{size}[ id={b: }]", text)
+    grammar = Grammar("test", [row], lead=": ")
+    assert [found for _, _, found in grammar.matches(text)] == ([fields] if fields else [])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pytest
 
+from mailstat.log import Log, Selection
 from mailstat.prometheus import instant
+from parsers.events import Delivery
 from stack import control, fault, panel, prometheus, story, traffic, webhook, world
 from stack.destination import Reply
 from stack.plan import Plan
@@ -139,7 +142,21 @@ def test_what_was_sent_and_refused_is_what_destinations_say(run: Run) -> None:
 def test_a_provider_has_what_its_hosts_answered(run: Run, provider: str) -> None:
     counted = run.by(f'mail_deliveries_total{{provider="{provider}", status!="expired"}}', "provider", "status")
     told = run.answered("sent", "deferred", "bounced")
-    assert counted == {key: number for key, number in told.items() if key[0] == provider}
+    assert counted == {key: number for key, number in told.items() if key[0] == provider}, differences(run, provider)
+
+
+def differences(run: Run, provider: str) -> dict[tuple[str | None, str], int]:
+    """By recipient and status, how many attempts more the logs tell of than the hosts: to find out why."""
+    paths = [*run.plan.postfix_log.parent.glob("mail.*"), run.plan.exim_log]
+    events = [event for batch in Log(paths, Selection(), zone=UTC).batches() for event in batch]
+    found: Counter[tuple[str | None, str]] = Counter()
+    for event in events:
+        if isinstance(event, Delivery) and str(event.recipient).endswith(f"@{provider}.example"):
+            found[event.recipient, event.status] += 1
+    for domain, reply in run.replies:
+        if domain == f"{provider}.example":
+            found[reply.recipient, reply.status] -= 1
+    return {key: number for key, number in found.items() if number and key[1] != "expired"}
 
 
 def test_logins_are_those_of_clients(run: Run) -> None:
