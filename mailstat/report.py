@@ -74,7 +74,8 @@ class Report:
     are the fields that a table shows of each; in JSON a record is a line of its own, with all it has.
 
     With `lines`, these stand in place of a table, for another program to read. `figures` and `charts` are for a
-    format that can show them. `status` is the exit status of the command, where the answer itself has one.
+    format that can show them, with the `period` below the title: the first moment and the last. `status` is the exit
+    status of the command, where the answer itself has one.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Report:
     lines: Sequence[str] | None = None
     figures: Sequence[Figure] = ()
     charts: Sequence[Chart] = ()
+    period: tuple[float, float] | None = None
     status: int = 0
 
     def limited(self, most: int) -> Report:

@@ -16,6 +16,9 @@ FINE = 5_000  # bars that are counted apart before they become wider
 ARRIVALS = (Received, Queued, QueueAction, Delivery)
 
 
+Payload = tuple[int, dict[str, Counter[int]], set[int]]  # the width of bars, counts of each name, bars that are
+
+
 class Bars(NamedTuple):
     """Counts by name, one for each of `starts`, `width` seconds apart."""
 
@@ -33,13 +36,36 @@ class Traffic:
         self._counts: dict[str, Counter[int]] = defaultdict(Counter)
         self._bars: set[int] = set()
 
-    def add(self, events: Iterable[Event]) -> None:
+    def add(self, events: Iterable[Event], numbers: Sequence[int] = ()) -> None:  # noqa: ARG002 - what a digest is given
         """Add a batch of events in context."""
         for event in events:
             bar = int(event.time // self._width)
             self._bars.add(bar)
             for name, times in _told(event):
                 self._counts[name][bar] += times
+        while len(self._bars) > self._fine:
+            self._widen()
+
+    def blank(self) -> Traffic:
+        """One for a part of the log."""
+        return Traffic(self._fine)
+
+    def payload(self) -> Payload:
+        """All that was counted."""
+        return self._width, dict(self._counts), self._bars
+
+    def merge(self, payload: Payload, base: int, *, told: Sequence[int]) -> None:  # noqa: ARG002 - the same
+        """Add what was counted of a part."""
+        other = Traffic(self._fine)
+        other._width, other._bars = payload[0], payload[2]
+        other._counts.update(payload[1])
+        while other._width < self._width:
+            other._widen()
+        while self._width < other._width:
+            self._widen()
+        for name, bars in other._counts.items():
+            self._counts[name].update(bars)
+        self._bars |= other._bars
         while len(self._bars) > self._fine:
             self._widen()
 

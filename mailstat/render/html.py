@@ -9,8 +9,9 @@ from html import escape
 from pathlib import Path
 from typing import TextIO
 
-from mailstat.cell import RIGHT, show, visible
+from mailstat.cell import RIGHT, clock_time, show, visible
 from mailstat.report import Chart, Column, Figure, Report, Section
+from parsers import __version__
 
 STYLE = Path(__file__).with_name("page.css").read_text("utf-8")
 SHORT = 24  # characters of a text that is not broken into lines
@@ -27,6 +28,7 @@ HEAD = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
+<meta name="generator" content="mailstat {version}">
 <title>{title}</title>
 <style>{style}</style>
 </head>
@@ -39,7 +41,10 @@ FOOT = "</main>\n</body>\n</html>\n"
 
 def render(report: Report, out: TextIO, *, zone: tzinfo) -> None:
     """Write the report."""
-    out.write(HEAD.format(title=_text(report.title), policy=POLICY, style=STYLE))
+    out.write(HEAD.format(title=_text(report.title), policy=POLICY, style=STYLE, version=__version__))
+    if report.period:
+        first, last = (clock_time(time, zone) for time in report.period)
+        out.write(f'<p class="period">{first} to {last}</p>\n')
     _write_figures(report, out, zone)
     _write_charts(report, out, zone)
     for section in report.sections:

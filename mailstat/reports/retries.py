@@ -40,7 +40,8 @@ WITH journey AS (
         arg_min(why(reason), number) FILTER (status <> 'sent') AS cause,
         domain(any_value(recipient)) AS place,
         count(*) FILTER (status <> 'expired') AS tries, count(*) FILTER (status = 'deferred') AS deferrals,
-        sum(coalesce(delay_connect, 0) + coalesce(delay_transmit, 0)) FILTER (status <> 'sent') AS connected,
+        sum(coalesce(delay_connect + delay_transmit, delay_connect, delay_transmit))
+            FILTER (status <> 'sent') AS connected,
         arg_max(status, number) AS outcome, epoch(max(time)) - epoch(min(time)) AS wait
     FROM events WHERE kind = 'delivery' AND queue_id IS NOT NULL AND recipient IS NOT NULL
     GROUP BY mta, host, service, queue_id, recipient

@@ -43,19 +43,24 @@ def make(log: Log, options: Namespace) -> Report:
 
 
 def _drawn(log: Log) -> Report:
-    """Read the log in its order, for the pictures as well."""
+    """The same with pictures, which need more than the numbers: they are not remembered."""
     from mailstat.figures import Summary  # noqa: PLC0415 - the help of all reports must not wait for it
     from mailstat.overview import charts, figures  # noqa: PLC0415
+    from mailstat.together import Together  # noqa: PLC0415
     from mailstat.traffic import Traffic  # noqa: PLC0415
 
-    summary, traffic, count = Summary(), Traffic(), 0
-    for events in log.batches():
-        summary.add(events, range(count, count + len(events)))
-        traffic.add(events)
-        count += len(events)
+    summary, traffic = Summary(), Traffic()
+    log.read(Together(summary, traffic))
     document = _settled(log, summary)
-    drawn = charts(document, summary, traffic, log.zone)
-    return Report(NAME, "Summary", _sections(document), document=document, figures=figures(document), charts=drawn)
+    return Report(
+        NAME,
+        "Summary",
+        _sections(document),
+        document=document,
+        figures=figures(document),
+        charts=charts(document, summary, traffic, log.zone),
+        period=None if summary.first is None or summary.last is None else (summary.first, summary.last),
+    )
 
 
 def _read(log: Log) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from mailstat.report import Column, Report, Section
+from mailstat.report import Chart, Column, Report, Section
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -18,6 +18,7 @@ DESCRIPTION = (
 )
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 48  # bars of a line
+CHARTS = 12  # on a page
 MEASURES = {
     "received": "is_arrival",
     "sent": "status = 'sent'",
@@ -76,7 +77,10 @@ def make(log: Log, options: Namespace) -> Report:
     rows = [_row(name, counts, first, width) for name, counts in lines.items()]
     if options.by:
         rows.sort(key=lambda row: (-row[1], row[0]))
-    return Report(NAME, f"Timeline of {chosen}" if chosen else "Timeline", [Section("", COLUMNS, rows)])
+    title = f"Timeline of {chosen}" if chosen else "Timeline"
+    starts = [first + bar * width for bar in range(WIDTH)]
+    charts = [Chart(row[0], "columns", starts, {row[0]: lines[row[0]]}, "time") for row in rows[:CHARTS]]
+    return Report(NAME, title, [Section("", COLUMNS, rows)], charts=charts, period=(first, last))
 
 
 def sparkline(counts: list[int]) -> str:

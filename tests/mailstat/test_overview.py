@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from argparse import Namespace
 from datetime import UTC
 from pathlib import Path
 
 import pytest
 
+from mailstat import render
 from mailstat.log import Log, Selection
 from mailstat.report import Report
 from mailstat.reports import summary
@@ -26,7 +28,7 @@ def report(tmp_path: Path) -> Report:
     lines = [LINE.format(hour=0, delay=0.125, **SENT), LINE.format(hour=1, delay=0.126, **SENT)]
     lines += [LINE.format(hour=1, delay=7, **SENT), LINE.format(hour=2, delay=1, **DEFERRED)]
     log.write_text("".join(lines))
-    return summary.make(Log([log], Selection(), zone=UTC), Namespace(format="html"))
+    return summary.make(Log([log], Selection(), zone=UTC), Namespace(format="html", where=None))
 
 
 def series(report: Report, title: str) -> dict[str, list[float]]:
@@ -57,7 +59,13 @@ def test_the_chief_numbers_are_there(report: Report) -> None:
     assert (told["sent"], told["deferred"], told["arrived of all that ended"]) == (3, 1, 1.0)
 
 
+def test_the_page_has_the_period_below_the_title(report: Report) -> None:
+    out = io.StringIO()
+    render.render("html", report, out, zone=UTC)
+    assert '<p class="period">2026-01-05 00:00:00 to 2026-01-05 02:00:00</p>' in out.getvalue()
+
+
 def test_other_formats_do_not_wait_for_charts(tmp_path: Path) -> None:
     (tmp_path / "mail.log").write_text(LINE.format(hour=0, delay=1, **SENT))
-    made = summary.make(Log([tmp_path / "mail.log"], Selection(), zone=UTC), Namespace(format="table"))
+    made = summary.make(Log([tmp_path / "mail.log"], Selection(), zone=UTC), Namespace(format="table", where=None))
     assert made.charts == ()

@@ -67,3 +67,14 @@ def test_a_bar_begins_at_a_round_time_of_the_zone() -> None:
 def test_of_nothing_there_are_no_bars() -> None:
     bars = Traffic().bars(["sent"], 60)
     assert (bars.starts, bars.counts) == ([], {"sent": []})
+
+
+@pytest.mark.parametrize("fine", [5, 100, 5000])
+def test_parts_make_what_the_whole_makes(fine: int) -> None:
+    events = [sent(HOUR + 97 * number) for number in range(300)]
+    traffic = Traffic(fine)
+    for at in (100, 0, 200):
+        part = traffic.blank()
+        part.add(events[at : at + 100])
+        traffic.merge(part.payload(), at, told=())
+    assert traffic.bars(["sent"], 60) == told(*events, fine=fine).bars(["sent"], 60)

@@ -92,7 +92,7 @@ def test_every_report_is_content_with_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("mta", MTAS)
-@pytest.mark.parametrize("name", ["summary", "deliveries"])
+@pytest.mark.parametrize("name", ["summary", "deliveries", "timeline"])
 def test_a_page_has_charts_of_every_server(name: str, mta: str) -> None:
     out = io.StringIO()
     made = reports.load(name).make(Samples(mta), options_of(name, ["--format", "html"]))
