@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 from subprocess import STDOUT, Popen
+from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -15,11 +16,13 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class Usage(NamedTuple):
-    """User and system time in seconds; the most memory that was resident, in bytes; and what was printed."""
+    """User and system time in seconds; the most memory that was resident, in bytes, of the process or of one that it
+    started; what was printed; and how long it took."""
 
     cpu_seconds: float
     peak_rss_bytes: int
     output: str
+    wall_seconds: float = 0.0
 
 
 class RunError(Exception):
@@ -32,14 +35,16 @@ def run(command: Sequence[str], *, env: Mapping[str, str] | None = None) -> Usag
     Linux counts what was resident before exec too, so the memory is never less than that of this process.
     """
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+        began = monotonic()
         process = Popen(command, stdout=output, stderr=STDOUT, env=env)  # noqa: S603  # our own commands
         _, status, used = os.wait4(process.pid, 0)
+        wall_seconds = monotonic() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         printed = output.read()
     if process.returncode:
         raise RunError(f"{' '.join(command)}: exit status {process.returncode}\n{printed[-500:]}")
-    return Usage(used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, printed)
+    return Usage(used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, printed, wall_seconds)
 
 
 def cpu_seconds_of(pid: int) -> float:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REMOVED = re.compile(r"^postfix_qmgr_messages_removed_total(?:\{.*\})? (\d+)", re.MULTILINE)
+SUMMARY = (sys.executable, "-m", "mailstat", "summary")
 PATIENCE = 10  # seconds without progress after which a log counts as read
 
 
@@ -56,7 +57,18 @@ def exporter(log: Log) -> Usage:
 
 
 def summary(log: Log) -> Usage:
-    return run([sys.executable, "-m", "mailstat", "summary", str(log.path)])
+    return run([*SUMMARY, "--jobs", "2", "--no-cache", str(log.path)])
+
+
+def summary_again(log: Log) -> Usage:
+    """The second question: what the first found is remembered."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "XDG_CACHE_HOME": folder}
+        first = run([*SUMMARY, str(log.path)], env=environment)
+        again = run([*SUMMARY, str(log.path)], env=environment)
+    if again.output != first.output:
+        raise RunError("what was remembered is not what was found")
+    return again
 
 
 def pflogsumm(log: Log) -> Usage:

@@ -94,13 +94,17 @@ def _document(summary: Summary, lines: Tally, shown: Callable[[float], str]) -> 
             "notifications": summary.notifications,
         },
         "deliveries": summary.statuses(),
-        "rejects": {"total": summary.rejects.total(), "by_reason": dict(summary.rejects.most_common())},
+        "rejects": {"total": summary.rejects.total(), "by_reason": _most_first(summary.rejects)},
         "auth": {result: summary.logins[result] for result in ("success", "failure")},
         "connections": summary.connections,
         "delay": summary.delay(),
         "providers": summary.providers(),
         "reasons": summary.reasons(),
     }
+
+
+def _most_first(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 # --- for people ---
