@@ -39,6 +39,9 @@ format: $(VENV)/developed ## format the code, and correct what the linter can
 docs: $(VENV)/installed ## write the pages that are made from the code
 	$(BIN)/python -m docs.generate
 
+man: $(VENV)/developed ## write the manual pages of the two commands to build/man
+	$(BIN)/python -m docs.manual build/man
+
 dashboards: $(VENV)/developed ## write the dashboards that are made from the code
 	$(BIN)/python -m dashboards.generate
 
@@ -63,8 +66,14 @@ bench-reasons: $(VENV)/installed ## measure how well reasons are told, on labell
 torture: $(VENV)/installed ## try to make the exporter lose lines, for some twenty minutes (ARGS=--short is quicker)
 	$(BIN)/python -m bench.torture $(ARGS)
 
+fuzz: $(VENV)/developed ## throw 10,000 hostile inputs at every entrance, for some minutes (ARGS="--inputs 1000 http" is quicker)
+	$(BIN)/python -m bench.fuzz $(ARGS)
+
 bench-queue: $(VENV)/installed ## measure a scan of a queue of a million messages (ARGS=20000 is quicker)
 	$(BIN)/python -m bench.queue $(ARGS)
+
+bench-probes: $(VENV)/developed ## measure 500 probes a minute, for some minutes (ARGS="100 70" is 100 probes for 70 seconds)
+	$(BIN)/python -m bench.probes $(ARGS)
 
 clean: ## remove all that was made here, the environment too
 	rm -rf $(VENV) .ci-venv .ci-packages dist build bench/data .*_cache .hypothesis
@@ -81,4 +90,4 @@ $(VENV)/developed: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	touch $@
 
-.PHONY: help run test test-mta test-stack test-kill stack stack-down pictures check format docs dashboards flood bench bench-reasons bench-queue torture clean
+.PHONY: help run test test-mta test-stack test-kill stack stack-down pictures check format docs man dashboards flood bench bench-reasons bench-queue bench-probes torture fuzz clean

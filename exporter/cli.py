@@ -291,6 +291,7 @@ async def _follow(
     )
     reception = await serve(app, options.addresses or [ADDRESS], options.connections)
     logger.info("listening", extra={"address": ", ".join(addresses(reception)), "version": __version__})
+    pipeline.is_door_current = door.is_current
     pipeline.registry.register(prober)
     pipeline.registry.register(inspector)
     prober.arrivals.hooks.append(inspector.observe_arrival)

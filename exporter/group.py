@@ -19,7 +19,7 @@ from exporter.sources.rotation import head, logs_of
 from exporter.view import SourceView
 from parsers.events import Event
 from parsers.reader import Memory as ReaderMemory
-from parsers.reader import Tally
+from parsers.speaker import Tally
 
 BLOCK_BYTES = 1 << 16
 LOOK_SECONDS = 2.0  # between two looks at which files there are

@@ -83,6 +83,7 @@ class Pipeline(Collector):
         self.version = __version__
         self.started = now()
         self.was_reloaded = True
+        self.is_door_current: Callable[[], bool] = lambda: True  # whether the web configuration was taken as it is
         self.registry = CollectorRegistry()
         self.hooks: list[Callable[[list[Event]], None]] = []  # shown all events, once the tracker has seen them
         self._now = now
@@ -290,5 +291,6 @@ class Pipeline(Collector):
         yield family("mailstat_messages_dropped_total", {(): self._tracker.dropped})
         yield family("mailstat_series_dropped_total", {(name,): n for name, n in self._mail.dropped.items()})
         yield family("mailstat_state_last_save_successful", {(): float(self._is_saved)})
-        yield family("mailstat_config_last_reload_successful", {(): float(self.was_reloaded)})
+        is_current = self.was_reloaded and self.is_door_current()
+        yield family("mailstat_config_last_reload_successful", {(): float(is_current)})
         yield family("mailstat_build_info", {(self.version,): 1})

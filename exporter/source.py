@@ -16,9 +16,10 @@ from exporter.sources.feed import Feed
 from exporter.view import SourceView
 from parsers.clock import Clock
 from parsers.events import Event
-from parsers.reader import OTHER, LogReader, Tally
+from parsers.reader import LogReader
 from parsers.reader import Memory as ReaderMemory
 from parsers.server import Join
+from parsers.speaker import OTHER, Tally
 
 logger = logging.getLogger(__name__)
 

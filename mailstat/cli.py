@@ -97,6 +97,9 @@ def finish(log: Log) -> int:
     """Say what could not be read; the exit status."""
     for text in (*log.notes, *log.errors):
         say(text)
+    if log.is_interrupted:
+        say("interrupted: the report has what was read until then")
+        return INTERRUPTED
     return FAILED if log.errors else DONE
 
 
@@ -159,6 +162,12 @@ def build_parser(name: str | None) -> ArgumentParser:
         formatter_class=HelpFormatter if name else RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    add_options(report, parser)
+    return parser
+
+
+def add_options(report: ReportModule, parser: ArgumentParser) -> None:
+    """The options of a report, its own and those of all."""
     reports.add_arguments(report, parser)
     if reports.is_live(report):
         _add_choice(parser.add_argument_group("options of a live view"))
@@ -168,7 +177,6 @@ def build_parser(name: str | None) -> ArgumentParser:
     if not reports.is_live(report):
         _add_look(shared, reports.formats(report))
     _add_knowledge(shared)
-    return parser
 
 
 def settle(options: Namespace, parser: ArgumentParser, now: float) -> None:
@@ -202,6 +210,9 @@ def _add_log(parser: ArgumentParser) -> None:
     _add_period(shared)
     _add_choice(shared)
     shared.add_argument("--year", metavar="YYYY", type=_year, help="of the first line, in logs that do not write it")
+    shared.add_argument("--jobs", metavar="N", type=_positive, help="processes that read; as many as there are cores")
+    shared.add_argument("--no-cache", action="store_false", dest="cache", help="read the logs, even where what was "
+                        "found in them is remembered, and keep nothing")  # fmt: skip
 
 
 def _add_period(shared: _ArgumentGroup) -> None:
@@ -303,7 +314,13 @@ def open_log(options: Namespace) -> Log:
 
     where = options.where.matches if options.where else None
     selection = Selection(since=options.since, until=options.until, mta=options.mta, where=where)
-    return Log(_paths(options.files), selection, zone=options.zone, year=options.year)
+    jobs = options.jobs or len(os.sched_getaffinity(0))
+    log = Log(_paths(options.files), selection, zone=options.zone, year=options.year, jobs=jobs)
+    if options.cache and not (options.reasons or options.providers):
+        from mailstat.cache import user_cache
+
+        log.cache = user_cache()
+    return log
 
 
 @contextmanager

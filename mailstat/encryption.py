@@ -8,7 +8,7 @@ from typing import Any
 
 from parsers.events import ConnectionFailure, Delivery, Event, Received, Tls
 from parsers.provider import provider_of_relay
-from parsers.reader import OTHER
+from parsers.speaker import OTHER
 
 KNOWN = 20_000  # hosts that are told apart; the rest are one
 MODERN = frozenset({"TLSv1.2", "TLSv1.3"})

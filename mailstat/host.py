@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -29,6 +30,8 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note", "good")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SECONDS = 20  # for a program
 _LIMIT = 1 << 20  # bytes of a configuration file, and of a program's answer
+_JOURNALS = ("var/log/journal", "run/log/journal")
+_MOST_FILES = 100  # of one source
 _TAIL = 1 << 16  # bytes at the end of a log
 
 
@@ -48,6 +51,11 @@ class Look:
     lines: int
     is_of_nobody: bool
     last_time: float  # seconds since the epoch, 0 where no line tells
+
+
+def _files(name: Path) -> list[Path]:
+    """The files of a source, whose name may have wildcards; the name where there is none yet."""
+    return [Path(path) for path in sorted(glob(str(name)))[:_MOST_FILES]] or [name]  # noqa: PTH207 - absolute
 
 
 def addresses_of(name: str) -> list[str]:
@@ -100,7 +108,23 @@ class Host:
     @property
     def logs(self) -> list[Path]:
         """The logs that the exporter follows."""
-        return [source.file for source in self.config.sources if source.file] or find_logs(self.root)
+        if not self.config.sources:
+            return find_logs(self.root)
+        return [path for source in self.config.sources if source.file for path in _files(source.file)]
+
+    @property
+    def journals(self) -> list[Path]:
+        """The journals that it reads: those of the configuration; without one, the host's, where it has no log."""
+        usual = [path for name in _JOURNALS if os.path.isdir(path := self.root / name)]  # noqa: PTH112 - quiet
+        if not self.config.sources:
+            return [] if self.logs else usual
+        wanted = [source.journal for source in self.config.sources if source.journal]
+        return [path for it in wanted for path in ([it.directory] if it.directory else usual)]
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders whose files it follows."""
+        return [source.directory for source in self.config.sources if source.directory]
 
     @property
     def queues(self) -> Sequence[Place]:

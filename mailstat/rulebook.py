@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,14 @@ UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule; `interval` and `wait` (its `for`) in seconds."""
+    """One rule; `interval` and `wait` (its `for`) in seconds, `labels` those that it adds."""
 
     name: str
     expression: str
     interval: float
     is_alert: bool
     wait: float = 0.0
-    severity: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> frozenset[str]:
@@ -62,12 +62,10 @@ def _rules(content: Any) -> Iterator[Rule]:
         interval = seconds(str(group.get("interval") or "")) or INTERVAL
         for rule in group["rules"]:
             expression = str(rule["expr"])
-            if "record" in rule:
-                yield Rule(rule["record"], expression, interval, is_alert=False)
-            else:
-                severity = str((rule.get("labels") or {}).get("severity", ""))
-                wait = seconds(str(rule.get("for") or ""))
-                yield Rule(rule["alert"], expression, interval, is_alert=True, wait=wait, severity=severity)
+            labels = {name: str(text) for name, text in (rule.get("labels") or {}).items()}
+            wait = seconds(str(rule.get("for") or ""))
+            name = rule.get("alert") or rule["record"]
+            yield Rule(name, expression, interval, is_alert="alert" in rule, wait=wait, labels=labels)
 
 
 def seconds(text: str) -> float:
@@ -99,16 +97,3 @@ def sources(rule: Rule, rules: Sequence[Rule]) -> set[str]:
             if name in recorded:
                 waiting.append(recorded[name])
     return found
-
-
-def write(rules: Sequence[Rule], file: Path) -> None:
-    """A file of what these record."""
-    groups = [
-        {
-            "name": f"replay-{number}",
-            "interval": f"{rule.interval:.0f}s",
-            "rules": [{"record": rule.name, "expr": rule.expression}],
-        }
-        for number, rule in enumerate(rules)
-    ]
-    file.write_text(yaml.safe_dump({"groups": groups}), encoding="utf-8")

@@ -6,7 +6,7 @@ import heapq
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from parsers.tracker import Tracker
 
 JOB, INSTANCE = "mailstat", "replay"
-TARGET = f'instance="{INSTANCE}",job="{JOB}"'
+TARGET = {"instance": INSTANCE, "job": JOB}
+END = "# EOF\n"
 MOST = 100_000  # scrapes of one replay: ten weeks, one a minute
 ROTATED = re.compile(r"(?:[-.](?:\d+|gz|bz2|xz|zst|old))+$")
 
@@ -52,7 +53,7 @@ class Scrapes:
             self._metrics.observe([event])
         if self.first is not None:
             self._scrape(self._next, trackers)
-        self._out.write("# EOF\n")
+        self._out.write(END)
 
     def _step_to(self, time: float, trackers: Sequence[Tracker]) -> None:
         """Scrape once; before the first event, that begins an even step."""
@@ -81,8 +82,7 @@ class Scrapes:
 
     def _write(self, name: str, labels: dict[str, str], value: float, time: float) -> None:
         self.names.add(name)
-        more = "".join(f',{label}="{_escaped(text)}"' for label, text in labels.items())
-        self._out.write(f"{name}{{{TARGET}{more}}} {value!r} {time:.3f}\n")
+        self._out.write(sample(name, {**TARGET, **labels}, value, time))
 
 
 def split(log: Log) -> list[Log]:
@@ -91,6 +91,8 @@ def split(log: Log) -> list[Log]:
     series: dict[Path, list[Path]] = {}
     for path in log.paths:
         series.setdefault(path.with_name(ROTATED.sub("", path.name) or path.name), []).append(path)
+    if len(series) < 2:
+        return [log]
     logs = [Log(paths, log.selection, zone=log.zone, year=log.year) for paths in series.values()]
     for each in logs:
         each.on_read, each.errors, each.notes = log.on_read, log.errors, log.notes
@@ -101,6 +103,12 @@ def _each(batches: Iterable[list[Event]]) -> Iterator[Event]:
     """The events one by one; one that comes late is no earlier than the one before it."""
     for events in batches:
         yield from events
+
+
+def sample(name: str, labels: Mapping[str, str], value: float, time: float) -> str:
+    """A line of OpenMetrics."""
+    text = ",".join(f'{label}="{_escaped(of)}"' for label, of in labels.items())
+    return f"{name}{{{text}}} {value!r} {time:.3f}\n"
 
 
 def _escaped(text: str) -> str:

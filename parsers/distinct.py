@@ -14,9 +14,9 @@ SCATTER = 0x9E3779B97F4A7C15  # odd, without a pattern of its own
 
 
 def bit_of(text: str, size: int) -> int:
-    """The bit that a text sets in a number of `size` bits."""
+    """The bit that a text sets in a number of `size` bits, which is a power of two."""
     # The checksums of neighbours lie apart in a pattern, which the product scatters.
-    return 1 << ((crc32(text.encode("utf-8", "surrogatepass")) * SCATTER) >> 16 & 0xFFFFFFFF) % size
+    return 1 << (crc32(text.encode("utf-8", "surrogatepass")) * SCATTER >> 16 & size - 1)
 
 
 def pack(bits: int) -> bytes:

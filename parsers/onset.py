@@ -124,13 +124,13 @@ class Onset:
     def observe(self, event: Delivery) -> None:
         """What one delivery says."""
         if event.status == "sent":
-            if self._standings:
-                self._accept(event)
+            key = (event.origin.mta, event.provider)
+            if key in self._standings:
+                self._accept(key, event)
         elif event.reason in REFUSALS and not event.may_be_greylisting:
             self._refuse(event)
 
-    def _accept(self, event: Delivery) -> None:
-        key = (event.origin.mta, event.provider)
+    def _accept(self, key: Key, event: Delivery) -> None:
         standing = self._fresh(key, event.time)
         if standing and standing.accept(event.queue_id or "", self.rule):
             del self._standings[key]

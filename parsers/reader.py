@@ -14,22 +14,19 @@ from collections import Counter
 from collections.abc import Callable
 from copy import copy
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from parsers.clock import Clock
 from parsers.events import Auth, Event, Origin
-from parsers.mta import SERVERS, origin, own_server
+from parsers.mta import SERVERS, own_server
 from parsers.prefix.stamp import find_stamp
-from parsers.prefix.syslog import Prefix
 from parsers.prefix.wrapper import read_prefix
 from parsers.server import Join, Server, Table
 from parsers.shape import KEY, NO_CANDIDATES, SEVERAL, Candidates
+from parsers.speaker import OTHER, Speaker, Speakers, Tally
 
-OTHER = "other"  # the `mta` of programs that are none
-PID = 10  # digits
-SPEAKERS = 5_000  # "host program[pid]" that are kept; a busy host has some hundred at a time
 PROTOTYPES = 8_000  # events that are kept to be copied: some MB
 LONGEST_REPEAT = 300  # characters of a message whose event is kept
 REPEATS = 1_000  # what `message repeated N times` may stand for
@@ -37,30 +34,6 @@ REPEATS = 1_000  # what `message repeated N times` may stand for
 _REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*)\]").fullmatch
 _MORE_STAMP = ("+", "-", "[")  # what may follow a stamp, once an operator wants zones or pids
 _LAST_REPEATED = re.compile(r".{1,300} last message repeated (\d{1,9}) times?\s*").fullmatch
-
-
-class Tally:
-    """The outcomes of the lines of one MTA."""
-
-    __slots__ = ("ignored", "malformed", "parsed", "unknown")
-
-    def __init__(self) -> None:
-        self.parsed = 0
-        self.ignored = 0
-        self.unknown = 0
-        self.malformed = 0
-
-    def add(self, other: Tally) -> None:
-        """Add another one's lines."""
-        self.parsed += other.parsed
-        self.ignored += other.ignored
-        self.unknown += other.unknown
-        self.malformed += other.malformed
-
-    @property
-    def lines(self) -> int:
-        """All of them."""
-        return self.parsed + self.ignored + self.unknown + self.malformed
 
 
 class Memory(msgspec.Struct, array_like=True):
@@ -72,10 +45,18 @@ class Memory(msgspec.Struct, array_like=True):
     hour: tuple[float, bool] = (0.0, False)
 
 
-# Who writes a line: origin, the shapes of its lines by start and after an id, by which part of what comes after it,
-# what ends an id, and where they are counted. Without shapes by start, the server (where there is one) has to take
-# off something before them.
-Speaker = tuple[Origin, dict[str, Candidates] | None, dict[str, Candidates], slice, str, Tally, Server | None]
+class Form(NamedTuple):
+    """How the lines of a log are told apart from here on; two readers of the same form read alike."""
+
+    own: str | None  # whose own log it is
+    is_wrapped: bool
+    own_width: int
+    width: int
+    is_precise: bool
+    stamp: str
+    is_table: bool
+
+
 # What a head ("stamp host program[pid]", or a stamp alone) stands for.
 Entry = tuple[float, Speaker]
 
@@ -102,12 +83,10 @@ class LogReader:
     ) -> None:
         self.clock = clock
         self.mta = mta
-        self.tallies: dict[str, Tally] = {}
         self.last_time = 0.0
         self._on_strange = on_strange
-        self._speakers: dict[str, Speaker] = {}  # by how the log words them
-        self._programs: dict[str, Speaker] = {}  # one of each program's processes, by "host program"
-        self._writers: dict[tuple[str, str, int | None], Speaker] = {}  # the same, by who they are
+        self._speakers = Speakers(mta, self._remember)
+        self.tallies = self._speakers.tallies
         self._heads: dict[str, Entry] = {}  # of the lines with the same stamp as the last
         self._prototypes: dict[str, Any] = {}  # events without time, origin and id, by their words
         self._read_stamp: Callable[[str], float] = clock.rfc3164
@@ -116,14 +95,13 @@ class LogReader:
         self._stamp = ""
         self._before = ""  # the last line of the block before
         self._place = 0  # where in a block the last line was that says that the one before it came again
-        self._nobody: Speaker = (Origin(OTHER, "", "", ""), None, {}, slice(KEY), "", self._tally(OTHER), None)
         self._own: Speaker | None = None  # whose own log this is
         self._own_width = 0  # of the stamps in it
         self._is_more: Callable[[str], object] | None = None  # a line that goes on with the one before
         self._table: Table | None = None
         self._joins = {} if joins is None else joins
         self._joined: list[Join] = []  # of the servers that were met here
-        self._met = set() if met is None else met
+        self.met = set() if met is None else met
         self._has_hearsay = False
 
     def read(self, block: str) -> list[Event]:  # noqa: C901, PLR0912, PLR0915 - calls cost more than all the rest
@@ -232,6 +210,20 @@ class LogReader:
         """Whether any of the lines so far is a mail server's."""
         return any(tally.lines for mta, tally in self.tallies.items() if mta != OTHER)
 
+    @property
+    def form(self) -> Form:
+        """How lines are read from here on."""
+        stamp: Any = self._read_stamp
+        return Form(
+            self._own[0].mta if self._own else None,
+            self._own is not None and self._own[1] is None,
+            self._own_width,
+            self._width,
+            self._is_precise,
+            getattr(stamp, "func", stamp).__name__,
+            self._table is not None,
+        )
+
     def memory(self) -> Memory:
         """What the reader that goes on with this log has to know."""
         tallies = {mta: (it.parsed, it.ignored, it.unknown, it.malformed) for mta, it in self.tallies.items()}
@@ -240,7 +232,7 @@ class LogReader:
     def restore(self, memory: Memory) -> None:
         """Go on in the place of another reader."""
         for mta, outcomes in memory.tallies.items():
-            tally = self._tally(mta)
+            tally = self._speakers.tally(mta)
             tally.parsed, tally.ignored, tally.unknown, tally.malformed = outcomes
             if mta in SERVERS:
                 self._remember(SERVERS[mta])
@@ -250,7 +242,7 @@ class LogReader:
     def _joined_up(self, events: list[Event]) -> list[Event]:
         for join in self._joined:
             events = join.join(events)
-        if self._has_hearsay and len(self._met) > 1:
+        if self._has_hearsay and len(self.met) > 1:
             return [event for event in events if type(event) is not Auth or not event.is_hearsay]
         return events
 
@@ -274,17 +266,14 @@ class LogReader:
         if len(words) <= LONGEST_REPEAT:
             self._prototypes[words] = copy(event)
 
-    def _tally(self, mta: str) -> Tally:
-        return self.tallies.setdefault(mta, Tally())
-
     # --- what stands before a message ---
 
     def _enter(self, line: str, head: str, message: str) -> tuple[Entry, str]:
         """What a head that was not met at this time stands for, and the line's message. Raises ValueError, Rows."""
-        speaker = self._own or self._speakers.get(head[self._width :]) or self._sibling(head[self._width :])
+        stamp, tag = head[: self._width], head[self._width :]
+        speaker = self._own or self._speakers[tag]
         if speaker is None:
             return self._begin(line)
-        stamp = head[: self._width]
         if self._is_precise or stamp != self._stamp:
             try:
                 self.last_time = self._read_stamp(stamp)
@@ -292,9 +281,8 @@ class LogReader:
                 if not self._own:
                     raise
                 return self._begin(line)
-        if self._is_precise:
-            return (self.last_time, speaker), message
-        if stamp != self._stamp:
+            if self._is_precise:
+                return (self.last_time, speaker), message
             self._stamp = stamp
             self._heads.clear()
         entry = self._heads[head] = (self.last_time, speaker)
@@ -307,41 +295,20 @@ class LogReader:
         if server and self.mta in (None, server.mta):
             return self._begin_own(server, bare)
         if server:
-            return (self.last_time, self._nobody), bare
+            return (self.last_time, self._speakers.nobody), bare
         prefix = read_prefix(bare, self.clock)
         if prefix is None:
             if self.mta and find_stamp(bare):  # signs are not needed of a server that is named
                 return self._begin_own(SERVERS[self.mta], bare)
             raise ValueError("no prefix")
-        speaker = self._speaker(prefix)
+        speaker = self._speakers.of(prefix)
         self._turn(prefix.time)
         if prefix.width:
             self._width = prefix.width
             self._is_precise = "." in bare[: prefix.width]
             self._read_stamp = self.clock.iso8601 if bare[0].isdecimal() else self.clock.rfc3164
-            self._keep_speaker(prefix.tag, speaker)
-            if prefix.pid is not None and len(self._programs) < SPEAKERS:
-                self._programs[prefix.tag.rpartition("[")[0]] = speaker
+            self._speakers.know(prefix, speaker)
         return (prefix.time, speaker), prefix.message
-
-    def _keep_speaker(self, tag: str, speaker: Speaker) -> None:
-        if len(self._speakers) >= SPEAKERS:
-            self._speakers.clear()
-        self._speakers[tag] = speaker
-
-    def _sibling(self, tag: str) -> Speaker | None:
-        """A new process of a program that is known: some servers fork one for each session, so they are many."""
-        program, _, pid = tag[:-1].rpartition("[")
-        known = self._programs.get(program)
-        if known is None or not pid.isdecimal() or tag[-1] != "]" or len(pid) > PID:
-            return None
-        if known is not self._nobody:
-            first: Any = known[0]
-            origin: Origin = first.__copy__()  # copy() costs as much again
-            msgspec.structs.force_setattr(origin, "pid", int(pid))
-            known = (origin, *known[1:])
-        self._keep_speaker(tag, known)
-        return known
 
     def _begin_own(self, server: Server, line: str) -> tuple[Entry, str]:
         """The first line of a server's own log, or of another form of it. Raises ValueError, Rows."""
@@ -356,7 +323,7 @@ class LogReader:
         time, message = stamp.read(self.clock, line[: stamp.width]), line[stamp.width :]
         self._turn(time)
         is_wrapped = server.unwrap is not None and server.unwrap(message, self.clock).message != message
-        self._own = self._meet(server.origin("", log.program, None), is_wrapped=is_wrapped)
+        self._own = self._speakers.meet(server.origin("", log.program, None), is_wrapped=is_wrapped)
         self._own_width = self._width = stamp.width
         self._is_precise = stamp.is_precise
         self._read_stamp = partial(stamp.read, self.clock)
@@ -371,28 +338,9 @@ class LogReader:
         self._own = self._is_more = None
         self._own_width = 0
 
-    def _speaker(self, prefix: Prefix) -> Speaker:
-        """One for each process, however its lines are wrapped: a session is followed by its origin."""
-        writer = (prefix.host, prefix.program, prefix.pid)
-        speaker = self._writers.get(writer)
-        if speaker is None:
-            if len(self._writers) >= SPEAKERS:
-                self._writers.clear()
-            speaker = self._writers[writer] = self._meet(origin(*writer))
-        return speaker
-
-    def _meet(self, origin: Origin | None, *, is_wrapped: bool = True) -> Speaker:
-        server = SERVERS[origin.mta] if origin else None
-        if origin is None or server is None or server.grammar is None or self.mta not in (None, server.mta):
-            return self._nobody
-        self._remember(server)
-        by_start = None if server.unwrap and is_wrapped else server.grammar.by_start
-        grammar, tally = server.grammar, self._tally(origin.mta)
-        return origin, by_start, grammar.by_lead, grammar.key, grammar.lead, tally, server
-
     def _remember(self, server: Server) -> None:
         """Use the memory of a server whose lines need one."""
-        self._met.add(server.mta)
+        self.met.add(server.mta)
         self._has_hearsay |= server.has_hearsay
         if server.join:
             join = self._joins.setdefault(server.mta, server.join())
@@ -409,19 +357,8 @@ class LogReader:
         if unwrapped.time is not None:
             time = self.last_time = unwrapped.time
         if unwrapped.pid is not None:
-            origin = self._process(origin, unwrapped.pid)
+            origin = self._speakers.process(origin, unwrapped.pid)
         return time, origin, server.grammar.by_start, unwrapped.message
-
-    def _process(self, origin: Origin, pid: int) -> Origin:
-        """The same writer with its pid."""
-        writer = (origin.host, f"{origin.service} {origin.program}", pid)
-        speaker = self._writers.get(writer)
-        if speaker is None:
-            if len(self._writers) >= SPEAKERS:
-                self._writers.clear()
-            named = Origin(origin.mta, origin.host, origin.service, origin.program, pid, origin.entry)
-            speaker = self._writers[writer] = (named, *self._nobody[1:])
-        return speaker[0]
 
     # --- tables ---
 
@@ -429,7 +366,7 @@ class LogReader:
         """The events of a table's lines. Each row has one outcome, however many events it gives."""
         if not self._table:
             return []
-        tally = self._tally(self._table.mta)
+        tally = self._speakers.tally(self._table.mta)
         strange = 0
 
         def on_strange(outcome: str, text: str) -> None:
@@ -483,7 +420,7 @@ class LogReader:
             prefix = read_prefix(line, self.clock)
         except ValueError:
             return False
-        return prefix is not None and self._speaker(prefix) is not self._nobody
+        return prefix is not None and self._speakers.of(prefix) is not self._speakers.nobody
 
     def _repeat(self, found: list[Event], times: int, tally: Tally, events: list[Event]) -> None:
         """One line stands for several: copies, for each is put in a context of its own."""
@@ -500,9 +437,9 @@ class LogReader:
         elif self._own and self._is_more and self._is_more(line):
             self._own[5].ignored += 1
         elif line.strip("\0\r\t "):
-            self._strange("malformed", self._own[5] if self._own else self._nobody[5], line)
+            self._strange("malformed", self._own[5] if self._own else self._speakers.nobody[5], line)
         else:
-            self._nobody[5].ignored += 1
+            self._speakers.nobody[5].ignored += 1
 
     def _find(self, line: str, lines: list[str]) -> int:
         """Where in a block a line stands: this one, not one that is like it."""
@@ -518,7 +455,7 @@ class LogReader:
             if by_start is None and server:
                 time, origin, _, message = self._unwrap(time, origin, server, message)
         except (ValueError, Rows):
-            self._nobody[5].ignored += 1
+            self._speakers.nobody[5].ignored += 1
             return
         found = understand(message, time, origin)[1]
         if found:

@@ -7,6 +7,9 @@ The template language:
                     (one that begins the line is an id or a client: up to the first ": ", without blanks)
     {name:a|b}      a field that holds one of these words
     {name: }        a field without blanks that does not begin with a double quote
+    {name:"}        a field without double quotes
+    {name> S=}      a field that ends with the last ` S=`, and holds it: what its text mostly is has been read before,
+                    so it is only found, which costs least this way; no field of any text can follow
     {_}             text that must be there and that nobody wants
     [text]          may be missing
     {...}           any ` key=value,` pairs not named here, so that a new release's new field breaks nothing
@@ -23,6 +26,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from parsers.events import Event, Origin
@@ -85,8 +89,10 @@ class Literal(NamedTuple):
 
 class Field(NamedTuple):
     name: str
-    words: tuple[str, ...]
+    words: tuple[str, ...] = ()
     is_word: bool = False
+    is_unquoted: bool = False
+    end: str = ""
 
 
 class Optional(NamedTuple):
@@ -99,6 +105,7 @@ class Extras(NamedTuple):
 
 Part = Literal | Field | Optional | Extras
 
+_FIELD = re.compile("([:>])")
 _TOKEN = re.compile(r"\[\[|\]\]|\{\{|\}\}|\{(?P<field>[^{}]*)\}|\[|\]|[^\[\]{}]+")
 
 
@@ -134,9 +141,11 @@ def _sequence(tokens: Iterator[re.Match[str]], *, inner: bool) -> Iterator[Part]
 def _field(text: str) -> Part:
     if text == "...":
         return Extras()
-    name, _, words = text.partition(":")
-    if words == " ":
-        return Field(name, (), is_word=True)
+    name, mark, words = _FIELD.split(text, 1) if _FIELD.search(text) else (text, "", "")
+    if mark == ">":
+        return Field(name, end=words)
+    if words in (" ", '"'):
+        return Field(name, is_word=words == " ", is_unquoted=words == '"')
     return Field(name, tuple(words.split("|")) if words else ())
 
 
@@ -168,18 +177,34 @@ def _pattern(parts: tuple[Part, ...], after: tuple[Part, ...]) -> str:
                 out.append(f"(?:{_pattern(inner, rest)}|)")  # cheaper than "?", which is a loop to `re`
             case Extras():
                 out.append(f"(?>(?:{_none_of(_follow(rest))} [A-Za-z_]++=[^,]*+,)*)")
-            case Field(name):
+            case Field(name=name):
                 body = _field_pattern(part, rest)
                 out.append(f"(?:{body})" if name == "_" else f"({body})")
     return "".join(out)
 
 
 def _field_pattern(field: Field, rest: tuple[Part, ...]) -> str:
+    if field.end:
+        if not all(map(_is_plain, rest)):
+            raise ValueError(f"a field of any text behind {field.end!r}")
+        return f".*{re.escape(field.end)}"  # with the literal in its own group, `re` skips to where it can stand
     if field.is_word:
-        return '(?!")[^ ]++'
+        return '[^" ][^ ]*+'
+    if field.is_unquoted:
+        return '[^"]*+'
     if field.words:
         return "|".join(map(re.escape, field.words))
     return _until(rest, is_number=field.name in INTEGERS | NUMBERS)
+
+
+def _is_plain(part: Part) -> bool:
+    """Whether a part takes its text without going on behind what ends it."""
+    match part:
+        case Optional(inner):
+            return all(map(_is_plain, inner))
+        case Field(name, words, is_word, is_unquoted):
+            return bool(words) or is_word or is_unquoted or name in INTEGERS | NUMBERS
+    return isinstance(part, Literal)
 
 
 def _follow(parts: tuple[Part, ...]) -> list[str]:
@@ -197,7 +222,7 @@ def _follow(parts: tuple[Part, ...]) -> list[str]:
                 return [*literals, *((text + more for more in _follow(rest)) if whole else [text])]
             case Optional(inner):
                 literals += [text for text in _follow(inner) if text != END]
-            case Field(_, words):
+            case Field(words=words):
                 return [*literals, *(words or [""])]
             case Extras():
                 continue
@@ -261,10 +286,10 @@ def compile_shape(row: Shape, lead: str) -> Compiled:
             raise ValueError(f"what begins the line must end at {lead!r}")
         text = literal.text.removeprefix(lead)
         parts = (Literal(text), *rest) if text else tuple(rest)
-        if build and first == Field("_", ()):
+        if build and first == Field("_"):
             build = _without_id(build)
     result = SEVERAL if row.several else REPEATS if row.repeats else PLAIN
-    return re.compile(pattern(parts)).fullmatch, build, result, row
+    return re.compile(pattern(parts), re.DOTALL).fullmatch, build, result, row
 
 
 def _without_id(build: Build) -> Build:
@@ -321,7 +346,8 @@ class Grammar:
     """The shapes of one MTA, found by the first characters of what they say.
 
     `lead` is what separates a leading `{queue_id}` from the rest: a shape that begins with one is found by what
-    comes after it, by `key` characters of that where the first few are mostly the same.
+    comes after it, by `key` characters of that where the first few are mostly the same. Shapes are compiled at first
+    use, for most programs meet one or two of the servers; that raises ValueError or TypeError where one is wrong.
     """
 
     def __init__(self, mta: str, shapes: Iterable[Shape], *, lead: str, key: int = KEY) -> None:
@@ -329,25 +355,36 @@ class Grammar:
         self.lead = lead
         self.key = slice(key)
         self.shapes = tuple(sorted(shapes, key=lambda row: row.general))
-        self.by_start: dict[str, Candidates] = {}
-        self.by_lead: dict[str, Candidates] = {}
-        self.unkeyed: list[Compiled] = []
-        for row in self.shapes:
-            self._add(row, compile_shape(row, lead))
 
-    def _add(self, row: Shape, compiled: Compiled) -> None:
-        parts = parse(row.template)
-        leads = begins_with_id(row)
-        if row.unkeyed:
-            if not leads:
-                raise ValueError("only what follows an id can be unkeyed")
-            self.unkeyed.append(compiled)
-            return
-        index = self.by_lead if leads else self.by_start
+    @cached_property
+    def by_start(self) -> dict[str, Candidates]:
+        """The shapes that do not begin with an id."""
+        return self._index(leads=False)
+
+    @cached_property
+    def by_lead(self) -> dict[str, Candidates]:
+        """The shapes that do, by what comes after it."""
+        return self._index(leads=True)
+
+    @cached_property
+    def unkeyed(self) -> list[Compiled]:
+        """The shapes that nothing tells but trying."""
+        rows = [row for row in self.shapes if row.unkeyed]
+        if not all(map(begins_with_id, rows)):
+            raise ValueError("only what follows an id can be unkeyed")
+        return [compile_shape(row, self.lead) for row in rows]
+
+    def _index(self, *, leads: bool) -> dict[str, Candidates]:
+        index: dict[str, Candidates] = {}
         after, length = (self.lead, self.key.stop) if leads else ("", KEY)
-        for key in _keys(parts[1:] if leads else parts, after, length):
-            repeats, shapes = index.get(key, NO_CANDIDATES)
-            index[key] = (repeats or row.repeats, (*shapes, compiled))
+        for row in self.shapes:
+            if row.unkeyed or begins_with_id(row) != leads:
+                continue
+            parts, compiled = parse(row.template), compile_shape(row, self.lead)
+            for key in _keys(parts[1:] if leads else parts, after, length):
+                repeats, shapes = index.get(key, NO_CANDIDATES)
+                index[key] = (repeats or row.repeats, (*shapes, compiled))
+        return index
 
     def matches(self, message: str) -> Iterator[tuple[Shape, Build | None, tuple[str | None, ...]]]:
         """All the shapes that a message has, with its fields; the first is what it means."""

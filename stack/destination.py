@@ -15,13 +15,14 @@ LATER = "451 4.7.1 Greylisted, please try again later"
 REPLIES = {
     "unknown": "550 5.1.1 User unknown",
     "later": LATER,
+    "shortly": "451 4.7.1 Not now",
     "never": "452 4.2.2 Mailbox is full",
     "spam": "554 5.7.1 Message refused as spam",
     "busy": "450 4.3.0 Out of memory, try again",
 }
-AT_RCPT = ("unknown", "later", "never")
+AT_RCPT = ("unknown", "later", "shortly", "never")
 AT_END = ("spam", "busy", "cut")
-PASSING = ("later", "busy", "cut")  # only at the first time
+PASSING = ("later", "shortly", "busy", "cut")  # only at the first time
 SHY = "421 4.3.2 Too busy, closing"
 TAKEN = "250 2.0.0 Taken"
 

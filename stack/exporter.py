@@ -16,9 +16,12 @@ from stack.plan import (
     POSTFIX_SUBMISSION,
     PROBE_USER,
     PROVIDERS,
+    RESOLVER,
+    STRANGERS,
     Plan,
     exchanger,
 )
+from stack.resolver import SENDER, ZONE
 from stack.world import MAILDIR
 
 NAME = "exporter"
@@ -55,6 +58,22 @@ def configure(plan: Plan) -> None:
         "accounts": {"messages": 10_000, "recipients": 5_000, "clients": 1_000, "bounces": 100},
         "blocks": {"minutes": 0 if plan.is_quick else 5},
         "probes": _probes(plan, every),
+        "resolver": {"servers": [RESOLVER.host]},
+        "posture": [
+            {"name": "sender", "domain": SENDER, "addresses": [POSTFIX.host], "zones": [ZONE], "every": "1m"},
+        ],
+        "negative": [
+            {
+                "name": "postfix",
+                "server": POSTFIX.host,
+                "domain": "here.example",
+                "smtp_port": POSTFIX.port,
+                "submission_port": POSTFIX_SUBMISSION.port,
+                "source_address": STRANGERS[0],
+                "smuggling": False,  # no message is to come from elsewhere than from clients
+                "every": "5m",
+            }
+        ],
     }
     (folder / "mailstat.yml").write_text(yaml.safe_dump(config, sort_keys=False))
 
@@ -104,7 +123,8 @@ def end_probes(plan: Plan) -> None:
     """Send no more probes: reload a configuration without any."""
     file = plan.folder / NAME / "mailstat.yml"
     config = yaml.safe_load(file.read_text())
-    del config["probes"]
+    for key in ("probes", "posture", "negative"):
+        del config[key]
     file.write_text(yaml.safe_dump(config, sort_keys=False))
     request = urllib.request.Request(f"{plan.url(NAME)}/-/reload", method="POST")  # noqa: S310 - our own
     with urllib.request.urlopen(request, timeout=30):  # noqa: S310

@@ -73,6 +73,7 @@ TOGETHER = (
         lambda plan: postfix.renew(plan, SOON),
         lambda plan: postfix.renew(plan, postfix.DAYS),
     ),
+    Fault("address on a block list", "MailDNSBLListed", {"zone": resolver.ZONE}, *_file(resolver.LISTED)),
     Fault("probe locked out", "MailProbeFailing", {"probe": "postfix-roundtrip"}, _lock_out, _let_in),
     Fault(
         "more providers than the budget",
@@ -86,4 +87,10 @@ ALONE = (
     Fault("exporter killed", "MailExporterDown", {"job": "mailstat"}, _kill, exporter.start),
     Fault("log rotated away", "MailLogUnreadable", {"severity": "critical"}, postfix.lose_log, postfix.reopen_log),
 )
-UNTOLD = (_file("old-tls"), _file("dead"))  # no alert of their own, but panels: how they begin and end
+UNTOLD = (
+    _file("old-tls"),
+    (postfix.grow_old, postfix.grow_young),
+    _file("dead"),
+    _file("spam"),
+    _file(world.CLOCK),
+)  # no alert of their own, but panels: how they begin and end

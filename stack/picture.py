@@ -38,6 +38,17 @@ SPREAD = 20.0  # seconds that all faults last before the pictures are taken
 GROUND, BOX, EDGE, INK, PALE = "#f4f5f7", "#ffffff", "#dcdfe6", "#1f2430", "#707888"
 COLORS = {"green": "#2f9e58", "orange": "#e8890c", "red": "#d6303f", "blue": "#2f6fd6"}
 LINES = "#2f6fd6 #e8890c #2f9e58 #d6303f #8a4fc7 #12979e #b0568c #8c7a1f #5b6b7f #6fa8dc".split()
+OF_WORDS = {  # what the same word is drawn in everywhere
+    "sent": COLORS["green"],
+    "success": COLORS["green"],
+    "parsed": COLORS["green"],
+    "deferred": COLORS["orange"],
+    "bounced": COLORS["red"],
+    "failure": COLORS["red"],
+    "unknown": COLORS["red"],
+    "expired": "#8a4fc7",
+    "ignored": "#5b6b7f",
+}
 TITLE, TEXT, SMALL = 9.5, 8.0, 7.0  # points
 
 Series = list[tuple[dict[str, str], list[tuple[float, float]]]]
@@ -144,7 +155,7 @@ def draw_lines(axes: Axes, it: Panel, view: View) -> None:
     if it.body["fieldConfig"]["defaults"].get("custom", {}).get("stacking", {}).get("mode") == "normal":
         _stack(axes, kept)
     else:
-        for color, (target, labels, points) in zip(LINES, kept, strict=False):
+        for color, (target, labels, points) in zip(_colors(kept), kept, strict=True):
             label = _cut(legend_of(target, labels), 34)
             axes.plot(*zip(*points, strict=True), color=color, linewidth=1.3, label=label)
     _dress(axes, it, view, len(kept), len(found) - len(kept))
@@ -154,7 +165,14 @@ def _stack(axes: Axes, rows: Sequence[tuple[Target, dict[str, str], list[tuple[f
     times = sorted({at for _, _, points in rows for at, _ in points})
     values = [[dict(points).get(at, 0.0) for at in times] for _, _, points in rows]
     labels = [_cut(legend_of(target, of), 34) for target, of, _ in rows]
-    axes.stackplot(times, values, labels=labels, colors=LINES, alpha=0.55, linewidth=0)
+    axes.stackplot(times, values, labels=labels, colors=_colors(rows), alpha=0.55, linewidth=0)
+
+
+def _colors(rows: Sequence[tuple[Target, dict[str, str], list[tuple[float, float]]]]) -> list[str]:
+    """One for each line: that of its last word, or the next that no word has."""
+    words = [legend_of(target, labels).split()[-1] for target, labels, _ in rows]
+    others = iter([color for color in LINES if color not in {OF_WORDS.get(word) for word in words}] * 2)
+    return [OF_WORDS[word] if word in OF_WORDS and words.count(word) == 1 else next(others) for word in words]
 
 
 def _dress(axes: Axes, it: Panel, view: View, shown: int, left_out: int) -> None:
@@ -163,7 +181,7 @@ def _dress(axes: Axes, it: Panel, view: View, shown: int, left_out: int) -> None
     lowest, highest = axes.get_ylim()
     axes.set_ylim(min(lowest, 0) if lowest < 0 else 0, highest if highest > 0 else 1)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: form(value)))
-    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.set_yticks(_ticks(axes.get_ylim(), is_time=_unit(it) == "s"))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{datetime.fromtimestamp(at, UTC):%H:%M}"))
     axes.set_xticks(range(int(view.start // 60 + 1) * 60, int(view.end) + 1, _gap(view)))
     axes.tick_params(labelsize=SMALL, colors=PALE, length=0)
@@ -186,6 +204,13 @@ def _dress(axes: Axes, it: Panel, view: View, shown: int, left_out: int) -> None
     )
     for text in box.get_texts():
         text.set_color(INK)
+
+
+def _ticks(limits: tuple[float, float], *, is_time: bool) -> list[float]:
+    """Some even values; of times, even in the unit that fits."""
+    low, high = limits
+    size = next((it for it in (86_400.0, 3600.0, 60.0) if is_time and high >= 2 * it), 1.0)
+    return [at * size for at in MaxNLocator(4).tick_values(low / size, high / size) if low <= at * size <= high]
 
 
 def _gap(view: View) -> int:

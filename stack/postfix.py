@@ -105,7 +105,8 @@ def configure(
 
 def inline(transports: Mapping[str, str]) -> str:
     """A table that stands where it is used."""
-    return f"inline:{{ {', '.join(f'{{ {domain}={it} }}' for domain, it in transports.items())} }}"
+    rows = ", ".join(f"{{ {domain}={it} }}" for domain, it in transports.items())
+    return f"inline:{{ {rows} }}"
 
 
 def _add_user(users: Path, config: Path, name: str, password: str) -> None:
@@ -135,10 +136,13 @@ def start(plan: Plan) -> None:
         smtp_dns_support_level="enabled",
         smtp_tls_security_level="may",
         smtp_tls_loglevel=1,
-        smtpd_tls_protocols=">=TLSv1",  # old clients are to be seen
-        smtpd_tls_ciphers="low",
-        tls_low_cipherlist="ALL:@SECLEVEL=0",
+        smtpd_tls_protocols=">=TLSv1.2",
+        smtpd_tls_mandatory_protocols=">=TLSv1.2",
+        smtp_connection_cache_on_demand="no",  # one that is lost is tried again at once, without a word in the log
         smtpd_error_sleep_time=0,
+        disable_vrfy_command="yes",
+        smtpd_sender_restrictions="permit_mynetworks, permit_sasl_authenticated, check_sender_access "
+        + inline({"here.example": "REJECT not from here"}),
         transport_maps=inline({it: f"smtp:[{exchanger(it)}]:{DESTINATION_PORT}" for it in DESTINATIONS | DEAD}),
         default_transport="error:nowhere else",
         minimal_backoff_time="4s",
@@ -154,6 +158,22 @@ def start(plan: Plan) -> None:
 def renew(plan: Plan, days: int) -> None:
     """Give it another certificate."""
     certificate(plan.folder / NAME, days)
+    _reload(plan)
+
+
+def grow_old(plan: Plan) -> None:
+    """Take TLS of another age."""
+    _set(plan, ">=TLSv1", "ALL:@SECLEVEL=0")
+
+
+def grow_young(plan: Plan) -> None:
+    """Refuse it."""
+    _set(plan, ">=TLSv1.2", "ALL")
+
+
+def _set(plan: Plan, protocols: str, ciphers: str) -> None:
+    settings = (f"smtpd_tls_protocols={protocols}", "smtpd_tls_ciphers=low", f"tls_low_cipherlist={ciphers}")
+    run("postconf", "-c", plan.folder / NAME / "config", "-e", *settings)
     _reload(plan)
 
 

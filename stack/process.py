@@ -19,6 +19,8 @@ from stack.ground import ROOT, environment
 PATIENCE = 30.0  # seconds until a process that does not listen, or does not end, is given up
 TICK = 0.05
 
+_children: dict[int, subprocess.Popen[bytes]] = {}  # those of this process: it has to ask for their end
+
 
 class Status(NamedTuple):
     """What proc(5) tells of a process in /proc/PID/stat."""
@@ -53,6 +55,7 @@ def start(folder: Path, name: str, command: Sequence[str | Path], is_ready: Call
             env=environment(),
             start_new_session=True,
         )
+    _children[process.pid] = process
     status = read_status(process.pid)
     (folder / f"{name}.pid").write_text(f"{process.pid} {status.started if status else 0}\n")
     end = time.monotonic() + PATIENCE
@@ -72,6 +75,8 @@ def stop(folder: Path, name: str, number: signal.Signals = signal.SIGTERM) -> bo
     if not _are_gone(sessions):
         _send(sessions, signal.SIGKILL)
         _are_gone(sessions)
+    if child := _children.pop(int(file.read_text().split()[0]), None):
+        child.wait()
     file.unlink()
     return bool(sessions)
 

@@ -1,5 +1,7 @@
-"""The name server of the stack: who takes the mail of which domain. The fault `dns` makes it fail for the names that
-the file has: `python -m stack.resolver FOLDER`."""
+"""The name server of the stack, for who sends mail and who looks at who does: `python -m stack.resolver FOLDER`.
+
+The fault `dns` makes it fail for the names that the file has, `listed` puts Postfix on the block list.
+"""
 
 from __future__ import annotations
 
@@ -15,25 +17,40 @@ import dns.rrset
 
 from stack import plan as plans
 from stack import process
-from stack.plan import DEAD, DESTINATIONS, RESOLVER, Plan, exchanger
+from stack.plan import DEAD, DESTINATIONS, POSTFIX, RESOLVER, Plan, exchanger
 
 NAME = "resolver"
-FAULT = "dns"
+FAULT, LISTED = "dns", "listed"
 SECONDS = 1  # that an answer may be kept
-ADDRESSES = {exchanger(domain): ip for domain, ip in (DESTINATIONS | DEAD).items()}
+NOTHING = f"ns.example. postmaster.example. 1 60 60 60 {SECONDS}"  # so long nothing may be kept too (RFC 2308)
+SENDER, ZONE = "sender.example", "bl.example"
+BACKWARDS = ".".join(reversed(POSTFIX.host.split(".")))
+RECORDS = {
+    **{(exchanger(domain), "A"): ip for domain, ip in (DESTINATIONS | DEAD).items()},
+    ("mx.here.example", "A"): POSTFIX.host,
+    (f"{BACKWARDS}.in-addr.arpa", "PTR"): "mx.here.example.",
+    (SENDER, "MX"): f"10 {exchanger(SENDER)}.",
+    (SENDER, "TXT"): f'"v=spf1 ip4:{POSTFIX.host} -all"',
+    (f"_dmarc.{SENDER}", "TXT"): f'"v=DMARC1; p=reject; rua=mailto:postmaster@{SENDER}"',
+    (f"2.0.0.127.{ZONE}", "A"): "127.0.0.2",  # a list that works lists this (RFC 5782, section 5)
+}
+LISTING = {(f"{BACKWARDS}.{ZONE}", "A"): "127.0.0.2"}
 
 
-def answer(query: dns.message.Message, failing: str) -> dns.message.Message:
+def answer(query: dns.message.Message, failing: str, *, is_listed: bool = False) -> dns.message.Message:
     """What the question comes to while the names in `failing` cannot be found out."""
     response = dns.message.make_response(query, recursion_available=True)
     question = query.question[0]
-    name = question.name.to_text(omit_final_dot=True).lower()
+    name, kind = question.name.to_text(omit_final_dot=True).lower(), dns.rdatatype.to_text(question.rdtype)
+    records = RECORDS | LISTING if is_listed else RECORDS
     if name in failing.split():
         response.set_rcode(dns.rcode.SERVFAIL)
-    elif name not in ADDRESSES:
-        response.set_rcode(dns.rcode.NXDOMAIN)
-    elif question.rdtype == dns.rdatatype.A:
-        response.answer.append(dns.rrset.from_text(question.name, SECONDS, "IN", "A", ADDRESSES[name]))
+    elif (name, kind) in records:
+        response.answer.append(dns.rrset.from_text(question.name, SECONDS, "IN", kind, records[name, kind]))
+    else:
+        if name not in {known for known, _ in records}:
+            response.set_rcode(dns.rcode.NXDOMAIN)
+        response.authority.append(dns.rrset.from_text(".", SECONDS, "IN", "SOA", NOTHING))
     return response
 
 
@@ -50,19 +67,22 @@ class Handler(socketserver.BaseRequestHandler):
         except dns.exception.DNSException:
             return
         if query.question:
-            link.sendto(answer(query, self.server.failing()).to_wire(), self.client_address)
+            server = self.server
+            found = answer(query, server.failing(), is_listed=(server.faults / LISTED).exists())
+            link.sendto(found.to_wire(), self.client_address)
 
 
 class Server(socketserver.UDPServer):
     """Answers for the stack."""
 
-    def __init__(self, fault: Path) -> None:
+    def __init__(self, faults: Path) -> None:
         super().__init__((RESOLVER.host, RESOLVER.port), Handler)
-        self._fault = fault
+        self.faults = faults
 
     def failing(self) -> str:
         """The names that the fault has."""
-        return self._fault.read_text() if self._fault.exists() else ""
+        fault = self.faults / FAULT
+        return fault.read_text() if fault.exists() else ""
 
 
 def start(plan: Plan) -> None:
@@ -81,7 +101,7 @@ def command(plan: Plan, *command: str | Path) -> list[str | Path]:
 def main() -> None:
     """Answer until ended."""
     plan = plans.load(Path(sys.argv[1]))
-    with Server(plan.faults / FAULT) as server:
+    with Server(plan.faults) as server:
         print("answers", flush=True)
         server.serve_forever(poll_interval=60)
 

@@ -70,7 +70,7 @@ def strike(plan: Plan, faults: Sequence[Fault], story: Story) -> None:
     finally:
         for one in faults:
             one.end(plan)
-    wait_for_all(plan, faults, "resolved", story.resolved)
+    wait_for_all(plan, [it for it in faults if it.name in story.fired], "resolved", story.resolved)
 
 
 def wait_for_all(plan: Plan, faults: Iterable[Fault], status: str, seconds: dict[str, float]) -> None:

@@ -1,7 +1,7 @@
 """Clients of both servers, who count what they see: `python -m stack.traffic FOLDER`.
 
 Faults of theirs: `spray` (somebody tries passwords), `crowd` (mail to providers beyond the budget), `old-tls`
-(clients of another age), `dead` (mail to a host that is gone), `silence` (nobody comes).
+(clients of another age), `dead` (mail to a host that is gone), `spam`, `silence` (nobody comes).
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ TIMEOUT = 30
 PAUSE = 0.25  # seconds between two sessions of one server's clients
 DOMAINS = {"google": 8, "microsoft": 6, "yahoo": 4, "gmx": 3, "small": 4}
 CROWD = {"apple": 1, "orange": 1, "proton": 1}
-WISHES = {"user": 85, "unknown": 3, "later": 5, "never": 1, "spam": 2, "busy": 2, "cut": 2}
+WISHES = {"user": 86, "unknown": 3, "later": 4, "shortly": 2, "never": 1, "busy": 2, "cut": 2}
+UNWANTED = {"spam": 4}
 GUESSES = [f"user{number}" for number in range(40)]
 
 Fact = tuple[str, ...]
@@ -111,6 +112,7 @@ class Crowd:
         with self._session(self._door.smtp, self._random.choice(CLIENTS)) as session:
             if self._random.random() < 0.3:
                 session.starttls(context=trusting())
+                session.ehlo()
             self._give(session, "smtp")
 
     def _submit(self) -> None:
@@ -180,7 +182,8 @@ class Crowd:
             return [f"user{next(self._numbers)}@dead.example"]
         number = pick.choices((1, 2, 5), (80, 15, 5))[0]
         domain = pick.choices(list(domains), list(domains.values()))[0]
-        wishes = pick.choices(list(WISHES), list(WISHES.values()), k=number)
+        known = WISHES | (UNWANTED if (self._faults / "spam").exists() else {})
+        wishes = pick.choices(list(known), list(known.values()), k=number)
         return [f"{wish}{self._door.number}-{next(self._numbers)}@{domain}.example" for wish in wishes]
 
 

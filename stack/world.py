@@ -1,6 +1,7 @@
 """The destinations of the stack as a process: `python -m stack.world FOLDER`.
 
-The fault `refuse` holds domains and what their hosts say to everybody; `DOMAIN REPLY` a line.
+The fault `refuse` holds domains and what their hosts say to everybody; `DOMAIN REPLY` a line. The fault `clock` sets
+the clock of the probes' host wrong.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import asyncio
 import json
 import ssl
 import sys
+import time
 from collections.abc import Callable
+from email.utils import formatdate
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -23,11 +26,17 @@ from stack.ground import Entry, certificate, is_listening
 from stack.plan import DESTINATION_PORT, DESTINATIONS, Plan
 
 NAME = "world"
-FAULT = "refuse"
+FAULT, CLOCK = "refuse", "clock"
+AHEAD = 90.0  # seconds, of a clock that is wrong
 TRUTH = "destinations.jsonl"
 MAILDIR = "maildir"
 BEAT = 0.2  # seconds between two looks at what came
-RESULTS = "Authentication-Results: mx.probe.example; spf=pass smtp.mailfrom=here.example; dkim=none; dmarc=pass\r\n"
+HEADER = """\
+Received: from mx.here.example (mx.here.example [198.51.100.193]) by mx.probe.example with ESMTPS id {number}\r
+ (version=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384); {date}\r
+Authentication-Results: mx.probe.example; spf=pass smtp.mailfrom=sender.example; dkim=none; dmarc=pass\r
+X-Spam-Status: No, score=0.7 required=5.0\r
+"""
 
 
 def start(plan: Plan) -> None:
@@ -61,7 +70,7 @@ async def listen(plan: Plan) -> None:
     hosts: dict[str, Destination] = {}
     for domain, ip in DESTINATIONS.items():
         policy = partial(refusal, plan.faults / FAULT, domain)
-        keep = _keeper(plan.folder / MAILDIR) if domain == "probe.example" else None
+        keep = _keeper(plan) if domain == "probe.example" else None
         hosts[domain] = Destination(tls=tls, policy=policy, on_taken=keep)
         await loop.create_server(hosts[domain].connection, ip, DESTINATION_PORT)
     with (plan.truth / TRUTH).open("a", buffering=1) as truth:
@@ -73,15 +82,17 @@ async def listen(plan: Plan) -> None:
                     truth.write(json.dumps([domain, reply]) + "\n")
 
 
-def _keeper(maildir: Path) -> Callable[[Envelope], object]:
+def _keeper(plan: Plan) -> Callable[[Envelope], object]:
     """Writes what comes, as a receiver does that has looked at it."""
-    numbers = count()
+    numbers, maildir = count(), plan.folder / MAILDIR
 
     def keep(envelope: Envelope) -> None:
-        name = f"{next(numbers)}.mx.probe.example"
-        content = envelope.content
+        number = next(numbers)
+        ahead = AHEAD if (plan.faults / CLOCK).exists() else 0.0
+        header = HEADER.format(number=number, date=formatdate(time.time() + ahead))
+        name, content = f"{number}.mx.probe.example", envelope.content
         raw = content if isinstance(content, bytes) else (content or "").encode()
-        (maildir / "tmp" / name).write_bytes(RESULTS.encode() + raw)
+        (maildir / "tmp" / name).write_bytes(header.encode() + raw)
         (maildir / "tmp" / name).rename(maildir / "new" / name)
 
     return keep

@@ -17,6 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("parsers", "exporter", "mailstat")
+RULES = ROOT / "dashboards/rules"
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,9 @@ def metadata(wheel: Path, name: str) -> str:
 def shipped() -> list[str]:
     """The files of the packages, code and data."""
     files = (path for name in PACKAGES for path in (ROOT / name).rglob("*") if path.is_file())
-    return sorted(str(path.relative_to(ROOT)) for path in files if path.suffix != ".pyc")
+    names = [str(path.relative_to(ROOT)) for path in files if path.suffix != ".pyc"]
+    rules = [path.relative_to(RULES) for path in RULES.rglob("*.yaml")]  # `mailstat replay` has them beside it
+    return sorted([*names, *(f"mailstat/rules/{path}" for path in rules)])
 
 
 def test_its_top_level_is_the_three_packages(names: list[str]) -> None:
@@ -61,6 +64,7 @@ def test_it_holds_every_file_of_the_packages(names: list[str]) -> None:
         "parsers/reasons/replies.yaml",
         "parsers/providers/providers.yaml",
         "exporter/demo.yml",
+        "mailstat/rules/delivery.yaml",
         "mailstat/render/page.css",
     ],
 )

@@ -50,6 +50,7 @@ class Door:
         self._passwords = Passwords()
         self._limiter = _Limiter(now)
         self._seen: object = None
+        self._is_current = True
         self._rules = _Rules(WebConfig(), None)
         if path:
             self._rules = _read(path)
@@ -63,6 +64,11 @@ class Door:
     def tls(self) -> SSLContext | None:
         """What the next handshake follows; None where there is none."""
         return self._current().tls
+
+    def is_current(self) -> bool:
+        """Whether the files, as they are now, are what is in force."""
+        self._current()
+        return self._is_current
 
     def lets_in(self, transport: BaseTransport) -> bool:
         """Whether the certificate of a client, which was verified, has one of the names that are allowed."""
@@ -111,9 +117,11 @@ class Door:
         try:
             self._rules = _read(path)
         except InvalidError as invalid:
+            self._is_current = False
             for error in invalid.errors:
                 logger.error("the web configuration is refused", extra={"error": error})
         else:
+            self._is_current = True
             self._seen = self._stamps()  # other files may be named than before
             logger.info("web configuration reloaded", extra={"path": path})
 

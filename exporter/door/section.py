@@ -102,7 +102,7 @@ class TlsServer:
         default=(),
         metadata=doc(
             f"One of {', '.join(f'`{name}`' for name in CURVES)}. Several are refused: Python's ssl takes one alone, "
-            "or OpenSSL's own order."
+            "or OpenSSL's own order, which begins with X25519."
         ),
     )
     cert: Secret | None = field(default=None, metadata=doc(f"Refused: {_INLINE}."))

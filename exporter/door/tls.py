@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import stat
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from exporter.door.section import TlsServer
 
+_LARGEST = 1 << 22  # bytes: all authorities of a system are a quarter of it
 _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 _VERIFIES = {"VerifyClientCertIfGiven": ssl.CERT_OPTIONAL, "RequireAndVerifyClientCert": ssl.CERT_REQUIRED}
 
@@ -31,13 +33,25 @@ def context(section: TlsServer) -> ssl.SSLContext:
     made.set_alpn_protocols(["http/1.1"])
     if not section.prefer_server_cipher_suites:
         made.options &= ~ssl.Options.OP_CIPHER_SERVER_PREFERENCE
-    if section.openssl_ciphers:
-        made.set_ciphers(":".join(section.openssl_ciphers))
-    for curve in section.curve_preferences:
-        made.set_ecdh_curve(CURVES[curve])
+    _choose(made, section)
     _load(made, section)
     made.verify_mode = _VERIFIES.get(section.client_auth_type, ssl.CERT_NONE)
     return made
+
+
+def _choose(made: ssl.SSLContext, section: TlsServer) -> None:
+    """What the OpenSSL of this host may have been built without, or its Python not be able to name."""
+    try:
+        if section.openssl_ciphers:
+            made.set_ciphers(":".join(section.openssl_ciphers))
+    except ssl.SSLError:
+        raise InvalidError(["tls_server_config.cipher_suites: the OpenSSL of this host has none of them"]) from None
+    for curve in section.curve_preferences:
+        try:
+            made.set_ecdh_curve(CURVES[curve])
+        except (ssl.SSLError, ValueError):
+            error = f"tls_server_config.curve_preferences: the Python of this host cannot choose {curve}"
+            raise InvalidError([error]) from None
 
 
 def _load(made: ssl.SSLContext, section: TlsServer) -> None:
@@ -64,9 +78,14 @@ def _meaning(error: ssl.SSLError) -> str:
 
 
 def _check_readable(name: str, path: Path | None) -> None:
+    """A pipe would keep the service waiting, a device would never end."""
+    if path is None:
+        return
     try:
-        if path:
-            path.open("rb").close()
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
+            raise InvalidError([f"tls_server_config.{name}: {path}: no file of certificates or keys"])
+        path.open("rb").close()
     except OSError as error:
         raise InvalidError([f"tls_server_config.{name}: {path}: {error.strerror}"]) from None
 

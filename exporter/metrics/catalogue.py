@@ -394,7 +394,7 @@ METRICS: dict[str, Metric] = dict(
             "mailstat_config_last_reload_successful",
             "gauge",
             "",
-            "Whether the last configuration file was accepted.",
+            "Whether the configuration was accepted, and the web configuration with the files that it names.",
         ),
         _metric("mailstat_build_info", "gauge", "version", "Always 1; the version that runs."),
     )

@@ -8,7 +8,7 @@ from typing import Protocol
 from prometheus_client.metrics_core import Metric as Family
 
 from exporter.metrics.series import family
-from parsers.reader import Tally
+from parsers.speaker import Tally
 
 
 class LogNumbers(Protocol):

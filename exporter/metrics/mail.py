@@ -31,7 +31,7 @@ from parsers.events import (
     Removed,
     Tls,
 )
-from parsers.message import Deferral
+from parsers.message import Deferral, Message
 from parsers.reply import valid_dsn
 
 SERVICES = 50
@@ -46,19 +46,10 @@ STATUSES = ("sent", "deferred", "bounced", "expired")
 
 RAW = 50_000  # events whose counts and delays are kept as they come before they are folded into labels and buckets
 
-# What deliveries are told apart by; the delays of those alike feed five metrics.
+# What deliveries are told apart by (MTA, service, direction, provider, status, reason, reply code, enhanced status
+# code, attempts); the delays of those alike feed five metrics.
 DeliveryKey = tuple[str, str, str, str | None, str, str | None, int | None, str | None, int | None]
-_DELIVERY: Callable[[Delivery], DeliveryKey] = attrgetter(
-    "origin.mta",
-    "origin.service",
-    "direction",
-    "provider",
-    "status",
-    "reason",
-    "reply_code",
-    "dsn",
-    "attempts",
-)
+Arrival = tuple[str, int | None, int | None]  # how a message came, its size, its recipients
 _STAGES: Callable[[Delivery], tuple[float | None, ...]] = attrgetter(*(f"delay_{stage}" for stage in STAGES))
 
 _PROGRAM: Callable[[Origin], tuple[str, str, str]] = attrgetter("mta", "service", "program")
@@ -110,9 +101,8 @@ class MailMetrics:
         self._departures: dict[Labels, int] = defaultdict(int)  # removals of which no line tells
         self._sessions: dict[tuple[str, bool, str | None, str | None], int] = defaultdict(int)
         self._counts: dict[str, dict[Labels, int]] = defaultdict(lambda: defaultdict(int))
-        self._arrivals: dict[tuple[str, str, str], int] = defaultdict(int)
-        self._raw_sizes: dict[Labels, list[float]] = defaultdict(list)
-        self._raw_recipients: dict[Labels, list[float]] = defaultdict(list)
+        self._logins: dict[tuple[str, str, str | None, str], list[int]] = defaultdict(list)
+        self._arrivals: dict[tuple[str, str], list[Arrival]] = defaultdict(list)
         self._raw_stages: dict[str, list[tuple[float | None, ...]]] = defaultdict(list)
         self._sizes = Histogram("mail_message_size_bytes")
         self._recipients = Histogram("mail_message_recipients")
@@ -126,10 +116,9 @@ class MailMetrics:
             self._removals,
             self._departures,
             self._sessions,
+            self._logins,
             self._raw_stages,
             self._arrivals,
-            self._raw_sizes,
-            self._raw_recipients,
         )
         self._steps: dict[type[Event], Callable[[Any], None]] = {
             Auth: self._auth,
@@ -181,46 +170,38 @@ class MailMetrics:
     # --- a step for each kind of event ---
 
     def _received(self, event: Received) -> None:
+        origin = event.origin
         if event.tls_sessions:
-            self._sessions[event.origin.mta, True, event.tls_protocol, event.tls_trust] += 1
+            self._sessions[origin.mta, True, event.tls_protocol, event.tls_trust] += 1
         if event.logins:
-            self._session(event)
+            self._logins[origin.mta, origin.service, event.sasl_method, "success"].append(event.logins)
         if event.is_arrival:
             self._queued(event)
         if event.notification:
-            self._count("mail_notifications_total", event.origin.mta, event.notification)
+            self._count("mail_notifications_total", origin.mta, event.notification)
 
-    def _session(self, event: Received | Disconnect) -> None:
-        method = event.sasl_method if isinstance(event, Received) else None
-        self._login(event.origin, method or "unknown", "success", event.logins)
+    def _session(self, event: Disconnect) -> None:
+        origin = event.origin
+        self._logins[origin.mta, origin.service, None, "success"].append(event.logins)
 
     def _auth(self, event: Auth) -> None:
-        self._login(event.origin, event.sasl_method or "unknown", event.result, event.attempts)
+        origin = event.origin
+        self._logins[origin.mta, origin.service, event.sasl_method, event.result].append(event.attempts)
         if event.result == "failure":
             self.watch.failure(event)
 
-    def _login(self, origin: Origin, method: str, result: str, times: int) -> None:
-        labels = (origin.mta, self._services[origin.service], self._methods[method.upper()], result)
-        self._count("mail_auth_attempts_total", *labels, times=times)
-
     def _queued(self, event: Queued | Received) -> None:
-        self._arrival(event, event.size, event.recipients)
+        self._arrival(event, event.message, event.size, event.recipients)
 
     def _began(self, event: Delivery | QueueAction) -> None:
         """The first that is done with a message tells that it was taken."""
         message = event.message
         if message:
-            self._arrival(event, message.size, message.recipients)
+            self._arrival(event, message, message.size, message.recipients)
 
-    def _arrival(
-        self, event: Queued | Received | Delivery | QueueAction, size: int | None, recipients: int | None
-    ) -> None:
-        message, labels = event.message, (event.origin.mta, event.origin.service)
-        self._arrivals[*labels, message.via if message else ""] += 1
-        if size is not None:
-            self._raw_sizes[labels].append(size)
-        if recipients is not None:
-            self._raw_recipients[labels].append(recipients)
+    def _arrival(self, event: Event, message: Message | None, size: int | None, recipients: int | None) -> None:
+        origin = event.origin
+        self._arrivals[origin.mta, origin.service].append((message.via if message else "", size, recipients))
         if message and message.sasl_user:
             self.watch.arrival(event.time, message)
 
@@ -231,18 +212,29 @@ class MailMetrics:
             self._removals[event.origin] += 1
 
     def _delivery(self, event: Delivery) -> None:
-        self._deliveries[_DELIVERY(event)].append(event.delay)
+        origin, status = event.origin, event.status
+        self._deliveries[
+            origin.mta,
+            origin.service,
+            event.direction,
+            event.provider,
+            status,
+            event.reason,
+            event.reply_code,
+            event.dsn,
+            event.attempts,
+        ].append(event.delay)
         self._watch_delivery(event)
         if self._domains.most:
             self._domains.observe(event)
-        if event.status == "sent" and event.delay_transmit is not None:
-            self._raw_stages[event.origin.mta].append(_STAGES(event))
+        if status == "sent" and event.delay_transmit is not None:
+            self._raw_stages[origin.mta].append(_STAGES(event))
         if event.greylisted is not None:
-            self._greylisted(event.origin, event.greylisted)
+            self._greylisted(origin, event.greylisted)
         if event.is_removal:
-            self._departures[event.origin.mta, event.origin.service] += 1
+            self._departures[origin.mta, origin.service] += 1
         if event.tls_sessions:
-            self._sessions[event.origin.mta, False, event.tls_protocol, event.tls_trust] += 1
+            self._sessions[origin.mta, False, event.tls_protocol, event.tls_trust] += 1
         if event.is_arrival:
             self._began(event)
 
@@ -262,7 +254,7 @@ class MailMetrics:
 
     def _notification(self, event: Notification) -> None:
         if event.is_arrival:
-            self._arrivals[event.origin.mta, event.origin.service, "notification"] += 1
+            self._arrivals[event.origin.mta, event.origin.service].append(("notification", None, None))
         self._count("mail_notifications_total", event.origin.mta, event.type)
 
     def _connection_failure(self, event: ConnectionFailure) -> None:
@@ -312,7 +304,10 @@ class MailMetrics:
             self._fold_deliveries(*key, delays=delays)
         for mta, rows in self._raw_stages.items():
             self._fold_stages(mta, rows)
-        self._fold_arrivals()
+        for login, attempts in self._logins.items():
+            self._fold_logins(*login, attempts=attempts)
+        for (mta, raw_service), arrivals in self._arrivals.items():
+            self._fold_arrivals(mta, raw_service, arrivals)
         self._fold_domains()
         for raw in self._raw:
             raw.clear()
@@ -345,12 +340,23 @@ class MailMetrics:
             else:
                 yield family(name, counts)
 
-    def _fold_arrivals(self) -> None:
-        for (mta, raw_service, via), count in self._arrivals.items():
-            self._count("mail_messages_received_total", mta, self._services[raw_service], via, times=count)
-        for raw, histogram in ((self._raw_sizes, self._sizes), (self._raw_recipients, self._recipients)):
-            for (mta, raw_service), values in raw.items():
-                histogram.observe_all((mta, self._services[raw_service]), values)
+    def _fold_logins(
+        self, mta: str, raw_service: str, method: str | None, result: str, *, attempts: list[int]
+    ) -> None:
+        count = len(attempts)
+        service = self._services.of(raw_service, count)
+        kept = self._methods.of((method or "unknown").upper(), count)
+        self._count("mail_auth_attempts_total", mta, service, kept, result, times=sum(attempts))
+
+    def _fold_arrivals(self, mta: str, raw_service: str, arrivals: list[Arrival]) -> None:
+        service = self._services[raw_service]
+        vias, sizes, recipients = zip(*arrivals, strict=True)
+        for via, count in Counter(vias).items():
+            self._count("mail_messages_received_total", mta, service, via, times=count)
+        for values, histogram in ((sizes, self._sizes), (recipients, self._recipients)):
+            told = [value for value in values if value is not None]
+            if told:
+                histogram.observe_all((mta, service), told)
 
     def _fold_deliveries(
         self,

@@ -51,6 +51,9 @@ class Polled:
     def close(self) -> None:
         """Nothing is held open between two looks."""
 
+    async def closed(self) -> None:
+        """Nothing has to end."""
+
 
 class Arrivals:
     """The hooks that look at what arrives."""

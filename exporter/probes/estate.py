@@ -50,7 +50,9 @@ class Posture:
     )
     selectors: tuple[Text, ...] = field(
         default=(),
-        metadata=doc("DKIM selectors; those of signatures that arrive at our probes are looked at as well."),
+        metadata=doc(
+            "DKIM selectors; those that probes sign with, or that arrive on their mail, are looked at as well."
+        ),
     )
     zones: tuple[Text, ...] = field(default=(), metadata=doc("Block lists of addresses, as `zen.example.net`."))
     every: Duration = field(default=Duration(3600.0), metadata=doc("How often."))

@@ -19,16 +19,21 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from exporter.door.door import Door
+from exporter.door.visitor import attend
 from exporter.probes.arrival import RAW_LIMIT, Found
 from exporter.probes.message import HEADER
 from exporter.probes.section import SecretError, secret
+from exporter.web import DOOR, ListenError, serve
 
 if TYPE_CHECKING:
+    from exporter.door.reception import Reception
     from exporter.probes.arrival import Take
     from exporter.probes.section import Hook
 
 BODY_LIMIT = 16 << 20  # bytes: a mail of the largest size, and what base64 adds to it
 _BODY_SECONDS = 30.0
+_VISITORS = 32  # connections at a time
 _BODIES = 4  # that are read at a time
 _FIELDS = 1000  # of a form or of JSON that are looked at
 _HEADERS = 1 << 18  # characters in which the header of a mail has to stand
@@ -42,7 +47,7 @@ class WebHook:
     def __init__(self, how: Hook) -> None:
         self._how = how
         self._take: Take | None = None
-        self._runner: web.AppRunner | None = None
+        self._reception: Reception | None = None
         self._closing: asyncio.Task[None] | None = None
         self._room = asyncio.Semaphore(_BODIES)
 
@@ -50,21 +55,18 @@ class WebHook:
         """Listen. Raises OSError where that cannot be, SecretError where there is no token."""
         secret(self._how.token_file, self._how.token_env)
         self._take = take
-        if self._runner is None:
-            self._runner = await self._listen()
+        if self._reception is None:
+            self._reception = await self._listen()
 
-    async def _listen(self) -> web.AppRunner:
-        app = web.Application(client_max_size=BODY_LIMIT)
+    async def _listen(self) -> Reception:
+        door = Door(None, time.monotonic)  # the token is all that is asked for
+        app = web.Application(middlewares=[attend], client_max_size=BODY_LIMIT)
+        app[DOOR] = door
         app.router.add_post("/{path:.*}", self._answer)
-        runner = web.AppRunner(app, access_log=None, auto_decompress=False, keepalive_timeout=_BODY_SECONDS)
-        await runner.setup()
-        host, _, port = self._how.listen.rpartition(":")
         try:
-            await web.TCPSite(runner, host.strip("[]") or None, int(port)).start()
-        except OSError:
-            await runner.cleanup()
-            raise
-        return runner
+            return await serve(app, [self._how.listen], _VISITORS)
+        except ListenError as error:
+            raise OSError(str(error)) from None
 
     async def wait(self, seconds: float) -> bool:
         """A mail is shown when it is posted, and not at a look."""
@@ -73,9 +75,9 @@ class WebHook:
 
     def close(self) -> None:
         """Listen no more."""
-        if self._runner:
-            self._closing = asyncio.get_running_loop().create_task(self._runner.cleanup())
-            self._runner = None
+        if self._reception:
+            self._closing = asyncio.get_running_loop().create_task(self._reception.cleanup())
+            self._reception = None
 
     async def closed(self) -> None:
         """Return when it listens no more."""

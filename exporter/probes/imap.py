@@ -100,6 +100,9 @@ class ImapMailbox:
             self._session.close()
             self._session = None
 
+    async def closed(self) -> None:
+        """It ends at once."""
+
     async def _log_in(self) -> _Session:
         dialogue = self._dialogue or Dialogue(asyncio.get_running_loop().time, lines=0)
         word = password(self._how, dialogue)

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -67,6 +68,8 @@ class Inspector(Collector):
         self._probes: dict[str, Probe] = {probe.name: probe for probe in config.probes}
         self._postures: dict[str, Posture] = {it.name: it for it in config.posture}
         self._negatives: dict[str, Negative] = {it.name: it for it in config.negative}
+        for dkim in (probe.send.dkim for probe in config.probes if probe.send.dkim):
+            self._remember(dkim.domain.lower(), dkim.selector.lower())
         _keep(self.seen.findings, self._postures)
         _keep(self.seen.refusals, self._negatives)
         _keep(self.seen.placements, self._probes)
@@ -96,23 +99,26 @@ class Inspector(Collector):
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def examine(self, posture: Posture) -> Findings:
-        """Look at a domain now."""
+    async def examine(self, posture: Posture, *, is_told: bool = True) -> Findings:
+        """Look at a domain now; log what changed where that is to be told."""
+        await asyncio.to_thread(_load)
         from exporter.probes.posture import examine  # noqa: PLC0415 - an extra
 
         findings = await examine(posture, self.world, self._selectors.get(posture.domain.lower(), ()))
         before = self.seen.findings.get(posture.name)
-        _tell(posture.name, before.checks if before else {}, findings.checks)
-        _tell(posture.name, before.zones if before else {}, findings.zones)
+        if is_told:
+            _tell(posture.name, before.checks if before else {}, findings.checks)
+            _tell(posture.name, before.zones if before else {}, findings.zones)
         self.seen.findings[posture.name] = findings
         return findings
 
-    async def attempt(self, negative: Negative) -> Attempted:
-        """Try at a server now what it has to refuse."""
+    async def attempt(self, negative: Negative, *, is_told: bool = True) -> Attempted:
+        """Try at a server now what it has to refuse; log what changed where that is to be told."""
         from exporter.probes.negative import attempt  # noqa: PLC0415 - only where it is configured
 
         attempted = await attempt(negative, time.time)
-        _tell(negative.name, self.seen.refusals.get(negative.name, {}), attempted.verdicts)
+        if is_told:
+            _tell(negative.name, self.seen.refusals.get(negative.name, {}), attempted.verdicts)
         self.seen.refusals[negative.name] = attempted.verdicts
         return attempted
 
@@ -165,6 +171,12 @@ class Inspector(Collector):
         yield from collect_inspections(self.seen)
 
 
+def _load() -> None:
+    """Load what the checks need, for some it takes a second. Raises ImportError without the extra."""
+    for module in ("checkdmarc.dmarc", "cryptography.x509", "dkim", "exporter.probes.posture"):
+        import_module(module)
+
+
 def _keep(known: dict[str, Any], names: Iterable[str]) -> None:
     for gone in known.keys() - set(names):
         del known[gone]
@@ -205,7 +217,7 @@ def _tell(name: str, before: Mapping[str, Verdict], after: Mapping[str, Verdict]
 
 
 async def inspect_once(config: Config, name: str) -> tuple[list[str], bool]:
-    """Look once at what has this name, for whoever waits: what to show, and whether nothing is wrong.
+    """Look once at what has this name, for whoever waits: what to show, and whether there is good and nothing bad.
 
     Raises ImportError without the extra that a posture needs."""
     inspector = Inspector(config)
@@ -214,14 +226,13 @@ async def inspect_once(config: Config, name: str) -> tuple[list[str], bool]:
     verdicts: dict[str, Verdict] = {}
     lines: list[str] = []
     if posture:
-        findings = await inspector.examine(posture)
+        findings = await inspector.examine(posture, is_told=False)
         verdicts = {**findings.checks, **findings.zones}
     elif negative:
-        attempted = await inspector.attempt(negative)
+        attempted = await inspector.attempt(negative, is_told=False)
         lines, verdicts = attempted.dialogue.text().splitlines(), attempted.verdicts
-    return [*lines, *(_line(*it) for it in verdicts.items())], all(
-        it.is_valid is not False for it in verdicts.values()
-    )
+    told = {it.is_valid for it in verdicts.values()}
+    return [*lines, *(_line(*it) for it in verdicts.items())], True in told and False not in told
 
 
 def _line(check: str, verdict: Verdict) -> str:

@@ -30,6 +30,10 @@ class Mailbox(Protocol):
         """Let go of what is held open between two looks."""
         ...
 
+    async def closed(self) -> None:
+        """Return when it is: from then on another may listen where this one did."""
+        ...
+
 
 class OwnLog(Polled):
     """No mailbox: what arrives is told by the log, whenever it does."""

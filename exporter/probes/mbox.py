@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections import deque
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ class Mbox(Polled):
         """Show what has been appended, the last mail again until another follows it. Raises OSError."""
         start, text = await asyncio.to_thread(self._read)
         begins = list(deque((match.start() for match in _BEGIN.finditer(text)), maxlen=_MAILS_LIMIT))
-        for begin, end in zip(begins, [*begins[1:], len(text)], strict=True):
+        for begin, end in pairwise([*begins, len(text)]):
             raw = text[begin:end].partition(b"\n")[2]
             take(Found(raw[:RAW_LIMIT], "INBOX", is_junk=False, place=str(self._path), arrived=time.time()))
         if begins:

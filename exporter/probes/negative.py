@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from exporter.probes.estate import Negative
 
 _STEP_SECONDS = 30.0  # that one session may take, smuggling left out
+_LINES = 2000  # of all sessions
 _FORMS_AT_ONCE = 3  # of relaying in one session: servers slow down and hang up after some errors
 # Mechanisms that show no password to whoever listens.
 _SECRETIVE = ("CRAM-", "DIGEST-", "SCRAM-", "GSSAPI", "GSS-", "NTLM", "EXTERNAL", "ANONYMOUS")
@@ -106,7 +107,7 @@ async def attempt(negative: Negative, now: Callable[[], float]) -> Attempted:
     """Try all of it. `now` gives seconds since the epoch."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + negative.timeout
-    attempted = Attempted(Dialogue(loop.time))
+    attempted = Attempted(Dialogue(loop.time, _LINES))
     checks = _checks(negative, now)
     try:
         async with asyncio.timeout_at(deadline):
@@ -223,8 +224,9 @@ async def forged_sender(trial: _Trial, port: int) -> Verdict:
     reason = reason_of(forged.text, forged.code, read_reply(forged.text).dsn, "rcpt")
     if other.code // 100 == 2 or reason == "smtp_auth":
         return good(forged.text)
-    if forged.code // 100 == 5 and other.code // 100 == 4:
-        return good(forged.text)  # the others are greylisted
+    is_for_users = port == trial.negative.submission_port  # who takes nothing there without a login
+    if forged.code // 100 == 5 and (other.code // 100 == 4 or is_for_users):
+        return good(forged.text)  # the others are only greylisted
     return unknown("refused_for_else", f"all mail is refused: {forged.text}")
 
 
@@ -258,7 +260,7 @@ async def vrfy(trial: _Trial, port: int) -> Verdict:
         nobody = await session.command(f"VRFY mailstat-{token_hex(6)}@{negative.domain}")
         if known.code == 252 and nobody.code // 100 == 5:
             return bad("vrfy", f"{known.text}, but of nobody {nobody.text}")
-        return good(known.text)
+        return good(known.text) if known.code // 100 != 4 else unknown("refused_for_else", known.text)
 
 
 async def old_tls(trial: _Trial, port: int) -> Verdict:

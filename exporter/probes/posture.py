@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,6 +15,8 @@ from exporter.probes.dns.verdict import Verdict, bad, unknown
 if TYPE_CHECKING:
     from exporter.probes.dns.world import World
     from exporter.probes.estate import Posture
+
+logger = logging.getLogger(__name__)
 
 Check = Callable[["Posture", "World"], Awaitable[Verdict]]
 
@@ -54,3 +57,7 @@ async def _checked(check: Check, posture: Posture, world: World) -> Verdict:
         if await world.resolver.is_working():
             return bad("no_answer", str(error))
         return unknown("resolver", str(error))
+    except Exception as error:
+        # Libraries read what strangers wrote: what one of them stumbles over must not end the other checks.
+        logger.exception("a check failed for a reason nobody foresaw", extra={"domain": posture.domain})
+        return unknown("internal", type(error).__name__)

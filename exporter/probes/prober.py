@@ -237,6 +237,7 @@ class Prober(Collector):
                 await asyncio.sleep(rest)
         finally:
             box.close()
+            await box.closed()
 
     async def _look_and_wait(self, box: Mailbox, arrive: Arrive) -> float:
         """One look, and the time after it until the next is worth it; how long to rest besides."""

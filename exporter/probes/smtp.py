@@ -98,6 +98,9 @@ class Client:
         self._began = 0.0
         self._offered: dict[str, str] = {}
         self._opened: Link | None = None
+        self._may_quit = (
+            False  # the server has answered all that was said: else it may take a word for something else
+        )
         self.result = Result()
         dialogue.hide(password.encode())
 
@@ -111,6 +114,7 @@ class Client:
                 await self._log_in()
                 if raw is not None:
                     await self._transfer(raw)
+            self._may_quit = True
         except (OSError, UnicodeError, ProbeError) as error:
             self._fail(explain(error))
         finally:
@@ -122,6 +126,7 @@ class Client:
     def _fail(self, error: ProbeError) -> None:
         text = self._dialogue.mask(error.text)[:_TEXT_LIMIT]
         self.result.failure = Failure(self._phase, error.reason, text, error.reply_code)
+        self._may_quit = error.reply_code is not None
         self._dialogue.said("--", f"failed at {self._phase}: {error.reason}: {text}")
 
     def _lap(self, phase: str) -> None:
@@ -263,7 +268,7 @@ class Client:
         if link is None:
             return
         try:
-            if self.result.failure is None or self.result.failure.reply_code:
+            if self._may_quit:
                 async with asyncio.timeout_at(min(deadline, self._loop.time() + _QUIT_SECONDS)):
                     await self._command("QUIT")
         except (OSError, ProbeError):

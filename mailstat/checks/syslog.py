@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from shlex import quote
 from typing import NamedTuple
 
 from mailstat.account import quoted
@@ -46,7 +47,10 @@ def check(host: Host) -> Iterator[Finding]:
             yield Finding("good", name, f"{by} writes the mail log there, and it is followed")
         else:
             yield Finding(
-                "error", name, f"{by} writes the mail log there, and it is not followed", _follow(host, name)
+                "error",
+                name,
+                f"{by} writes the mail log there, and it is not followed",
+                _append(host, f"file: {name}"),
             )
     if not targets and any(map(host.has, _MTAS)):
         yield _only_journal(host)
@@ -55,10 +59,12 @@ def check(host: Host) -> Iterator[Finding]:
         yield from (_idle(host, log, targets[0]) for log in host.logs if _real(log) not in written)
 
 
-def _follow(host: Host, name: str) -> str:
+def _append(host: Host, source: str) -> str:
+    """The command that adds a source to the configuration."""
     if host.config_file is None:
-        return f"printf 'sources:\\n  - file: %s\\n' {quoted(Path(name))} >> /etc/mailstat.yml"
-    return f"sed --in-place '/^sources:/a\\  - file: {name}' {quoted(host.config_file)}"
+        return f"printf 'sources:\\n  - %s\\n' {quote(source)} >> /etc/mailstat.yml"
+    script = f"/^sources:/a\\  - {source}"
+    return f"sed --in-place {quote(script)} {quoted(host.config_file)}"
 
 
 def _idle(host: Host, log: Path, target: Target) -> Finding:
@@ -68,7 +74,11 @@ def _idle(host: Host, log: Path, target: Target) -> Finding:
 
 
 def _only_journal(host: Host) -> Finding:
+    if host.journals:
+        return Finding("good", "mail log", "only the journal has it, and it is followed")
     text = "no configuration is found that writes the mail log to a file: the journal alone may have it"
+    if host.has("var/log/journal", "run/log/journal"):
+        return Finding("error", "mail log", text, _append(host, "journal: {}"))
     if host.has("usr/sbin/postfix"):
         return Finding("error", "mail log", text, "postconf -e maillog_file=/var/log/mail.log && postfix reload")
     install = "apt-get install --yes rsyslog" if host.has("usr/bin/apt-get") else "dnf install --assumeyes rsyslog"

@@ -62,7 +62,7 @@ class Pulse:
             if panel:
                 self._keep(panel, name, line)
 
-    def count(self, time: float, key: Key, times: float = 1) -> None:
+    def count(self, time: float, key: Key, times: int = 1) -> None:
         """Count something of a moment; what is older than all that is kept, or would be one name too many, is not."""
         self.newest = max(self.newest, time)
         number = int(time // SLOT)
@@ -70,7 +70,7 @@ class Pulse:
             return
         slot = self._slots.setdefault(number, Counter())
         if key in slot or len(slot) < NAMES:
-            slot[key] += times  # type: ignore[assignment]
+            slot[key] += times
         while len(self._slots) > SLOTS:
             del self._slots[min(self._slots)]
 

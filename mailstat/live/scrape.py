@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from http.client import HTTPException
+from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
@@ -30,7 +31,7 @@ class Scrape:
         self.error = ""
         self._now = now
         self._asked = 0.0
-        self._before: dict[Key, float] | None = None
+        self._before: dict[tuple[Any, ...], float] | None = None
 
     async def poll(self) -> bool:
         """Ask, where it is time."""
@@ -54,17 +55,22 @@ class Scrape:
             for family in text_string_to_metric_families(text)
             for sample in family.samples
         ]
-        now: dict[Key, float] = {}
-        for key, value in counters(samples):
-            now[key] = now.get(key, 0.0) + value
-        if self._before is not None:
-            for key, value in now.items():
-                more = value - self._before.get(key, 0.0)
-                if more:
-                    self.pulse.count(time, key, more if more > 0 else value)
+        more = list(self._more(samples))
+        for key, value in counters(more):
+            self.pulse.count(time, key, round(value))
         self.pulse.newest = time
-        self._before = now
         self.pulse.queue = list(queues(samples))
+
+    def _more(self, samples: Sequence[Sample]) -> Iterator[Sample]:
+        """The counters, each with what it has more than before; nothing of the first answer."""
+        before, self._before = self._before, {}
+        for name, labels, value in samples:
+            if name.endswith("_total"):
+                series = (name, *sorted(labels.items()))
+                self._before[series] = value
+                old = 0.0 if before is None else before.get(series, 0.0)
+                if before is not None and value != old:
+                    yield name, labels, value - old if value > old else value
 
 
 def fetch(url: str) -> str:

@@ -14,11 +14,13 @@ from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Input, Static
 
 from mailstat.cell import duration, visible
-from mailstat.live.pulse import PANELS, RATES, WINDOWS, Pulse, Row
+from mailstat.live.pulse import PANELS, RATES, SLOT, WINDOWS, Pulse, Row
 from mailstat.reports.timeline import sparkline
 
 SECONDS = 1.0  # between two looks
-BARS = 24
+NARROW = 90  # columns; on less, everything is one below the other
+RATE = 27  # columns that a rate takes without its curve
+BARS = 60  # of the longest curve
 STYLES = {"sent": "green", "deferred": "yellow", "bounced": "red", "rejects": "magenta", "failed logins": "red"}
 LONGEST = 40  # characters of a name
 
@@ -65,13 +67,13 @@ class Top(App[None]):
     CSS = """
     #state { height: 1; background: $boost; padding: 0 1; }
     #rates { height: auto; padding: 0 1; }
-    #panels { grid-size: 2; grid-gutter: 0 1; grid-rows: 1fr 1fr 1fr; }
-    #panels.narrow { grid-size: 1; grid-rows: 1fr 1fr 1fr 1fr 1fr; }
+    #panels { grid-size: 2; grid-gutter: 0 1; grid-rows: 2fr 2fr 1fr; }
+    .-narrow #panels { grid-size: 1; grid-rows: 9; overflow-y: auto; }
     DataTable { border: round $primary-darken-1; height: 1fr; }
+    DataTable { border-subtitle-color: $text-muted; }
     DataTable:focus { border: round $accent; }
-    #providers { row-span: 1; }
     #queue { column-span: 2; }
-    .narrow #queue { column-span: 1; }
+    .-narrow #queue { column-span: 1; }
     #filter { display: none; height: 3; }
     #filter.open { display: block; }
     Examples { align: center middle; }
@@ -87,11 +89,11 @@ class Top(App[None]):
         Binding("slash", "filter", "Filter"),
         Binding("escape", "clear", "Clear", show=False),
         Binding("tab", "focus_next", "Next table"),
-        Binding("enter", "lines", "Lines", show=True),
     ]
 
     def __init__(self, feed: Feed, now: Callable[[], float]) -> None:
         super().__init__()
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (NARROW, "-wide")]
         self.feed = feed
         self.window = WINDOWS[1]
         self.is_paused = False
@@ -99,28 +101,24 @@ class Top(App[None]):
         self.order = dict.fromkeys(PANELS, (1, True))  # column, and whether the greatest comes first
         self._now = now
         self._frozen = 0.0
+        # What is shown is known here: another screen may lie above it.
+        self._top, self._rate = Static(id="state"), Static(id="rates")
+        self._tables = {name: _table(name) for name in PANELS}
 
     def compose(self) -> ComposeResult:
         """State, rates, a table for each panel, and the keys."""
-        yield Static(id="state")
-        yield Static(id="rates")
+        yield self._top
+        yield self._rate
         with Grid(id="panels"):
-            for name, panel in PANELS.items():
-                table: DataTable[Text] = DataTable(id=name, cursor_type="row", zebra_stripes=True)
-                table.border_title = panel.title
-                yield table
+            yield from self._tables.values()
         yield Input(placeholder="part of a name; empty for all", id="filter")
         yield Footer()
 
     def on_mount(self) -> None:
         """Begin."""
-        self.query_one("#providers").focus()
+        self._tables["providers"].focus()
         self._show()
         self.set_timer(0.05, self._turn)
-
-    def on_resize(self) -> None:
-        """One column where two have no room."""
-        self.query_one("#panels").set_class(self.size.width < 90, "narrow")
 
     async def on_unmount(self) -> None:
         """Let go of the source."""
@@ -183,6 +181,8 @@ class Top(App[None]):
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Drill down to lines."""
         panel, name = event.data_table.id or "", str(event.row_key.value)
+        if panel == "queue":
+            return
         lines = list(reversed(self.feed.pulse.lines(panel, name)))
         if not lines:
             lines = [
@@ -194,7 +194,7 @@ class Top(App[None]):
 
     def _close_filter(self) -> None:
         self.query_one("#filter").remove_class("open")
-        self.query_one("#providers").focus()
+        self._tables["providers"].focus()
 
     def _focused(self) -> str:
         found = self.focused
@@ -204,8 +204,8 @@ class Top(App[None]):
 
     def _show(self) -> None:
         now = self._frozen if self.is_paused else self._now()
-        self.query_one("#state", Static).update(self._state())
-        self.query_one("#rates", Static).update(self._rates(now))
+        self._top.update(self._state())
+        self._rate.update(self._rates(now))
         for name in PANELS:
             self._fill(name, self.feed.pulse.rows(name, now, self.window))
 
@@ -219,31 +219,34 @@ class Top(App[None]):
         return text
 
     def _rates(self, now: float) -> Table:
-        table = Table.grid(padding=(0, 2, 0, 0))
+        beside = 1 if self.size.width < NARROW else 2
+        bars = min(max(self.size.width // beside - RATE, 1), BARS, self.window // SLOT)
         rates = self.feed.pulse.rates(now, self.window)
-        for _ in range(6):
-            table.add_column(no_wrap=True)
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for _ in range(beside):
+            for width in (13, 8, bars):
+                table.add_column(no_wrap=True, width=width)
         cells: list[Text] = []
         for name in RATES:
-            style = STYLES.get(name, "")
+            curve = sparkline(self.feed.pulse.curve(name, now, self.window, bars))
             cells += [
                 Text(name),
-                Text(f"{rates[name]:,.1f}/m".rjust(10), "bold"),
-                Text(sparkline(self.feed.pulse.curve(name, now, self.window, BARS)), style),
+                Text(_rate(rates[name]), "bold", justify="right"),
+                Text(curve, STYLES.get(name, "")),
             ]
-        for at in range(0, len(cells), 6):
-            table.add_row(*cells[at : at + 6])
+        for at in range(0, len(cells), 3 * beside):
+            table.add_row(*cells[at : at + 3 * beside])
         return table
 
     def _fill(self, name: str, rows: list[Row]) -> None:
-        table: DataTable[Any] = self.query_one(f"#{name}", DataTable)
+        table = self._tables[name]
         at, is_down = self.order[name]
         kept = table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value if table.row_count else None
         table.clear(columns=True)
         for place, head in enumerate((PANELS[name].head, *PANELS[name].columns)):
             mark = (" ▼" if is_down else " ▲") if place == at else ""
             table.add_column(Text(head.removesuffix("_seconds") + mark, justify="right" if place else "left"))
-        found = [row for row in rows if self.wanted in row[0].lower()]
+        found = [row for row in rows if name == "queue" or self.wanted in row[0].lower()]
         for label, values in ordered(found, at, is_down=is_down):
             cells = [
                 Text(_short(label)),
@@ -254,12 +257,23 @@ class Top(App[None]):
             table.move_cursor(row=table.get_row_index(kept))
 
 
+def _table(name: str) -> DataTable[Any]:
+    table: DataTable[Any] = DataTable(id=name, cursor_type="row", zebra_stripes=True)
+    table.border_title = PANELS[name].title
+    table.border_subtitle = "enter: last lines" if name != "queue" else ""
+    return table
+
+
 def ordered(rows: list[Row], at: int, *, is_down: bool) -> list[Row]:
     """Rows by the name (0) or a value (1 and on); those of the same value by name."""
     rows = sorted(rows, key=lambda row: row[0])
     if at == 0:
         return rows if is_down else rows[::-1]
     return sorted(rows, key=lambda row: row[1][at - 1] if at <= len(row[1]) else -1, reverse=is_down)
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.1f}/m" if value < 1000 else f"{value:,.0f}/m"
 
 
 def _cell(column: str, value: float) -> Text:

@@ -40,7 +40,7 @@ def make(log: Log, options: Namespace) -> Report:
     percentiles = f"""
         SELECT CASE WHEN grouping(destination(direction, provider)) = 1 THEN '(all)'
             ELSE destination(direction, provider) END AS towards,
-            count(*), min({delay}), {shares}, max({delay}), avg({delay}) {sent}
+            count(*), min({delay}), {shares}, max({delay}), round(favg({delay}), 6) {sent}
         GROUP BY ROLLUP (destination(direction, provider)) HAVING count(*) > 0
         ORDER BY grouping(destination(direction, provider)) DESC, count(*) DESC, towards"""
     histogram = f"""

@@ -8,11 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
-from mailstat.report import Column, Report, ReportError, Section
+from mailstat.report import Column, Report, Section
 
 if TYPE_CHECKING:
     from mailstat.log import Log
     from mailstat.rulebook import Rule
+    from mailstat.virtual import Scrapes
 
 NAME = "replay"
 HELP = "which alerts would have fired on old logs, when, and for how long; needs Prometheus"
@@ -62,18 +63,18 @@ def make(log: Log, options: Namespace) -> Report:
     with TemporaryDirectory(prefix="mailstat-replay-") as name:
         folder = Path(name)
         scrapes = _scrape(log, rules, folder, options.every)
-        firings = _evaluate(rules, folder, *scrapes[:2])
-    told = scrapes[2]
+        firings = [] if scrapes.first is None else _evaluate(rules, folder, scrapes.first, scrapes.last)
+    told = scrapes.names
     firings.sort(key=lambda it: (it.start, it.rule.name))
     blind = [[rule.name, " ".join(sorted(need))] for rule in rules if (need := _missing(rule, rules, told))]
     sections = [Section("", COLUMNS, [_cells(it) for it in firings])]
     if blind:
-        sections.append(Section("Not told by a log", BLIND, blind))
+        sections.append(Section("Not told by this log", BLIND, blind))
     return Report(NAME, "Alerts that would have fired", sections)
 
 
-def _scrape(log: Log, rules: Sequence[Rule], folder: Path, step: float) -> tuple[float, float, set[str]]:
-    """Write what the rules name, and make blocks of it: from when, until when, and which names."""
+def _scrape(log: Log, rules: Sequence[Rule], folder: Path, step: float) -> Scrapes:
+    """Write what the rules name, and make blocks of it."""
     from mailstat import prometheus, rulebook, virtual  # noqa: PLC0415
 
     names = set().union(*(rulebook.sources(rule, rules) for rule in rules))
@@ -82,32 +83,48 @@ def _scrape(log: Log, rules: Sequence[Rule], folder: Path, step: float) -> tuple
     with samples.open("w", encoding="utf-8") as out:
         scrapes = virtual.Scrapes(out, names.__contains__, step)
         scrapes.follow([each.batches() for each in logs], [each.tracker for each in logs])
-    if scrapes.first is None:
-        raise ReportError("nothing of a mail server is in the log: there is nothing to replay")
-    prometheus.backfill(samples, folder)
+    if scrapes.first is not None:
+        prometheus.backfill(samples, folder)
     samples.unlink()
-    return scrapes.first, scrapes.last, scrapes.names
+    return scrapes
 
 
 def _evaluate(rules: Sequence[Rule], folder: Path, start: float, end: float) -> list[Firing]:
     """Record layer by layer, each with a server that knows the ones before; then ask for each alert."""
     from mailstat import prometheus, rulebook  # noqa: PLC0415
 
-    file = folder / "layer.yaml"
     for layer in rulebook.layers(rules):
-        rulebook.write(layer, file)
+        samples = folder / "layer.txt"
         with prometheus.serving(folder) as url:
-            prometheus.backfill_rules(url, [file], folder, start, end)
+            _record(url, layer, samples, start, end)
+        prometheus.backfill(samples, folder)
     with prometheus.serving(folder) as url:
         return [firing for rule in rules if rule.is_alert for firing in _firings(url, rule, start, end)]
+
+
+def _record(url: str, layer: Sequence[Rule], samples: Path, start: float, end: float) -> None:
+    """Write what the rules would have recorded, all of it at even times: what promtool makes of rules stands at
+    times of each group's own, and an alert would see what was recorded a minute ago."""
+    from mailstat import prometheus, virtual  # noqa: PLC0415
+
+    with samples.open("w", encoding="utf-8") as out:
+        for rule in layer:
+            for labels, points in prometheus.over_time(url, rule.expression, *_times(rule, start, end)):
+                recorded = {**labels, **rule.labels}
+                recorded.pop("__name__", None)
+                out.writelines(virtual.sample(rule.name, recorded, value, at) for at, value in points)
+        out.write(virtual.END)
+
+
+def _times(rule: Rule, start: float, end: float) -> tuple[float, float, float]:
+    return start - start % rule.interval, end, rule.interval
 
 
 def _firings(url: str, rule: Rule, start: float, end: float) -> Iterator[Firing]:
     """As Prometheus does: what an expression has is pending, and fires once it has been there for `for`."""
     from mailstat import prometheus  # noqa: PLC0415
 
-    start -= start % rule.interval
-    for labels, points in prometheus.over_time(url, rule.expression, start, end, rule.interval):
+    for labels, points in prometheus.over_time(url, rule.expression, *_times(rule, start, end)):
         for run in _runs(points, rule.interval):
             fires = [point for point in run if point[0] - run[0][0] >= rule.wait]
             if fires:
@@ -144,7 +161,7 @@ def _cells(firing: Firing) -> list[object]:
     of = " ".join(f"{name}={value}" for name, value in firing.labels.items() if name not in HIDDEN)
     until = firing.until
     lasted = None if until is None else until - firing.start
-    return [firing.rule.name, firing.rule.severity, of, firing.start, until, lasted, firing.highest]
+    return [firing.rule.name, firing.rule.labels.get("severity", ""), of, firing.start, until, lasted, firing.highest]
 
 
 def _seconds(text: str) -> float:

@@ -36,11 +36,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, paths: Sequence[Path]) -> None:
     """Show it until somebody has seen enough. Raises ReportError where it cannot be shown."""
+    feed = feed_of(options, paths)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ReportError("top needs a terminal; for a pipe there are the other reports")
     from mailstat.live.screen import Top  # noqa: PLC0415 - the help of all reports must not wait for it
 
-    Top(feed_of(options, paths), time).run()
+    Top(feed, time).run()
 
 
 def feed_of(options: Namespace, paths: Sequence[Path]) -> Feed:

@@ -525,8 +525,11 @@ def test_a_service_behind_a_password_and_at_a_socket(tmp_path: Path, log: Path) 
         login = b64encode(b"ali:open sesame").decode()
         assert exporter.ask("/-/healthy")[0] == 401
         assert exporter.ask("/-/healthy", Authorization=f"Basic {login}")[0] == 200
+        path.write_text("basic_auth_users: {ali: sesame}\n")
+        name = "mailstat_config_last_reload_successful"
+        assert f"{name} 0.0" in exporter.ask(f"/metrics?name[]={name}", Authorization=f"Basic {login}")[1]
         path.write_text("")
-        assert exporter.ask("/-/healthy")[0] == 200
+        assert f"{name} 1.0" in exporter.ask(f"/metrics?name[]={name}")[1]
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(at))
             client.sendall(b"GET /-/healthy HTTP/1.0\r\n\r\n")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
 from argparse import Namespace
 from datetime import UTC, timedelta, timezone
+from fcntl import LOCK_EX, LOCK_NB, flock
 from itertools import islice
 from pathlib import Path
 from random import Random
+from shutil import rmtree
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -46,8 +49,7 @@ def table_of(*events: Event, words: str = "number time kind recipient reply dela
 
 def test_sums_are_those_of_the_summary(log: Path) -> None:
     summary = Summary()
-    for batch in open_log(log).batches():
-        summary.add(batch)
+    open_log(log).read(summary)
     summary.settle()
     sql = """SELECT count(*) FILTER (is_arrival), sum(message_size) FILTER (is_arrival),
         count(*) FILTER (kind = 'removed' OR is_removal), count(*) FILTER (kind = 'connect'),
@@ -72,8 +74,7 @@ def test_sums_are_those_of_the_summary(log: Path) -> None:
 
 def test_deliveries_and_their_delays_are_those_of_the_summary(log: Path) -> None:
     summary = Summary()
-    for batch in open_log(log).batches():
-        summary.add(batch)
+    open_log(log).read(summary)
     summary.settle()
     sql = """SELECT destination(direction, provider) AS name, count(*) FILTER (status = 'sent'),
         count(*) FILTER (status = 'deferred'), count(*) FILTER (status = 'bounced'),
@@ -174,3 +175,25 @@ def test_what_does_not_ask_a_database_does_not_load_one(module: str) -> None:
     code = f"import sys, {module}; print([name for name in ('duckdb', 'pyarrow') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_its_folder_is_locked_while_it_is_used() -> None:
+    """As systemd-tmpfiles(8) asks before it takes what is old."""
+    with table_of(Connect(1.0, ORIGIN)) as table:
+        folder = os.open(table._folder.name, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            flock(folder, LOCK_EX | LOCK_NB)
+        os.close(folder)
+
+
+def test_a_folder_that_is_taken_away_is_told_in_a_sentence() -> None:
+    """Somebody tidied up: DuckDB then misses `events.duckdb.wal`, in the middle of the work."""
+    with engine.Table({"reply", "number"}, kinds=None, zone=UTC) as table:
+        rmtree(table._folder.name)
+        with pytest.raises(ReportError, match="temporary files were taken away"):
+            table.add([Delivery(1.0, ORIGIN, "A", "b", "sent", "outbound", reply="x")] * engine.BATCH)
+
+
+def test_two_tables_at_once_know_nothing_of_each_other() -> None:
+    with table_of(Connect(1.0, ORIGIN)) as one, table_of(Connect(1.0, ORIGIN), Connect(2.0, ORIGIN)) as other:
+        assert [table.ask("SELECT count(*) FROM events") for table in (one, other)] == [[(1,)], [(2,)]]

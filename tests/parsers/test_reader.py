@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from parsers.clock import Clock
 from parsers.events import Auth, Connect, Disconnect, Event, Origin, Received, Removed, as_record
 from parsers.mta.postfix import GRAMMAR
-from parsers.reader import REPEATS, SPEAKERS, LogReader, understand
+from parsers.reader import REPEATS, LogReader, understand
+from parsers.speaker import SPEAKERS
 from parsers.tracker import Tracker
 from tests.effort import is_linear
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from mailstat.cli import MTAS
 from parsers.clock import Clock
 from parsers.mta import SERVERS, own_server
-from parsers.reader import OTHER, LogReader
+from parsers.reader import LogReader
 from parsers.shape import Grammar
+from parsers.speaker import OTHER
 from tests.effort import is_linear
 
 SAMPLES = [(mta, line) for mta, server in SERVERS.items() for line in server.samples]

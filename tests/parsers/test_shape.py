@@ -89,12 +89,13 @@ def test_what_lacks_a_literal_is_of_another_shape(template: str, text: str) -> N
         (shape("connect {a}{b}", ""), "without a literal between"),
         (shape("{queue_id} removed", "", Removed), "must end at"),
         (shape("a{x}", ""), "must begin with 3 characters"),
+        (shape("for {a> S=}{b} and {c}", ""), "any text behind ' S='"),
         (shape("connect {a}", "", other_names), "the template gives"),
     ],
 )
-def test_a_row_that_cannot_be_is_an_error_at_import(row: Shape, error: str) -> None:
+def test_a_row_that_cannot_be_is_an_error_at_first_use(row: Shape, error: str) -> None:
     with pytest.raises((ValueError, TypeError), match=error):
-        Grammar("test", [row], lead=": ")
+        list(Grammar("test", [row], lead=": ").matches("1: removed"))
 
 
 def test_fields_stand_where_the_kind_of_event_has_them() -> None:
@@ -177,4 +178,19 @@ def test_an_unkeyed_shape_is_found_by_all_of_it_where_no_other_fits() -> None:
 
 def test_an_unkeyed_shape_begins_with_an_id() -> None:
     with pytest.raises(ValueError, match="unkeyed"):
-        Grammar("postfix", [shape("went away", "went away", unkeyed=True)], lead=": ")
+        list(Grammar("postfix", [shape("went away", "went away", unkeyed=True)], lead=": ").matches("1: went away"))
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("way A=1 S=2 S=3 id=x", ("A=1 S=2 S=", "3", "x")),
+        ("way S=3", None),
+        ("way A S=3", ("A S=", "3", None)),
+        ("way A S=3 4", None),
+    ],
+)
+def test_a_field_may_hold_the_last_place_of_what_ends_it(text: str, fields: tuple[str | None, ...] | None) -> None:
+    row = shape("way {a> S=}{size}[ id={b: }]", text)
+    grammar = Grammar("test", [row], lead=": ")
+    assert [found for _, _, found in grammar.matches(text)] == ([fields] if fields else [])

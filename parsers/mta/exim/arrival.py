@@ -6,13 +6,16 @@ is told by `R=`, which on these lines names the message that it is about.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
 from parsers.events import Origin, Received
 from parsers.memo import Memo
 from parsers.mta.exim.field import CLIENTS, HEAD, NULL_SENDER, SECONDS, joined_tls, read_fields, read_number, unquote
 from parsers.shape import shape
 
+NOBODY = Origin("exim", "", "exim", "exim")
+SIZE = " S="
+LATER = frozenset({"S", "id", "RT", "T"})  # keys that stand behind the size, or are the size's
 SHORT_ID = 16  # characters, before 4.97
 HOUR = 4  # characters of a message's id that stay the same for about an hour: it begins with the time
 # What `bounce_message_file` and `warn_message_file` have by default, and the success of a DSN (src/deliver.c).
@@ -23,57 +26,47 @@ SUBJECTS = (
 )
 
 
-class Way(NamedTuple):
-    """How a message came, in the order that `Received` has; `who` tells sessions of one process apart, where one
-    authenticated or was encrypted. The messages of a client mostly come the same way."""
-
-    client_name: str | None
-    client_ip: str | None
-    sasl_method: str | None
-    sasl_user: str | None
-    helo: str | None
-    protocol: str
-    tls_protocol: str | None
-    tls_cipher: str | None
-    tls_trust: str | None
-    who: str | None
-    has_client: bool
-
-
-def read_way(text: str) -> Way:
-    """The fields that stand before the size. Raises ValueError where they are broken."""
+def read_way(text: str) -> Received | None:
+    """A message without name and size, by the fields up to the size's key; None where they are not in their usual
+    order, so that the size may be no size: a subject can hold ` S=` as well."""
+    text = text.removesuffix(SIZE)
     fields, end = read_fields(text, 0)
-    if end < len(text):
-        raise ValueError("cut off")
-    return way_of(fields)
+    is_usual = end == len(text) and "P" in fields and LATER.isdisjoint(fields)
+    return way_of(fields) if is_usual else None
 
 
-def way_of(fields: dict[str, str]) -> Way:
-    """Raises ValueError where there is no protocol. A client with a certificate is rare: without one that is named or
-    verified it has none."""
+def way_of(fields: dict[str, str]) -> Received:
+    """The same where the fields are taken apart. Raises ValueError where there is no protocol.
+
+    A client with a certificate is rare: without one that is named or verified it has none. The `session` lacks what
+    the message's id tells.
+    """
     if "P" not in fields:
         raise ValueError("cut off")
-    client = fields.get("H")
-    name, ip, helo = CLIENTS[client]
+    name, ip, helo = CLIENTS[fields.get("H")]
     method, _, user = fields.get("A", "").partition(":")
     protocol, cipher, is_verified = joined_tls(fields)
     trust = "trusted" if is_verified else "untrusted" if "DN" in fields else "anonymous"
-    return Way(
+    return Received(
+        0.0,
+        NOBODY,
+        "",
         name,
         ip,
         method or None,
         user or None,
-        helo,
-        fields["P"],
-        protocol,
-        cipher,
-        trust if protocol else None,
-        f" {ip} {user or None}" if "A" in fields or "X" in fields else None,
-        client is not None,
+        helo=helo,
+        protocol=fields["P"],
+        via=None if "H" in fields else "notification",
+        tls_protocol=protocol,
+        tls_cipher=cipher,
+        tls_trust=trust if protocol else None,
+        session=f" {ip} {user or None}" if "A" in fields or "X" in fields else None,
     )
 
 
-WAYS: Memo[str, Way] = Memo(read_way)
+# The messages of a client mostly come the same way: all but their names, senders and sizes is copied.
+WAYS: Memo[str, Any] = Memo(read_way)
 
 
 def received(
@@ -87,42 +80,28 @@ def received(
     message_id: str | None,
 ) -> Received:
     """A message that is in the queue. Raises ValueError where its size is none."""
-    return _received(time, origin, queue_id, sender, original_queue_id, WAYS[way], size, message_id)
-
-
-def _received(
-    time: float,
-    origin: Origin,
-    queue_id: str,
-    sender: str,
-    original_queue_id: str | None,
-    way: Way,
-    size: str,
-    message_id: str | None,
-) -> Received:
-    name, ip, method, user, helo, protocol, tls_protocol, tls_cipher, tls_trust, who, has_client = way
-    # By position: keywords cost as much as all the rest.
-    event = Received(
-        time,
-        origin,
-        queue_id,
-        name,
-        ip,
-        method,
-        user,
-        "" if sender == NULL_SENDER else sender,
-        helo,
-        protocol,
-        original_queue_id,
-        message_id,
-        read_number(size),
-    )
-    if who is not None:
-        event.tls_protocol, event.tls_cipher, event.tls_trust = tls_protocol, tls_cipher, tls_trust
-        event.session = session(queue_id, who)
-    if original_queue_id is not None and sender == NULL_SENDER and not has_client:
-        event.via = "notification"
+    prototype = WAYS[way]
+    if prototype is None:
+        before = f" R={original_queue_id}" if original_queue_id else ""
+        text = f"{sender}{before}{way}{size}" + (f" id={message_id}" if message_id else "")
+        return any_received(time, origin, queue_id, text)
+    event: Received = prototype.__copy__()
+    event.time, event.origin, event.queue_id = time, origin, queue_id
+    event.message_id = message_id
+    _complete(event, sender, original_queue_id, size)
     return event
+
+
+def _complete(event: Received, sender: str, original_queue_id: str | None, size: str) -> None:
+    """Add what a message has for itself. Raises ValueError where its size is none."""
+    event.sender = "" if sender == NULL_SENDER else sender
+    event.size = read_number(size)
+    if event.session is not None:
+        event.session = session(event.queue_id, event.session)
+    if original_queue_id is not None:
+        event.original_queue_id = original_queue_id
+    if event.via and (original_queue_id is None or event.sender):  # of a local user
+        event.via = None
 
 
 def session(queue_id: str, who: str) -> str:
@@ -138,8 +117,10 @@ def any_received(time: float, origin: Origin, queue_id: str, text: str) -> Recei
     fields, end = read_fields(text, head.end())
     if "S" not in fields:
         raise ValueError("cut off")
-    message_id = unquote(fields["id"]) if "id" in fields else None
-    event = _received(time, origin, queue_id, head["first"], fields.get("R"), way_of(fields), fields["S"], message_id)
+    event = way_of(fields)
+    event.time, event.origin, event.queue_id = time, origin, queue_id
+    event.message_id = unquote(fields["id"]) if "id" in fields else None
+    _complete(event, head["first"], fields.get("R"), fields["S"])
     event.delay_before_queue = SECONDS[fields.get("RT")]
     subject = unquote(fields.get("T", ""))
     if event.via == "notification" and subject:
@@ -157,7 +138,7 @@ def count_recipients(text: str, start: int) -> int | None:
 SHAPES = (
     # In the order in which Exim writes them, where it writes no more than by default.
     shape(
-        "{queue_id} <= {sender: }[ R={original_queue_id: }]{way} S={size}[ id={message_id: }]",
+        "{queue_id} <= {sender: }[ R={original_queue_id: }]{way> S=}{size}[ id={message_id: }]",
         "1tXk2a-00000000ABc-0dEf <= news@example.com H=client.example.net (client) [203.0.113.7] P=esmtpsa"
         " X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=no A=plain:kim S=4711"
         " id=20260105.1@example.com",

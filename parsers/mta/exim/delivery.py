@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from parsers.events import Delivery, Origin, Removed
 from parsers.memo import Memo
@@ -22,7 +22,6 @@ from parsers.mta.exim.field import (
     read_fields,
     read_recipient,
     unescape,
-    unquote,
 )
 from parsers.provider import provider_of_domain
 from parsers.reason import reason_of
@@ -81,6 +80,9 @@ _QUEUED = re.compile(r"queued as ([0-9A-Za-z-]{5,40})").search
 _ACCEPTED = re.compile(r"OK id=([0-9A-Za-z-]{5,40})").search
 ADMINISTRATOR = "delivery cancelled by administrator"
 EXPIRED = "retry timeout exceeded"
+FURTHER = "->"  # in the same copy as the recipient before: the session was told there
+REPLY = ' C="'
+NOWHERE_YET = Origin("exim", "", "exim", "exim")
 NOBODY = frozenset({":blackhole:", "discarded", "blackhole"})
 # Names of transports to mailboxes, files and programs in the configurations of Exim itself, Debian, cPanel, Plesk.
 LOCAL_TRANSPORTS = frozenset(
@@ -100,115 +102,79 @@ def next_id(reply: str) -> str | None:
 # --- delivered ---
 
 
-class Way(NamedTuple):
-    """How a recipient got the message, in the order that `Delivery` has. The messages to a host mostly go the same
-    way. `tls_sessions` is 0 where the connection was open already."""
-
-    direction: str
-    host: str | None
-    ip: str | None
-    port: int | None
-    transport: str | None
-    delay: float | None
-    before_queue: float | None
-    transmit: float | None
-    provider: str | None
-    tls_protocol: str | None
-    tls_cipher: str | None
-    tls_trust: str | None
-    tls_sessions: int
-
-
-def read_way(text: str) -> Way:
-    """The fields behind the router's key, up to the reply. Raises ValueError where they are broken."""
-    fields, end = read_fields(f" R={text}", 0)
-    if end < len(text) + 3 or "C" in fields:
+def read_way(text: str) -> Delivery:
+    """A delivery of nobody yet, by the fields from the router on, up to the reply. Raises ValueError."""
+    text = f" R={text.removesuffix(REPLY)}"
+    fields, end = read_fields(text, 0)
+    if end < len(text):
         raise ValueError("cut off")
     return way_of(fields)
 
 
-def way_of(fields: dict[str, str]) -> Way:
-    """Raises ValueError where a time is none."""
+def way_of(fields: dict[str, str]) -> Delivery:
+    """The same where the fields are taken apart. Raises ValueError where a time is none."""
     host, ip, port, provider, is_reused = RELAYS[fields.get("H")]
     protocol, cipher, is_verified = joined_tls(fields)
-    return Way(
+    return Delivery(
+        0.0,
+        NOWHERE_YET,
+        None,
+        None,
+        "sent",
         "local" if ip is None else direction(ip),
-        host,
-        ip,
-        port,
-        fields.get("T") or None,
-        SECONDS[fields.get("QT")],
-        SECONDS[fields.get("RT")],
-        SECONDS[fields.get("DT")],
-        provider,
-        protocol,
-        cipher,
-        None if protocol is None else "verified" if is_verified else "untrusted",
-        int(protocol is not None and not is_reused),
+        relay_host=host,
+        relay_ip=ip,
+        relay_port=port,
+        transport=fields.get("T") or None,
+        delay=SECONDS[fields.get("QT")],
+        delay_before_queue=SECONDS[fields.get("RT")],
+        delay_transmit=SECONDS[fields.get("DT")],
+        provider=provider,
+        tls_protocol=protocol,
+        tls_cipher=cipher,
+        tls_trust=None if protocol is None else "verified" if is_verified else "untrusted",
+        tls_sessions=int(protocol is not None and not is_reused),
     )
 
 
-WAYS: Memo[str, Way] = Memo(read_way)
+# The messages to a host mostly go the same way: all but the recipient and the reply is copied.
+WAYS: Memo[str, Any] = Memo(read_way)
 
 
 def delivered(
-    time: float, origin: Origin, queue_id: str, first: str, top: str | None, way: str, reply: str | None
+    time: float, origin: Origin, queue_id: str, flag: str, first: str, top: str | None, way: str, reply: str | None
 ) -> Delivery | None:
     """One recipient who has the message; None for one whose message was thrown away."""
-    return _delivered(time, origin, queue_id, first, top, WAYS[way], unescape(reply) if reply else None)
-
-
-def further_delivered(
-    time: float, origin: Origin, queue_id: str, first: str, top: str | None, way: str, reply: str | None
-) -> Delivery | None:
-    """A recipient of the same copy as the one before: the session was told there."""
-    event = delivered(time, origin, queue_id, first, top, way, reply)
-    if event:
-        event.tls_sessions = 0
-    return event
-
-
-def _delivered(
-    time: float, origin: Origin, queue_id: str, first: str, top: str | None, way: Way, reply: str | None
-) -> Delivery | None:
-    if top is None:
-        recipient, original = first, None
-    elif first in NOBODY:
+    if top is not None and first in NOBODY:
         return None
-    else:
-        recipient, original = read_recipient(first, top)
-    direction, host, ip, port, transport, delay, before_queue, transmit, provider, *_ = way
-    code, dsn = read_codes(reply) if reply else (None, None)
-    # By position: this is the line that a relay writes most, and keywords cost as much as all the rest.
-    event = Delivery(
-        time,
-        origin,
-        queue_id,
-        recipient,
-        "sent",
-        direction,
-        original,
-        host,
-        ip,
-        port,
-        transport,
-        delay,
-        before_queue,
-        None,
-        None,
-        transmit,
-        dsn,
-        code,
-        reply,
-        None,
-        provider or (provider_of_domain(recipient.rpartition("@")[2]) if ip is not None else None),
-        None,
-        next_id(reply) if reply else None,
-    )
-    if way.tls_protocol is not None:
-        event.tls_protocol, event.tls_cipher = way.tls_protocol, way.tls_cipher
-        event.tls_trust, event.tls_sessions = way.tls_trust, way.tls_sessions
+    event: Delivery = WAYS[way].__copy__()
+    event.time, event.origin, event.queue_id = time, origin, queue_id
+    _complete(event, flag, first, top, reply)
     return event
+
+
+def silently_delivered(
+    time: float, origin: Origin, queue_id: str, flag: str, first: str, top: str | None, way: str
+) -> Delivery | None:
+    """The same where nobody answered."""
+    return delivered(time, origin, queue_id, flag, first, top, way, None)
+
+
+def _complete(event: Delivery, flag: str, first: str, top: str | None, reply: str | None) -> None:
+    """Add whom a delivery was for, and what the other side said, as it stood in quotes."""
+    if top is None:
+        event.recipient = recipient = first
+    else:
+        recipient, event.original_recipient = read_recipient(first, top)
+        event.recipient = recipient
+    if event.provider is None and event.relay_ip is not None:
+        event.provider = provider_of_domain(recipient.rpartition("@")[2])
+    if reply:
+        event.reply = reply if "\\" not in reply else unescape(reply)
+        event.reply_code, event.dsn = read_codes(reply)
+        event.new_queue_id = next_id(reply)
+    if flag == FURTHER:
+        event.tls_sessions = 0
 
 
 def any_delivered(time: float, origin: Origin, queue_id: str, flag: str, text: str) -> Delivery | None:
@@ -221,10 +187,10 @@ def any_delivered(time: float, origin: Origin, queue_id: str, flag: str, text: s
     fields, end = read_fields(text, head.end())
     if not fields or text[end : end + 2] not in ("", " "):
         raise ValueError("cut off")
-    reply = unquote(fields["C"]) if "C" in fields else None
-    event = _delivered(time, origin, queue_id, head["first"], head["top"], way_of(fields), reply)
-    if event and flag == "-> ":
-        event.tls_sessions = 0
+    event = way_of(fields)
+    event.time, event.origin, event.queue_id = time, origin, queue_id
+    reply = fields.get("C", "")
+    _complete(event, flag, head["first"], head["top"], reply[1:].removesuffix('"') if reply[:1] == '"' else reply)
     return event
 
 
@@ -296,6 +262,7 @@ def unsent(
     recipient, original = read_recipient(first, top)
     host, ip, port, provider, _ = RELAYS[relay] if relay else NOWHERE
     is_remote = ip is not None or "@" in recipient
+    provider = (provider or provider_of_domain(recipient.rpartition("@")[2])) if is_remote else None
     return Delivery(
         time,
         origin,
@@ -317,9 +284,9 @@ def unsent(
         code,
         reply,
         phase,
-        (provider or provider_of_domain(recipient.rpartition("@")[2])) if is_remote else None,
+        provider,
         # The recipient's own address is no word of the cause, and without it these texts repeat.
-        reason_of(reply.replace(recipient, ""), code, dsn, phase),
+        reason_of(reply.replace(recipient, ""), code, dsn, phase, provider),
     )
 
 
@@ -402,28 +369,28 @@ def without_elapsed(text: str) -> Rest:
     return Rest(found["text"], found["delivery"]) if found else Rest(text, None)
 
 
-_SENT = ' {first: }[ <{top}>] R={way}[ C="{reply}"]'
+_SENT = ' {first: }[ <{top}>] R={way> C="}{reply:"}"'
+_SENT_SILENTLY = ' {first: }[ <{top}>] R={way:"}'
 _WHOM = " {first: }[ <{top}>]"
 _FAILED = '[ H={relay}][ X={_}][ DN="{_}"]: {reply}'
 
 SHAPES = (
     # In the order in which Exim writes them, where it writes no more than by default.
     shape(
-        "{queue_id} =>" + _SENT,
+        "{queue_id} {flag:=>|->}" + _SENT,
         "1tXk2a-00000000ABc-0dEf => kim@example.org <list@example.com> R=dnslookup T=remote_smtp"
         " H=mx.example.org [192.0.2.25] X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=yes"
         ' DN="CN=mx.example.org" L K C="250 2.0.0 Ok: queued as 4dHvRr2ZXRz2pQ1"',
         delivered,
     ),
     shape(
-        "{queue_id} ->" + _SENT,
-        "1tXk2a-00000000ABc-0dEf -> lee@example.org R=dnslookup T=remote_smtp H=mx.example.org [192.0.2.25]"
-        ' C="250 2.0.0 Ok: queued as 4dHvRr2ZXRz2pQ1"',
-        further_delivered,
+        "{queue_id} {flag:=>|->}" + _SENT_SILENTLY,
+        "1tXk2a-00000000ABc-0dEf -> lee@example.org <staff@example.org> R=local_user T=maildir_home",
+        silently_delivered,
     ),
     # `>>` is a delivery that was made while the client was still there; the message's arrival is logged after it.
     shape(
-        "{queue_id} {flag:=> |-> |>> }{text}",
+        "{queue_id} {flag:=>|->|>>} {text}",
         "1tXk2a-00000000ABc-0dEf => |/usr/bin/vacation kim (kim@example.com) <sales@example.com> F=<lee@example.org>"
         " P=<lee@example.org> R=userforward T=address_pipe S=4711 QT=0.2s DT=0.1s",
         any_delivered,

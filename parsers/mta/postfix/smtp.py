@@ -81,16 +81,7 @@ def _failure(
 ) -> ConnectionFailure:
     host, ip, port, provider, _ = RELAYS[relay]
     return ConnectionFailure(
-        time,
-        origin,
-        error,
-        queue_id,
-        relay_host=host,
-        relay_ip=ip,
-        relay_port=port,
-        provider=provider,
-        phase=phase,
-        reply=reply,
+        time, origin, error, queue_id, host, ip, port, None, None, provider, phase, None, None, reply
     )
 
 

@@ -140,7 +140,12 @@ def test_whose_order_of_suites_counts(
 @pytest.mark.parametrize("curve", ["CurveP256", "CurveP384", "CurveP521", "X25519"])
 def test_one_curve(place: Place, config: Path, ca: trustme.CA, curve: str) -> None:
     config.write_text(f"{SERVER}  curve_preferences: [{curve}]\n")
-    place.open(config)
+    try:
+        place.open(config)
+    except InvalidError as invalid:
+        if "the Python of this host cannot choose X25519" in str(invalid):  # 3.11.2 knows those of NIST alone
+            pytest.skip(str(invalid))
+        raise
     same, other = trusting(ca), trusting(ca)
     same.set_ecdh_curve({"X25519": "X25519", "CurveP256": "prime256v1"}.get(curve, f"secp{curve[6:]}r1"))
     other.set_ecdh_curve("secp384r1" if curve == "CurveP256" else "prime256v1")
@@ -296,6 +301,10 @@ def test_a_link_that_is_turned_is_a_change(place: Place, config: Path, ca: trust
         (lambda it: (it / "cert.pem").unlink(), "cert_file: {}/cert.pem: No such file or directory"),
         (lambda it: (it / "key.pem").unlink(), "key_file: {}/key.pem: No such file or directory"),
         (lambda it: (it / "ca.pem").unlink(), "client_ca_file: {}/ca.pem: No such file or directory"),
+        (
+            lambda it: (it / "key.pem").unlink() or os.mkfifo(it / "key.pem"),
+            "key.pem: no file of certificates or keys",
+        ),
         (lambda it: (it / "ca.pem").write_text("x"), "client_ca_file: no certificate in PEM"),
         (
             lambda it: (it / "key.pem").write_text("x"),

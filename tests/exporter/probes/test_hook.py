@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import dataclasses
 import json
 
@@ -179,6 +181,41 @@ def test_deep_json_is_left(bench):  # noqa: F811
         for _ in range(900):
             deep = [deep]
         assert (await post(url, json=json.loads(json.dumps(deep))))[0] == 200
+        await stop(it)
+
+    bench(None, play)
+
+
+def test_a_hook_that_is_configured_anew_listens_at_once(bench):  # noqa: F811
+    async def play(it):
+        port = free_port()
+        (it.maildir.parent / "other").write_text("another token")
+        (it.maildir.parent / "token").write_text(TOKEN)
+        running = asyncio.create_task(it.prober.run())
+        for name, token in (("token", TOKEN), ("other", "another token")):
+            hook = Hook(listen=f"127.0.0.1:{port}", token_file=it.maildir.parent / name)
+            it.prober.configure([dataclasses.replace(it.probe, every=3600.0, arrive=Arrive(hook=hook))])
+            while True:
+                await asyncio.sleep(0.05)
+                with contextlib.suppress(OSError):
+                    if (await post(f"http://127.0.0.1:{port}/", {"Authorization": f"Bearer {token}"}))[0] == 200:
+                        break
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    bench(None, play)
+
+
+def test_who_connects_and_says_nothing_keeps_nobody_out(bench):  # noqa: F811
+    async def play(it):
+        url = await listen(it)
+        port = int(url.split(":")[2].partition("/")[0])
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
+        outcome = await it.prober.run_once(it.probe)
+        assert (await post(url, data=outcome.mail.raw))[0] == 200
+        assert it.count("arrived") == 1
+        for _, writer in silent:
+            writer.transport.abort()
         await stop(it)
 
     bench(None, play)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -17,7 +19,7 @@ from tests.exporter.probes.dns.nameserver import answering
 from tests.exporter.probes.server import serving
 from tests.exporter.probes.test_placement import GMAIL, a_mail, signed
 from tests.exporter.probes.test_smtp import a_send
-from tests.service import running
+from tests.service import ROOT, running, wait_for
 
 assert signed  # a fixture
 NOW = 1_800_000_000.0
@@ -166,6 +168,12 @@ def test_our_own_signature_is_verified_and_its_selector_is_looked_at(tmp_path, s
     assert values(inspector, "mail_probe_dns_check")[("dkim",)] == 1
 
 
+def test_selectors_that_probes_sign_with_are_looked_at(tmp_path):
+    dkim = Dkim(domain="Example.com", selector="S9", key_file=tmp_path)
+    inspector = Inspector(a_config(probes=(a_probe(tmp_path, dkim=dkim),), posture=(POSTURE,)))
+    assert inspector._selectors == {"example.com": {"s9": None}}
+
+
 def test_mail_cannot_make_us_ask_for_more_than_a_few_selectors_of_our_own_domain(tmp_path):
     inspector = Inspector(a_config(probes=(a_probe(tmp_path),), posture=(POSTURE,)))
     for number in range(100):
@@ -272,3 +280,36 @@ def test_what_is_refused(tmp_path, text, error):
 @pytest.mark.parametrize("server", ["192.0.2.53", "[2001:db8::53]:5353", "2001:db8::53", "127.0.0.1:5353"])
 def test_resolvers(server):
     assert ResolverSection(servers=(server,)).servers == (server,)
+
+
+def test_it_ends_at_once_while_nobody_answers(tmp_path):
+    (tmp_path / "mail.log").write_text("")
+    with answering(ZONE, silent=("example.com.",)) as nameserver:
+        config = write_config(tmp_path, nameserver.port, 1)
+        with running(tmp_path, f"--config.file={config}", f"--state.dir={tmp_path}") as exporter:
+            wait_for(lambda: nameserver.asked["example.com. TXT"], lambda: exporter.log)
+        # It has ended by now, without a word of trouble.
+
+
+WITHOUT = """
+import sys
+for name in ("dns", "spf", "checkdmarc", "dkim"):
+    sys.modules[name] = None
+from exporter.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_without_the_extra_it_is_said_what_is_missing_and_the_rest_works(tmp_path):
+    with smtp() as port:
+        config = write_config(tmp_path, 1, port)
+
+        def once(name: str) -> subprocess.CompletedProcess[str]:
+            command = [sys.executable, "-c", WITHOUT, f"--config.file={config}", f"--probe.once={name}"]
+            return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+
+        done = once("com")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "install mailstat[posture]" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "\nopen_relay       BAD   relays" in once("own").stdout

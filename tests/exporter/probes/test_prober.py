@@ -63,8 +63,8 @@ class Bench:
         path.write_bytes(raw)
         return path
 
-    async def look(self) -> None:
-        await self.prober.look(self.box, [self.probe])
+    async def look(self) -> bool:
+        return await self.prober.look(self.box, [self.probe])
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, {"probe": "one"} | labels)
@@ -206,11 +206,13 @@ def test_a_mail_of_a_gigabyte_is_read_no_further_than_its_beginning(tmp_path):
 def test_an_mbox_is_read_on(bench):
     async def play(it):
         path = it.maildir.parent / "mbox"
-        path.write_bytes(b"From x@example.com Fri Jan 15 08:00:00 2027\nSubject: other\n\ntext\n\n")
+        path.touch()
         it.probe = dataclasses.replace(it.probe, arrive=Arrive(mbox=path))
         it.prober.configure([it.probe])
         it.box = mailbox(it.probe.arrive)
-        await it.look()
+        assert await it.look()
+        path.write_bytes(b"From x@example.com Fri Jan 15 08:00:00 2027\nSubject: other\n\ntext\n\n")
+        assert await it.look()
         outcome = await it.prober.run_once(it.probe)
         with path.open("ab") as box:
             box.write(b"From x@example.com Fri Jan 15 08:00:00 2027\n" + outcome.mail.raw + b"\n")

@@ -25,7 +25,8 @@ def test_a_probe_of_the_configuration_is_run_and_scraped(tmp_path):
             while not done.is_set():
                 await asyncio.sleep(0.02)
                 while number < len(server.mails):
-                    (tmp_path / "Maildir/new" / str(number)).write_bytes(server.mails[number].removesuffix(b".\r\n"))
+                    raw = b"Authentication-Results: mx.example.com; spf=pass\r\n" + server.mails[number]
+                    (tmp_path / "Maildir/new" / str(number)).write_bytes(raw.removesuffix(b".\r\n"))
                     number += 1
 
     thread = threading.Thread(target=loop.run_until_complete, args=(deliver(),))
@@ -41,6 +42,10 @@ def test_a_probe_of_the_configuration_is_run_and_scraped(tmp_path):
         )
         with running(tmp_path, f"--config.file={config}", f"--state.dir={tmp_path}") as exporter:
             exporter.until(lambda it: it.total("mail_probe_success", probe="one") == 1, "mail_probe_success")
+            exporter.until(
+                lambda it: it.total("mail_probe_authentication_result", probe="one", check="spf", result="pass") == 1,
+                "mail_probe_authentication_result",
+            )
             status, text = exporter.ask("/probe?module=one")
             assert status == 200
             assert "probe_success 1.0" in text

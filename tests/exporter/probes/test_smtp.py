@@ -13,9 +13,11 @@ import dkim
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from prometheus_client import CollectorRegistry, generate_latest
 
 from exporter.probes.message import Key, whose
-from exporter.probes.run import send_probe
+from exporter.probes.prober import Prober
+from exporter.probes.run import Outcome, send_probe
 from exporter.probes.sasl import mechanism
 from exporter.probes.section import Dkim, Probe, Send
 from tests.exporter.probes.fault import FAULTS
@@ -63,11 +65,11 @@ def test_each_fault_has_its_phase_and_reason_before_the_deadline(tmp_path, fault
     raise AssertionError(took)
 
 
-def inject(folder, fault, timeout: float, **more):
+def inject(folder, fault, timeout: float):
     """What a probe says of a fault."""
     with contextlib.ExitStack() as stack:
         port = {"port": stack.enter_context(deaf())} if fault.is_deaf else {}
-        what = {**port, **fault.send, **more, "implicit": fault.is_implicit}
+        what = {**port, **fault.send, "implicit": fault.is_implicit}
         return asyncio.run(run(folder, fault.steps, fault.certificate, timeout, **what))[0]
 
 
@@ -77,9 +79,26 @@ def test_there_are_enough_of_them():
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.what)
-def test_no_fault_shows_the_password(tmp_path, fault, caplog):
-    outcome = inject(tmp_path, fault, 0.2, **login(fault))
-    assert_hidden(outcome.dialogue.text() + str(outcome.result) + caplog.text)
+def test_each_fault_is_in_the_metrics_and_shows_no_password(tmp_path, fault, caplog):
+    async def play() -> tuple[str, Outcome]:
+        with contextlib.ExitStack() as stack:
+            port = {"port": stack.enter_context(deaf())} if fault.is_deaf else {}
+            async with serving(fault.steps, fault.certificate, implicit=fault.is_implicit) as server:
+                send = a_send(tmp_path, **({"port": server.port} | port | fault.send | login(fault)))
+                prober = Prober([Probe(name="one", every=60.0, send=send, timeout=0.2)], None)
+                outcome = await prober.run_once(prober.probes["one"])
+                registry = CollectorRegistry()
+                registry.register(prober)
+                text = generate_latest(registry).decode() + str(prober.views())
+                prober.close()
+                return text, outcome
+
+    text, outcome = asyncio.run(play())
+    phase, reason = outcome.result.failure[:2]
+    assert 'mail_probe_success{probe="one"} 0.0' in text
+    assert 'mail_probe_messages_total{probe="one",result="send_failed"} 1.0' in text
+    assert f'mail_probe_failure_info{{phase="{phase}",probe="one",reason="{reason}"}} 1.0' in text
+    assert_hidden(text + outcome.dialogue.text() + str(outcome.result) + caplog.text)
 
 
 def login(fault) -> dict:
@@ -207,6 +226,24 @@ def test_a_password_that_is_cut_in_two_is_not_shown(tmp_path):
         said = b"x" * before + PASSWORD.encode() + b"\r\n"
         outcome, _ = asyncio.run(run(tmp_path, {"AUTH": said}, username="probe"))
         assert PASSWORD[:4] not in outcome.dialogue.text() + str(outcome.result)
+
+
+@pytest.mark.parametrize("verb", ["EHLO", "STARTTLS", "RCPT", "."])
+def test_a_dialogue_that_is_broken_off_says_nothing_more(tmp_path, verb):
+    async def play() -> list[str]:
+        steps = {verb: Act.MUTE if verb == "STARTTLS" else Act.HANG}
+        async with serving(steps) as server:
+            send = a_send(tmp_path, server.port, tls="starttls" if verb == "STARTTLS" else "none")
+            probe = Probe(name="one", send=send, timeout=30.0)
+            task = asyncio.create_task(send_probe(probe, send, KEY, lambda: NOW))
+            while not any(it.startswith(verb) for it in server.commands) and not (verb == "." and server.mails):
+                await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await asyncio.sleep(0.05)
+            return server.commands
+
+    assert "QUIT" not in asyncio.run(play())
 
 
 def test_pipelining(tmp_path):

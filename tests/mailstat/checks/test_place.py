@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from exporter.config import load_config
-from mailstat.checks import clock, rotation, syslog
+from mailstat.checks import clock, log, rotation, syslog
 from tests.mailstat.checks.conftest import NOW, OURS, Tree
 
 LINE = "2026-11-21T23:59:58+00:00 mail postfix/qmgr[7]: 4T1: removed\n"
@@ -72,7 +72,7 @@ def test_a_log_that_goes_elsewhere(tree: Tree, found) -> None:
     tree.write("var/log/mail.log", LINE)
     tree.write("srv/log/mail.log", LINE)
     first, second = found(syslog.check)
-    command = "printf 'sources:\\n  - file: %s\\n' /srv/log/mail.log >> /etc/mailstat.yml"
+    command = "printf 'sources:\\n  - %s\\n' 'file: /srv/log/mail.log' >> /etc/mailstat.yml"
     assert first == ("error", "/srv/log/mail.log", command)
     assert second[:2] == ("note", "/var/log/mail.log")
 
@@ -103,6 +103,39 @@ def test_exims_own_log(tree: Tree, found, value: str) -> None:
     tree.write("etc/exim4/exim4.conf", f"primary_hostname = a\nlog_file_path = {value}\n")
     ((severity, subject, _),) = found(syslog.check)
     assert (severity, subject) == ("error", "/srv/exim/mainlog")
+
+
+def test_the_journal_has_it_and_is_followed(tree: Tree, found) -> None:
+    tree.write("usr/sbin/exim4")
+    tree.write("var/log/journal/1/system.journal", mode=0o640)
+    assert found(syslog.check) == [("good", "mail log", "")]
+    assert found(log.check) == [("error", "/var/log/journal", "usermod --append --groups adm mailstat")]
+    tree.join_group()
+    assert found(log.check) == [("good", "/var/log/journal", "")]
+
+
+def test_the_journal_has_it_and_another_log_is_followed(tree: Tree, found) -> None:
+    tree.write("usr/sbin/exim4")
+    tree.write("var/log/journal/1/system.journal")
+    followed = tree.write("var/log/mail.log", LINE)
+    config = tree.write("etc/mailstat.yml", f"sources:\n  - file: {followed}\n")
+    tree.host = replace(tree.host, config=load_config(config), config_file=config)
+    ((severity, _, command),) = found(syslog.check)
+    assert severity == "error"
+    subprocess.run(command, shell=True, check=True)
+    assert [source.kind for source in load_config(config).sources] == ["journal", "file"]
+
+
+def test_a_folder_of_logs(tree: Tree, found) -> None:
+    config = tree.write("etc/mailstat.yml", f"sources:\n  - directory: {tree.root}/var/log/exchange\n")
+    tree.host = replace(tree.host, config=load_config(config))
+    assert [it[:2] for it in found(log.check)] == [("error", "/var/log/exchange")]
+    tree.write("var/log/exchange/a.log", mode=0o600)
+    assert found(log.check) == [
+        ("error", "/var/log/exchange", "setfacl --modify user:mailstat:r /var/log/exchange/a.log")
+    ]
+    tree.write("var/log/exchange/a.log")
+    assert found(log.check) == [("good", "/var/log/exchange", "")]
 
 
 def test_only_the_journal_has_it(tree: Tree, found) -> None:

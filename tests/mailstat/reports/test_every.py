@@ -14,7 +14,7 @@ import pytest
 
 from mailstat import render, reports
 from mailstat.cli import build_parser
-from mailstat.log import Log, Selection
+from mailstat.log import Digest, Log, Selection
 from parsers.events import Delivery, Event, Origin
 from parsers.mta import SERVERS
 from parsers.reader import understand
@@ -22,7 +22,7 @@ from parsers.tracker import Tracker
 
 START = 1_767_571_200.0
 MTAS = [mta for mta, server in SERVERS.items() if server.grammar]
-SEARCHES = {"trace"}  # the files themselves, not the events
+SEARCHES = {"trace", "replay"}  # the files themselves, not the events; Prometheus
 NAMES = [name for name in reports.helps() if reports.reads_log(reports.load(name)) and name not in SEARCHES]
 PERIODS = ["2026-01-05", "2026-01-05T00:01..2026-01-06", "--all"]
 ARGUMENTS = {"diff": [PERIODS], "query": [["SELECT * FROM events"]], "bounces": [["--suppress", "1"], []]}
@@ -52,6 +52,10 @@ class Samples(Log):
 
     def batches(self) -> Iterator[list[Event]]:
         yield list(events_of(self.mta))
+
+    def read(self, digest: Digest) -> None:
+        for batch in self.batches():
+            digest.add(batch, range(len(batch)))
 
 
 def options_of(name: str, words: list[str]) -> Namespace:

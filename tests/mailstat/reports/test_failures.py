@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
 
-from mailstat.log import Log, Selection
+from mailstat.log import Digest, Log, Selection
 from mailstat.report import Report
 from mailstat.reports import bounces, deferrals, destinations, diff, rejects, timeline
 from parsers.events import Delivery, Event, Origin, Received, Reject, Removed
@@ -25,8 +25,8 @@ class Given(Log):
         self._given = list(events)
         Tracker().follow(self._given)
 
-    def batches(self) -> Iterator[list[Event]]:
-        yield self._given
+    def read(self, digest: Digest) -> None:
+        digest.add(self._given, range(len(self._given)))
 
 
 def delivery(

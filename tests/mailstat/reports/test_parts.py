@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
 
 import pytest
 
 from mailstat.encryption import KNOWN, Encryption, Kept
-from mailstat.log import Log, Selection
+from mailstat.log import Digest, Log, Selection
 from mailstat.report import Report, ReportError
 from mailstat.reports import actions, bounces, connections, latency, problems, recipients, retries, tls
 from parsers.events import (
@@ -44,8 +44,8 @@ class Given(Log):
         self._given = list(events)
         Tracker().follow(self._given)
 
-    def batches(self) -> Iterator[list[Event]]:
-        yield self._given
+    def read(self, digest: Digest) -> None:
+        digest.add(self._given, range(len(self._given)))
 
 
 def made(report: Any, events: Sequence[Event], **options: Any) -> Report:

@@ -160,3 +160,21 @@ def test_messages_of_one_session_tell_of_one_login() -> None:
     Tracker().follow([first, second, other, *short])
     assert [event.logins for event in (first, second, other, *short)] == [1, 0, 1, 1, 0, 1]
     assert [event.tls_sessions for event in (first, second, other, *short)] == [1, 0, 1, 1, 0, 1]
+
+
+@pytest.mark.parametrize("subject", ["only S=5", "S=5", "for id=1 S=5"])
+def test_a_subject_tells_no_size(subject: str) -> None:
+    event = received(f'kim@example.com H=(client) [203.0.113.7] P=esmtp S=4711 id=1@example.com T="{subject}"')
+    assert (event.size, event.message_id) == (4711, "1@example.com")
+
+
+def test_what_one_message_has_is_not_the_next_one_s() -> None:
+    own = received("<> R=1tXk2b-00000000ABc-0dEf U=exim P=local S=4711")
+    other = received("kim@example.com U=exim P=local S=12 id=1@example.com")
+    last = received("<> R=1tXk2c-00000000ABc-0dEf U=exim P=local S=13")
+    assert (own.via, other.via, last.via) == ("notification", None, "notification")
+    assert (own.original_queue_id, other.original_queue_id, last.message_id) == (
+        "1tXk2b-00000000ABc-0dEf",
+        None,
+        None,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from parsers.events import Delivery, Event, Origin, Received, Removed
+from parsers.mta.exim.delivery import WAYS
 from parsers.tracker import Tracker
 from tests import reading
 
@@ -22,6 +23,15 @@ def delivery(text: str) -> Delivery:
     event = read(f"{ID} {text}")
     assert isinstance(event, Delivery)
     return event
+
+
+def test_a_code_means_what_the_provider_that_says_it_means() -> None:
+    said = "SMTP error from remote mail server after end of data: 550 5.7.27 no"
+    told = [
+        delivery(f"** kim@example.org R=dnslookup T=remote_smtp H={host} [203.0.113.9]: {said}").reason
+        for host in ("gmail-smtp-in.l.google.com", "mx.example.org")
+    ]
+    assert told[0] == "auth_spf" != told[1]
 
 
 # --- delivered ---
@@ -259,3 +269,22 @@ def test_a_notification_is_of_the_kind_that_the_message_needs() -> None:
 @pytest.mark.parametrize("line", ["Completed", "Completed QT=3m45s"])
 def test_a_message_is_completed(line: str) -> None:
     assert isinstance(read(f"{ID} {line}"), Removed)
+
+
+def test_an_address_stands_behind_the_word_of_dnssec() -> None:
+    event = delivery('=> kim@example.org R=dnslookup T=smtp H=mx.example.org DS [192.0.2.25] C="250 OK"')
+    assert (event.relay_host, event.relay_ip, event.direction) == ("mx.example.org", "192.0.2.25", "outbound")
+
+
+@pytest.mark.parametrize("more", ["", " QT=1s"])
+def test_a_reply_is_what_the_server_said_wherever_it_stands(more: str) -> None:
+    event = delivery(f'=> kim@example.org R=dnslookup T=smtp {HOST} C="250-first\\\\n250 \\"OK\\""{more}')
+    assert event.reply == '250-first\\n250 "OK"'
+
+
+def test_each_of_many_ways_is_its_own() -> None:
+    # More than are remembered, and the first of them again.
+    ports = [*range(1024, 10_000), 1024]
+    found = [delivery(f'=> kim@example.org R=r T=t H=mx.example.org [192.0.2.25]:{n} C="250 OK"') for n in ports]
+    assert [event.relay_port for event in found] == ports
+    assert len(WAYS) <= 8192

@@ -276,7 +276,7 @@ def test_failed_handshakes_with_destinations_are_told(lab: Lab) -> None:
 def test_the_metrics_and_the_summary_count_the_same(lab: Lab) -> None:
     metrics, summary = MailMetrics(), Summary()
     metrics.observe(lab.events)
-    summary.add(lab.events)
+    summary.add(lab.events, range(len(lab.events)))
     summary.settle()
     samples = {
         (sample.name, *sorted(sample.labels.items())): sample.value
