@@ -344,13 +344,15 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
 
     def _begin_after(self, position: Position, live: LogFile | None, rotated: Generations) -> LogFile | None:
         """Begin with what was written after the log was seen empty."""
-        later = rotated.written_after(position.modified)
-        if not later:
-            later = [it for it in rotated.renamed(position) if it.is_written_since(position.modified)]
+        following = rotated.renamed(position)
+        is_empty_still = bool(following) and following[0].modified == position.modified
+        if not is_empty_still:
+            later = rotated.written_after(position.modified)
+            following = later or [it for it in following if it.is_written_since(position.modified)]
         if rotated != generations(self.path, self._live):
             self._is_moving = True
             return None
-        return self._open_at(later[0], 0) if later else live
+        return self._open_at(following[0], 0) if following else live
 
     def _give_up(self, position: Position, live: LogFile | None, later: list[Sibling]) -> LogFile | None:
         """Go on with what was written later than a file of which nothing is left."""

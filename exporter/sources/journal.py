@@ -139,7 +139,8 @@ class Journal:
         return process
 
     def _command(self) -> list[str]:
-        options = ["--output=json", "--all", "--follow", "--no-tail", "--no-pager", "--quiet"]
+        # --merge: without it, --follow shows the current boot alone, and what was logged before the last is lost.
+        options = ["--output=json", "--all", "--follow", "--no-tail", "--merge", "--no-pager", "--quiet"]
         options.append(f"--output-fields={FIELDS}")
         if self._directory:
             options.append(f"--directory={self._directory}")

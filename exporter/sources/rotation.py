@@ -81,9 +81,14 @@ class Generations:
         return self._from(position, lambda it: it.is_written_since(position.modified))
 
     def written_after(self, moment: int) -> list[Sibling]:
-        """What was last written after that moment (nanoseconds), oldest first."""
-        later = [sibling for series in self.beside for sibling in series if sibling.modified > moment]
-        return sorted(later, key=lambda sibling: (sibling.modified, sibling.rank))
+        """What was last written after that moment (nanoseconds), oldest first.
+
+        By their names: the times of those that bzip2 packed are up to a second too early.
+        """
+        firsts = [next((it for it in series if it.modified > moment), None) for series in self.beside]
+        later = [series[series.index(first) :] for first, series in zip(firsts, self.beside, strict=True) if first]
+        later.sort(key=lambda series: series[0].modified)
+        return [it for series in later for it in series if it.is_written_since(moment)]
 
     def named(self, path: Path) -> list[Sibling]:
         return [sibling for series in self.beside for sibling in series if sibling.path == path]

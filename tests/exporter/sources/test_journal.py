@@ -132,6 +132,25 @@ def test_a_journal_that_was_emptied_is_waited_for(writer: JournalWriter, journal
 
 
 @needs_journal
+def test_a_reboot_loses_nothing(writer: JournalWriter, journal: Journal) -> None:
+    writer.write("system.journal", "one")
+    assert told(journal, 1) == ["one"]
+    journal = go_on(journal, writer)
+    writer.write("system.journal", "two")
+    writer.write("system.journal", "three", _BOOT_ID="f" * 32)
+    assert told(journal, 2) == ["two", "three"]
+    journal.close()
+
+
+@needs_journal
+def test_a_journal_without_an_entry_is_waited_for(tmp_path: Path, writer: JournalWriter, journal: Journal) -> None:
+    assert list(journal.blocks()) == []
+    writer.write("system.journal", "one")
+    assert told(journal, 1) == ["one"]
+    assert journal.is_up
+
+
+@needs_journal
 def test_all_mail_or_one_unit(writer: JournalWriter, journal: Journal) -> None:
     other = {"SYSLOG_FACILITY": "3"}
     writer.write("system.journal", "by facility", _SYSTEMD_UNIT="cron.service")
