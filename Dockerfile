@@ -7,6 +7,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY parsers parsers
 COPY exporter exporter
 COPY mailstat mailstat
+COPY dashboards/rules dashboards/rules
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheel . \
     && python -m venv --without-pip /opt/mailstat \
     && pip --python /opt/mailstat/bin/python install --no-cache-dir /wheel/*.whl \

@@ -14,13 +14,13 @@ from pathlib import Path
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from bench.measure import peak_rss_bytes_of
-from exporter.config import Config, FileSource
+from exporter.config import Config, LogSource
 from exporter.pipeline import Pipeline
 
 
 def main() -> None:
     """Read the file to its end."""
-    pipeline = Pipeline(Config(sources=(FileSource(file=Path(sys.argv[1])),)), state_dir=None)
+    pipeline = Pipeline(Config(sources=(LogSource(file=Path(sys.argv[1])),)), state_dir=None)
     while pipeline.step():
         pass
     generate_latest(pipeline.registry)

@@ -18,6 +18,7 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableSort,
 )
 
+from dashboards import kubernetes
 from dashboards.panel import SOURCE
 
 if TYPE_CHECKING:
@@ -79,17 +80,19 @@ def stale(folder: Path) -> list[str]:
     return sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))
 
 
-def main(argv: Sequence[str] | None = None, folder: Path = FOLDER) -> int:
-    """Write, or with `--check` compare: then the status is 1 where a dashboard is not current."""
+def main(argv: Sequence[str] | None = None, folder: Path = FOLDER, manifests: Path = kubernetes.FOLDER) -> int:
+    """Write, and what Kubernetes takes of it; with `--check`, say which are not current: then the status is 1."""
     parser = ArgumentParser(prog="python -m dashboards.generate", description="Write the dashboards for Grafana.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail where a dashboard is not current")
     if parser.parse_args(argv).check:
-        old = stale(folder)
+        old = [f"{folder.name}/{name}" for name in stale(folder)]
+        old += [f"{manifests.name}/{name}" for name in kubernetes.stale(manifests)]
         for name in old:
-            print(f"{folder.name}/{name} is not what the code says: run make dashboards", file=sys.stderr)
+            print(f"{name} is not what the code says: run make dashboards", file=sys.stderr)
         return int(bool(old))
     for board in boards():
         (folder / f"{board.name}.json").write_text(text(board), encoding="utf-8")
+    kubernetes.write(manifests)
     return 0
 
 

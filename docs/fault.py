@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.exporter.probes.fault import FAULTS, Fault
+from tests.exporter.probes.fault import FAULTS, MISSING, Fault, Missing
 
 _INTRODUCTION = """\
 # What a probe says of a failure
@@ -20,9 +20,27 @@ and `mail_probe_failure_info` is 1 with the phase and the reason; at `/probe` `p
 """
 
 
+_ARRIVAL = """
+## Sent, and not seen to arrive
+
+The phase is `arrival`. `mail_probe_success` is 0 from when it is known; the mail is counted under these results of
+`mail_probe_messages_total`. Where the log of our own mail server is followed, the reason is what it said last of the
+mail: `queued` with the reason of the last attempt, `handed_over` to another host, or why it was given up; words for
+people are in the log, on the page of the exporter, and in what `--probe.once` prints.
+
+| what happens | reason | counted as |
+|---|---|---|
+"""
+
+
 def text() -> str:
     """The page."""
-    return _INTRODUCTION + "".join(map(_row, FAULTS))
+    return _INTRODUCTION + "".join(map(_row, FAULTS)) + _ARRIVAL + "".join(map(_missing_row, MISSING))
+
+
+def _missing_row(missing: Missing) -> str:
+    results = " ".join(f"`{result}`" for result in missing.results)
+    return f"| {missing.what} | `{missing.reason}` | {results} |\n"
 
 
 def _row(fault: Fault) -> str:

@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from docs import command, event, fault, line, metric, migration, reason
+from docs import command, door, event, fault, line, metric, migration, posture, reason
 from exporter import config
 
 if TYPE_CHECKING:
@@ -21,8 +21,10 @@ PAGES: dict[str, Callable[[], str]] = {
     "lines.md": line.text,
     "metrics.md": metric.text,
     "migration.md": migration.text,
+    "posture.md": posture.text,
     "probe-failures.md": fault.text,
     "reasons.md": reason.text,
+    "web-configuration.md": door.text,
 }
 
 

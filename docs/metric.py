@@ -49,6 +49,7 @@ LABELS = {
     "direction": "of a delivery: `outbound` (SMTP to another host), `local` (on this host); of TLS: `inbound` or"
     " `outbound`",
     "error": "`timeout` `refused` `unreachable` `lost` `tls` `dns`",
+    "hop": "place of the server on the way of a message, the first is 1",
     "kind": "of attackers: `hammer` `spray`",
     "metric": "the metric whose series budget was used up",
     "method": "SASL mechanism: `PLAIN` `LOGIN` …",
@@ -57,7 +58,7 @@ LABELS = {
     "phase": "SMTP phase: `connect` `banner` `ehlo` `starttls` `auth` `mail` `rcpt` `data` `end_of_data` `dns`, and"
     " of a probe `arrival`",
     "program": "the daemon: `smtp` `smtpd` `qmgr` …",
-    "protocol": "`TLSv1.3` …",
+    "protocol": "`TLSv1.3` …; of a hop also `none` and `unknown`",
     "provider": "who runs the destination: `google` `microsoft` … as in [reasons.md](reasons.md#providers); `other`:"
     " anybody else, or one that the series budget has no room for; empty: a local delivery",
     "reason": "why: the classes of [reasons.md](reasons.md); of a probe [probe-failures.md](probe-failures.md)",
@@ -81,8 +82,8 @@ LABELS = {
     "via": "`smtp` `submission` `local` `notification`",
     "check": "of the receiver: `spf` `dkim` `dmarc` `arc`; of the DNS: `mx` `a` `ptr` `fcrdns` `spf` `dkim` `dmarc`"
     " `mta_sts` `tls_rpt` `tlsa`; of what a server refuses: `open_relay` `forged_sender` `plaintext_auth`"
-    " `smuggling`",
-    "probe": "name of the probe in the configuration",
+    " `vrfy` `smuggling` `old_tls`; `own_signature`: of our own DKIM signature",
+    "probe": "name of the probe, the posture or the negative probe in the configuration",
     "zone": "of a block list, as configured",
 }
 

@@ -12,24 +12,28 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
-from aiohttp.web import AppRunner
-
 from exporter import compat
-from exporter.config import Config, ConfigError, FileSource, load_config
-from exporter.finder import find_logs, read_error
+from exporter.config import Config, ConfigError, JournalSource, LogSource, StdinSource, load_config
+from exporter.door.door import Door
+from exporter.door.reception import MOST, Reception
+from exporter.finder import find_logs, has_journal, read_error
 from exporter.log import LEVELS, configure
 from exporter.pipeline import Pipeline
-from exporter.queues.place import find_queues, sources
+from exporter.queues.attempt import next_attempt
+from exporter.queues.place import find_queues, places, sources
+from exporter.schema import InvalidError
 from exporter.state import InUseError
 from exporter.web import ListenError, application, serve
 from parsers import __version__
 
 if TYPE_CHECKING:
+    from exporter.probes.inspector import Inspector
     from exporter.probes.prober import Prober
 
 logger = logging.getLogger(__name__)
@@ -65,7 +69,22 @@ def parser() -> argparse.ArgumentParser:
         dest="addresses",
         action="append",
         metavar="HOST:PORT",
-        help=f"where to listen; may be repeated (default {ADDRESS})",
+        help=f"where to listen, also unix:/PATH; may be repeated (default {ADDRESS})",
+    )
+    add(
+        "--web.config.file",
+        dest="web_config_file",
+        type=Path,
+        metavar="FILE",
+        help="TLS, client certificates and passwords, in the form of Prometheus' exporters",
+    )
+    add(
+        "--web.max-connections",
+        dest="connections",
+        type=_count,
+        default=MOST,
+        metavar="N",
+        help="so many connections at once; who waits longest without a request goes first (default %(default)s)",
     )
     add("--web.telemetry-path", dest="path", default="/metrics", metavar="PATH", help="default %(default)s")
     add(
@@ -91,7 +110,13 @@ def parser() -> argparse.ArgumentParser:
         choices=("yes", "auto"),
         help="follow a made-up Postfix log that grows; auto: only where this host has no mail log",
     )
-    add("--probe.once", dest="probe_once", metavar="NAME", help="run one probe, print the dialogue, and end")
+    add(
+        "--probe.once",
+        dest="probe_once",
+        metavar="NAME",
+        help="run one probe, print what is said, wait for its mail, and end",
+    )
+    add("log", nargs="?", choices=("-",), metavar="-", help="read standard input, and no other log")
     add("--version", action="version", version=f"mailstat_exporter {__version__}")
     return made
 
@@ -101,12 +126,15 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     configure(options.level, options.format)
     try:
-        config = load_config(options.config_file) if options.config_file else Config()
-    except ConfigError as error:
+        config = _configured(options)
+        door = Door(options.web_config_file, monotonic)
+    except InvalidError as error:
         sys.stderr.writelines(f"{line}\n" for line in error.errors)
         return 1
     if options.check:
         sys.stdout.write(f"{options.config_file or 'the default configuration'}: good\n")
+        if options.web_config_file:
+            sys.stdout.write(f"{options.web_config_file}: good\n")
         return 0
     _learn(config)
     if options.probe_once is not None:
@@ -114,29 +142,59 @@ def main(argv: list[str] | None = None) -> int:
     with contextlib.ExitStack() as stack:
         demo = _demo_log(options, config, stack)
         try:
-            asyncio.run(_serve(options, _with_sources(config, demo), demo))
+            asyncio.run(_serve(options, _with_sources(config, demo), demo, door))
         except (ListenError, InUseError, ValueError) as error:
             sys.stderr.write(f"mailstat_exporter: {error}\n")
             return 1
     return 0
 
 
+def _configured(options: argparse.Namespace) -> Config:
+    """What the file says, and the command line above it. Raises ConfigError."""
+    config = load_config(options.config_file) if options.config_file else Config()
+    return replace(config, sources=(LogSource(stdin=StdinSource()),)) if options.log else config
+
+
 def _probe_once(config: Config, options: argparse.Namespace) -> int:
     """Run one probe for whoever waits at the terminal: 0 where it succeeds, else 1; 2 where there is none."""
-    from exporter.probes.prober import Prober  # noqa: PLC0415 - only where there are probes
+    from exporter.probes.end import LogEnds  # noqa: PLC0415 - only where there are probes
+    from exporter.probes.once import once  # noqa: PLC0415
+    from exporter.probes.prober import Prober  # noqa: PLC0415
 
+    others = [it.name for it in config.posture] + [it.name for it in config.negative]
+    if options.probe_once in others:
+        return _inspect_once(config, options.probe_once)
     probe = next((probe for probe in config.probes if probe.name == options.probe_once), None)
     if probe is None:
-        names = ", ".join(probe.name for probe in config.probes) or "none"
+        names = ", ".join([*(probe.name for probe in config.probes), *others]) or "none"
         sys.stderr.write(f"mailstat_exporter: no probe of this name is configured; there are: {names}\n")
         return 2
-    outcome = asyncio.run(Prober((probe,), None).send(probe, probe.send))
-    sys.stdout.write(outcome.dialogue.text())
-    failure = outcome.result.failure
-    seconds = f"{outcome.result.seconds:.3f} seconds"
-    words = f"failed at {failure.phase} after {seconds}: {failure.reason}" if failure else f"sent in {seconds}"
-    sys.stdout.write(f"{words}\n")
-    return 1 if failure else 0
+    logs = [file for source in config.sources if (file := getattr(source, "file", None))] or find_logs()
+    with contextlib.closing(Prober((probe,), None)) as prober:
+        prober.next_attempt = partial(next_attempt, places(_with_queues(config).queues))
+        try:
+            is_well = asyncio.run(once(prober, probe, LogEnds(logs, time), _write))
+        except KeyboardInterrupt:
+            return 130
+    return 0 if is_well else 1
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _inspect_once(config: Config, name: str) -> int:
+    """Look at a domain or a server once: 0 where all is as it should be, else 1."""
+    from exporter.probes.inspector import inspect_once  # noqa: PLC0415 - only where it is configured
+
+    try:
+        lines, is_good = asyncio.run(inspect_once(config, name))
+    except ImportError as error:
+        sys.stderr.write(f"mailstat_exporter: posture: install mailstat[posture] ({error})\n")
+        return 1
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    return 0 if is_good else 1
 
 
 def _learn(config: Config) -> None:
@@ -149,7 +207,7 @@ def _learn(config: Config) -> None:
 
 def _demo_log(options: argparse.Namespace, config: Config, stack: contextlib.ExitStack) -> Path | None:
     """The file for the made-up log, where one is wanted."""
-    has_log = config.sources or any(read_error(path) is None for path in find_logs())
+    has_log = config.sources or any(read_error(path) is None for path in find_logs()) or has_journal()
     if options.demo is None or (options.demo == "auto" and has_log):
         return None
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailstat-demo-")))
@@ -161,7 +219,7 @@ def _with_sources(config: Config, demo: Path | None) -> Config:
     """The configuration, with what this host has where it names no source."""
     if demo:
         logger.info("following a made-up log", extra={"path": demo})
-        return replace(config, sources=(FileSource(file=demo),))
+        return replace(config, sources=(LogSource(file=demo),))
     config = _with_queues(config)
     if config.sources:
         return config
@@ -169,9 +227,12 @@ def _with_sources(config: Config, demo: Path | None) -> Config:
     for path in found:
         error = read_error(path) or ""
         logger.log(logging.WARNING if error else logging.INFO, "found a log", extra={"path": path, "error": error})
+    if not found and has_journal():
+        logger.info("found mail in the systemd journal")
+        return replace(config, sources=(LogSource(journal=JournalSource()),))
     if not found:
         logger.warning("no mail log found: name one in a configuration file, or try --demo")
-    return replace(config, sources=tuple(FileSource(file=path) for path in found))
+    return replace(config, sources=tuple(LogSource(file=path) for path in found))
 
 
 def _with_queues(config: Config) -> Config:
@@ -190,8 +251,9 @@ def _state_dir(wanted: Path | None) -> Path | None:
     return folder
 
 
-async def _serve(options: argparse.Namespace, config: Config, demo: Path | None) -> None:
+async def _serve(options: argparse.Namespace, config: Config, demo: Path | None, door: Door) -> None:
     """Follow and answer until SIGTERM or SIGINT."""
+    from exporter.probes.inspector import Inspector  # noqa: PLC0415 - so that --help and --version are quick
     from exporter.probes.prober import Prober  # noqa: PLC0415 - so that --help and --version are quick
 
     state_dir = _state_dir(options.state_dir)
@@ -199,41 +261,73 @@ async def _serve(options: argparse.Namespace, config: Config, demo: Path | None)
         contextlib.closing(Pipeline(config, state_dir)) as pipeline,
         contextlib.closing(Prober(config.probes, state_dir)) as prober,
     ):
-        await _follow(pipeline, prober, options, demo)
+        prober.next_attempt = partial(next_attempt, places(config.queues))
+        await _follow(pipeline, prober, Inspector(config), options, demo, door)
 
 
-async def _follow(pipeline: Pipeline, prober: Prober, options: argparse.Namespace, demo: Path | None) -> None:
+async def _follow(
+    pipeline: Pipeline,
+    prober: Prober,
+    inspector: Inspector,
+    options: argparse.Namespace,
+    demo: Path | None,
+    door: Door,
+) -> None:
     from exporter.probes.page import ProbePage  # noqa: PLC0415 - so that --help and --version are quick
 
     loop = asyncio.get_running_loop()
 
     async def reload() -> list[str]:
-        return _reload(pipeline, prober, options.config_file, demo)
+        return _reload(pipeline, prober, inspector, options, demo)
 
-    app = application(pipeline, options.path, reload, probe=ProbePage(prober).answer, compat=options.compat)
-    runner = await serve(app, options.addresses or [ADDRESS])
-    logger.info("listening", extra={"address": ", ".join(addresses(runner)), "version": __version__})
+    app = application(
+        pipeline,
+        options.path,
+        reload,
+        probe=ProbePage(prober).answer,
+        compat=options.compat,
+        probes=prober.views,
+        door=door,
+    )
+    reception = await serve(app, options.addresses or [ADDRESS], options.connections)
+    logger.info("listening", extra={"address": ", ".join(addresses(reception)), "version": __version__})
+    pipeline.is_door_current = door.is_current
     pipeline.registry.register(prober)
+    pipeline.registry.register(inspector)
+    prober.arrivals.hooks.append(inspector.observe_arrival)
     pipeline.hooks.append(prober.follow)
     prober.is_log_read = pipeline.is_ready
-    tasks = [loop.create_task(pipeline.run()), loop.create_task(prober.run())]
+    tasks = [loop.create_task(it.run()) for it in (pipeline, prober, inspector)]
     if demo:
         tasks.append(loop.create_task(_write_demo(demo)))
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, _stop, tasks)
-    loop.add_signal_handler(signal.SIGHUP, _reload, pipeline, prober, options.config_file, demo)
+    loop.add_signal_handler(signal.SIGHUP, _reload, pipeline, prober, inspector, options, demo)
     try:
         await asyncio.gather(*tasks)
     except asyncio.CancelledError:
         logger.info("ended on request")
     finally:
         _stop(tasks)
-        await runner.cleanup()
+        await reception.cleanup()
 
 
-def addresses(runner: AppRunner) -> list[str]:
+def addresses(reception: Reception) -> list[str]:
     """Where it listens in the end: of `:9587` one for each family, of port 0 the one that was given."""
-    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port, *_ in runner.addresses]
+    return [_written(place) for place in reception.addresses]
+
+
+def _written(place: str | tuple[str, int]) -> str:
+    if isinstance(place, str):
+        return f"unix:{place}"
+    host, port, *_ = place
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 7 and int(text)):
+        raise argparse.ArgumentTypeError("expected a whole number from 1 on")
+    return int(text)
 
 
 def _stop(tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -247,15 +341,21 @@ async def _write_demo(path: Path) -> None:
     await write_demo(path, rate=DEMO_RATE, rng=Random(), clock=time, rotate_every=DEMO_ROTATION)  # noqa: S311 - a demo
 
 
-def _reload(pipeline: Pipeline, prober: Prober, path: Path | None, demo: Path | None) -> list[str]:
+def _reload(
+    pipeline: Pipeline, prober: Prober, inspector: Inspector, options: argparse.Namespace, demo: Path | None
+) -> list[str]:
     """Put the configuration file into force as it is now; a bad one leaves everything as it is."""
+    path = options.config_file
     if path is None:
         return []
     try:
-        config = load_config(path)
+        config = _configured(options)
         _learn(config)
-        pipeline.configure(_with_sources(config, demo))
+        config = _with_sources(config, demo)
+        pipeline.configure(config)
         prober.configure(config.probes)
+        prober.next_attempt = partial(next_attempt, places(config.queues))
+        inspector.configure(config)
         errors = []
     except ConfigError as error:
         errors = error.errors

@@ -8,16 +8,23 @@ for. Checks and the documentation page are made from them. To add a section, add
 from __future__ import annotations
 
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from exporter import yamlfile
+from exporter.probes.estate import Negative, Posture, ResolverSection
 from exporter.probes.section import Probe
-from exporter.schema import Between, InvalidError, Mta, Text, doc, expected, key_of, shown, structure
+from exporter.schema import Between, Duration, InvalidError, Mta, Text, doc, expected, key_of, shown, structure
+from exporter.sources.address import Address, Network, shown_address
+from exporter.sources.frame import FRAME_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+UNIX_BYTES = 108  # of sun_path, unix(7)
 
 
 class ConfigError(InvalidError):
@@ -25,10 +32,89 @@ class ConfigError(InvalidError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FileSource:
-    """One log file to follow, through its rotations."""
+class JournalSource:
+    """The systemd journal."""
 
-    file: Path = field(metadata=doc("The log file. A relative path starts where the configuration file is."))
+    unit: Text | None = field(
+        default=None,
+        metadata=doc(
+            "The unit, or a pattern of those that the journal knows at the start, as `postfix@*`. Without it, what"
+            " has the facility `mail`, and the units of all mail servers that we read."
+        ),
+    )
+    directory: Path | None = field(
+        default=None, metadata=doc("Where the journal is, if it is not this host's: `/host/var/log/journal`.")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyslogSource:
+    """A syslog server, for messages of RFC 3164 and of RFC 5424."""
+
+    listen: Text = field(
+        metadata=doc(
+            "`udp://HOST:PORT`, `tcp://HOST:PORT`, `tls://HOST:PORT`, or `unix:///PATH` (datagrams, as `/dev/log`)."
+            " Without HOST, every address."
+        )
+    )
+    cert_file: Path | None = field(default=None, metadata=doc("TLS: the certificate, with those of its issuers."))
+    key_file: Path | None = field(default=None, metadata=doc("TLS: its key. Both are read again when they change."))
+    client_ca_file: Path | None = field(
+        default=None, metadata=doc("TLS: who signs the certificates that clients have to show.")
+    )
+    allow: tuple[Text, ...] = field(
+        default=(), metadata=doc("Networks of senders, as `192.0.2.0/24`. Without it, whoever reaches the address.")
+    )
+    clients: Annotated[int, Between(1, 10_000)] = field(
+        default=100, metadata=doc("Connections at a time; others are turned away.")
+    )
+    frame_bytes: Annotated[int, Between(480, 1 << 20)] = field(
+        default=FRAME_BYTES, metadata=doc("Of a longer message, the rest is skipped and counted.")
+    )
+    idle: Duration = field(
+        default=Duration(3600.0), metadata=doc("A connection that is silent for so long is closed.")
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse an address that is none, networks that are none, and TLS without a certificate."""
+        scheme = address_of(self.listen).scheme
+        for network in self.allow:
+            network_of(network)
+        if (scheme == "tls") != bool(self.cert_file and self.key_file):
+            raise ValueError("cert_file and key_file: needed for tls://, and for nothing else")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StdinSource:
+    """Standard input, until it ends. It has no keys: `{}`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogSource:
+    """Where a log comes from: exactly one of the first six keys."""
+
+    file: Path | None = field(
+        default=None,
+        metadata=doc(
+            "A log file, followed through its rotations. A relative path starts where the configuration file is. With"
+            " `*`, `?` or `[`, all files of such names, which are one source."
+        ),
+    )
+    directory: Path | None = field(
+        default=None, metadata=doc("All files of a directory, as Exchange writes a new one each day or hour.")
+    )
+    container: Path | None = field(
+        default=None,
+        metadata=doc(
+            "Files that a container runtime writes (CRI, or Docker's json-file), as `/var/log/pods/*/*/*.log`."
+        ),
+    )
+    journal: JournalSource | None = field(default=None, metadata=doc("The systemd journal; `{}` for all mail in it."))
+    syslog: SyslogSource | None = field(default=None, metadata=doc("Listen for syslog messages."))
+    stdin: StdinSource | None = field(default=None, metadata=doc("`{}`: read standard input."))
+    files: Annotated[int, Between(1, 10_000)] = field(
+        default=500, metadata=doc("So many files of one source are followed: those that were written last.")
+    )
     mta: Mta | None = field(
         default=None, metadata=doc("The mail server that writes it. Without it, each line's program tells.")
     )
@@ -36,6 +122,57 @@ class FileSource:
         default=None,
         metadata=doc("The zone of its times, where they name none. Without it, the top level's `timezone`."),
     )
+
+    def __post_init__(self) -> None:
+        """Refuse what would be no source, or two."""
+        if sum(getattr(self, kind) is not None for kind in KINDS) != 1:
+            raise ValueError(f"expected exactly one of {', '.join(KINDS)}")
+
+    @property
+    def kind(self) -> str:
+        """Which of the keys it has."""
+        return next(kind for kind in KINDS if getattr(self, kind) is not None)
+
+    @property
+    def name(self) -> str:
+        """The value of the label `source`: what is configured, with what is no text in it escaped."""
+        if self.journal:
+            parts = ("journal", self.journal.directory, self.journal.unit)
+            return ":".join(_escaped(part) for part in parts if part)
+        if self.syslog:
+            return shown_address(address_of(self.syslog.listen))
+        return _escaped(self.file or self.directory or self.container or "stdin")
+
+
+KINDS = ("file", "directory", "container", "journal", "syslog", "stdin")
+
+
+def _escaped(text: object) -> str:
+    return str(text).encode("utf-8", "backslashreplace").decode()
+
+
+def address_of(text: str) -> Address:
+    """Where to listen. Raises ValueError with what was expected."""
+    wrong = f"listen: expected udp://, tcp:// or tls://HOST:PORT, or unix:///PATH, got {shown(text)}"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError(wrong) from None
+    if parts.scheme == "unix" and not parts.netloc and parts.path != "/" and len(parts.path.encode()) < UNIX_BYTES:
+        return Address("unix", path=parts.path)
+    is_plain = not (parts.path or parts.query or parts.fragment or "@" in parts.netloc)
+    if parts.scheme not in ("udp", "tcp", "tls") or port is None or not is_plain:
+        raise ValueError(wrong)
+    return Address(parts.scheme, parts.hostname or "", port)
+
+
+def network_of(text: str) -> Network:
+    """A network of senders. Raises ValueError with what was expected."""
+    try:
+        return ip_network(text)
+    except ValueError:
+        raise ValueError(f"allow: expected a network such as 192.0.2.0/24, got {shown(text)}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +308,7 @@ class Attacks:
 class Config:
     """The whole file."""
 
-    sources: tuple[FileSource, ...] = field(
+    sources: tuple[LogSource, ...] = field(
         default=(), metadata=doc("What to follow. Without it, the mail logs that the host is found to have.")
     )
     queues: tuple[QueueSource, ...] = field(
@@ -192,20 +329,29 @@ class Config:
     )
     providers: Path | None = field(default=None, metadata=doc("Providers of your own, see [reasons.md](reasons.md)."))
     probes: tuple[Probe, ...] = field(default=(), metadata=doc("Mail that is sent to see whether it arrives."))
+    posture: tuple[Posture, ...] = field(
+        default=(), metadata=doc("Domains whose DNS is looked at; needs the extra `mailstat[posture]`.")
+    )
+    negative: tuple[Negative, ...] = field(
+        default=(), metadata=doc("Servers of our own that have to refuse what an abuser would try.")
+    )
+    resolver: ResolverSection = field(default_factory=ResolverSection, metadata=doc("Who is asked in the DNS."))
 
     def __post_init__(self) -> None:
-        """Refuse to follow a file twice: all its mail would be counted twice."""
-        first: dict[Path, int] = {}
+        """Refuse to follow a log twice: all its mail would be counted twice."""
+        first: dict[str, int] = {}
         for index, source in enumerate(self.sources):
-            earlier = first.setdefault(source.file, index)
+            earlier = first.setdefault(source.name, index)
             if earlier != index:
                 raise ValueError(
-                    f"sources[{index}].file: {shown(str(source.file))} is followed by sources[{earlier}]"
+                    f"sources[{index}].{source.kind}: {shown(source.name)} is followed by sources[{earlier}]"
                 )
-        names = [probe.name for probe in self.probes]
-        for index, name in enumerate(names):
-            if names.index(name) != index:
-                raise ValueError(f"probes[{index}].name: {shown(name)} is the name of probes[{names.index(name)}]")
+        places: dict[str, str] = {}  # all of them are values of the label `probe`
+        for section in ("probes", "posture", "negative"):
+            for index, named in enumerate(getattr(self, section)):
+                place = f"{section}[{index}]"
+                if places.setdefault(named.name, place) != place:
+                    raise ValueError(f"{place}.name: {shown(named.name)} is the name of {places[named.name]}")
 
 
 def load_config(path: Path) -> Config:
@@ -253,6 +399,7 @@ sources:
   - file: /var/log/mail.log
   - file: /srv/relay/mail.log
     timezone: Europe/Prague
+  - journal: {{}}
 labels: {{providers: 32, domains: 0}}
 timezone: UTC
 ```
@@ -261,10 +408,11 @@ timezone: UTC
 
 def describe() -> str:
     """The documentation page of the configuration, in Markdown, made from the classes above."""
-    return _INTRODUCTION + "".join(_describe(Config, "Top level"))
+    return _INTRODUCTION + "".join(describe_section(Config, "Top level"))
 
 
-def _describe(section: Any, title: str) -> Iterator[str]:
+def describe_section(section: Any, title: str) -> Iterator[str]:
+    """A section and those below it as tables of keys, in Markdown."""
     kinds = {name: _bare(kind) for name, kind in get_type_hints(section, include_extras=True).items()}
     yield f"\n## {title}\n\n{section.__doc__}\n\n| key | accepts | default | meaning |\n|---|---|---|---|\n"
     for key in fields(section):
@@ -273,9 +421,9 @@ def _describe(section: Any, title: str) -> Iterator[str]:
     for field_name, kind in kinds.items():
         name = key_of(field_name)
         if is_dataclass(kind):
-            yield from _describe(kind, f"`{name}`")
+            yield from describe_section(kind, f"`{name}`")
         elif get_args(kind) and is_dataclass(get_args(kind)[0]):
-            yield from _describe(get_args(kind)[0], f"`{name}[]`")
+            yield from describe_section(get_args(kind)[0], f"`{name}[]`")
 
 
 def _bare(kind: Any) -> Any:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 from pathlib import Path, PurePosixPath
+
+from exporter.sources.journal import matches
 
 # rsyslog on Debian and on Red Hat; Exim's own log on Debian and elsewhere.
 _CANDIDATES = ("var/log/mail.log", "var/log/maillog", "var/log/exim4/mainlog", "var/log/exim/mainlog")
+_JOURNALS = ("var/log/journal", "run/log/journal")
+_JOURNAL_SECONDS = 20.0
 _MAIN_CF = "etc/postfix/main.cf"
 _MAIN_CF_LIMIT = 1024 * 1024
 
@@ -27,6 +32,28 @@ def find_logs(root: Path = Path("/")) -> list[Path]:
         if identity:
             found.setdefault(identity, path)
     return list(found.values())
+
+
+def has_journal(root: Path = Path("/")) -> bool:
+    """Whether the systemd journal below this root has anything of a mail server that we may read."""
+    return any(_has_mail(root / name) for name in _JOURNALS)
+
+
+def _has_mail(journal: Path) -> bool:
+    if not journal.is_dir():
+        return False
+    options = ("--quiet", "--no-pager", "--lines=1", "--output=cat", f"--directory={journal}")
+    try:
+        told = subprocess.run(  # noqa: S603 - no shell, and the matches are ours
+            ["journalctl", *options, *matches(None)],  # noqa: S607 - where it is differs from host to host
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_JOURNAL_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return bool(told.stdout)
 
 
 def read_error(path: Path) -> str | None:
@@ -54,12 +81,12 @@ def _maillog_file(root: Path) -> Path | None:
 
     Only below /var, which is where Postfix accepts one by default (`maillog_file_prefixes`, postconf(5)).
     """
-    name = PurePosixPath(_parameter(root / _MAIN_CF, "maillog_file"))
+    name = PurePosixPath(parameter(root / _MAIN_CF, "maillog_file"))
     is_plain = ".." not in name.parts and "$" not in str(name)
     return root / name.relative_to("/") if is_plain and name.is_relative_to("/var") else None
 
 
-def _parameter(main_cf: Path, name: str) -> str:
+def parameter(main_cf: Path, name: str) -> str:
     """The last value that the file gives to a parameter, or ""."""
     value = ""
     for line in _text(main_cf).splitlines():

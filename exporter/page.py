@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from exporter.view import SourceView, View
+    from exporter.view import ProbeView, SourceView, View
 
 _TEXT_LIMIT = 300  # characters of a name or an error
 _REFRESH = 30  # seconds, so that a page on the wall stays true
@@ -81,10 +81,13 @@ STYLE_SOURCE = f"'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'
 _COLUMNS = ("Log", "Mail server", "State", "Lines read", "Behind", "Last event")
 
 
-def render(view: View, telemetry_path: str, now: float) -> str:
+_PROBE_COLUMNS = ("Probe", "State", "Last success", "Not yet arrived")
+
+
+def render(view: View, telemetry_path: str, now: float, probes: Sequence[ProbeView] = ()) -> str:
     """The page as of `now`, in seconds since the epoch."""
     sources = view.sources()
-    verdict, mark = _verdict(sources, is_ready=view.is_ready())
+    verdict, mark = _with_probes(_verdict(sources, is_ready=view.is_ready()), probes)
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -102,6 +105,7 @@ def render(view: View, telemetry_path: str, now: float) -> str:
 <dl>{_figures(sources, uptime=now - view.started)}</dl>
 <h2>Logs</h2>
 <div class="card">{_table(sources, now)}</div>
+{_probes(probes, now)}\
 <h2>Look further</h2>
 <ul>
 <li><a href="{text(telemetry_path)}">Metrics</a></li>
@@ -137,6 +141,13 @@ def _verdict(sources: Sequence[SourceView], *, is_ready: bool) -> tuple[str, str
     if lag >= _LATE:
         return f"Following {_count(len(sources), 'log')}, {_duration(lag)} behind", "busy"
     return f"Following {_count(len(sources), 'log')}", "good"
+
+
+def _with_probes(verdict: tuple[str, str], probes: Sequence[ProbeView]) -> tuple[str, str]:
+    failing = sum(probe.reason is not None for probe in probes)
+    if not failing:
+        return verdict
+    return f"{verdict[0]}; {failing} of {_count(len(probes), 'probe')} failing", "bad"
 
 
 def _furthest(sources: Sequence[SourceView]) -> str:
@@ -181,6 +192,29 @@ def _row(source: SourceView, now: float) -> str:
     return f'<tr><th scope="row"><span class="name">{text(source.name)}</span>{error}</th>{tds}</tr>'
 
 
+def _probes(probes: Sequence[ProbeView], now: float) -> str:
+    """The probes, where there are any."""
+    if not probes:
+        return ""
+    heads = "".join(f'<th scope="col"{_class(column)}>{column}</th>' for column in _PROBE_COLUMNS)
+    rows = "".join(_probe(probe, now) for probe in probes)
+    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<h2>Probes</h2>\n<div class="card">{table}</div>\n'
+
+
+def _probe(probe: ProbeView, now: float) -> str:
+    error = f'<span class="error">{text(probe.failure)}</span>' if probe.failure else ""
+    mark = "bad" if probe.reason else "good"
+    cells = (
+        f'<span class="state {mark} mark">{text(probe.reason or "success")}</span>',
+        _ago(probe.last_success, now),
+        f"{probe.pending:,}",
+    )
+    columns = zip(_PROBE_COLUMNS[1:], cells, strict=True)
+    tds = "".join(f'<td{_class(column)} data-label="{column}">{cell}</td>' for column, cell in columns)
+    return f'<tr><th scope="row"><span class="name">{text(probe.name)}</span>{error}</th>{tds}</tr>'
+
+
 def _mark(source: SourceView) -> str:
     if not source.is_up or source.error:
         return "bad"
@@ -188,7 +222,7 @@ def _mark(source: SourceView) -> str:
 
 
 def _class(column: str) -> str:
-    return ' class="number"' if column in _COLUMNS[3:] else ""
+    return ' class="number"' if column in (*_COLUMNS[3:], *_PROBE_COLUMNS[2:]) else ""
 
 
 def _behind(source: SourceView) -> str:

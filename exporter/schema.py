@@ -1,9 +1,9 @@
 """Sections of the configuration as frozen dataclasses: their types say what a key accepts.
 
 From the types come the checks, the words of the errors and those of the documentation. A key may be a
-section, a `tuple` of sections or texts, `Annotated[int, Between(...)]`, `Path`, `ZoneInfo`, `Mta`, `Text`,
-`Duration`, `bool`, a `Literal` of texts, or any of these and None. A field whose name would be a word of Python has
-an underscore at its end, which its key has not.
+section, a `tuple` of sections or texts, a `Mapping` from names, `Annotated[int, Between(...)]`, `Path`, `ZoneInfo`,
+`Mta`, `Text`, `Line`, `Secret`, `Duration`, `bool`, a `Literal` of texts, or any of these and None. A field whose
+name would be a word of Python has an underscore at its end, which its key has not.
 """
 
 from __future__ import annotations
@@ -30,6 +30,12 @@ Mta = NewType("Mta", str)
 
 Text = NewType("Text", str)
 """A name that the operator gives, of one to 255 characters."""
+
+Line = NewType("Line", str)
+"""What fits a header of HTTP: up to 2,000 printable ASCII characters."""
+
+Secret = NewType("Secret", str)
+"""What no error may repeat: a text."""
 
 Duration = NewType("Duration", float)
 """Seconds, written with a unit: `500ms`, `30s`, `5m`, `1h30m`."""
@@ -79,6 +85,8 @@ def expected(kind: Any) -> str:
         return f"a mapping of {', '.join(keys(kind))}"
     if _is_list(kind):
         return "a list of one or more"
+    if _is_table(kind):
+        return f"a mapping, from names to {expected(get_args(kind)[1])} each"
     if _is_whole_number(kind):
         limits = get_args(kind)[1]
         return f"a whole number from {limits.low} to {limits.high}"
@@ -91,6 +99,8 @@ def expected(kind: Any) -> str:
         ZoneInfo: "a time zone such as Europe/Prague",
         Mta: f"one of {', '.join(_mtas())}",
         Text: "a text",
+        Line: "a line of text",
+        Secret: "a text in quotes",
     }
     return words[kind]
 
@@ -120,6 +130,7 @@ def _converter(directory: Path) -> Converter:
     converter = Converter(detailed_validation=True)
     converter.register_structure_hook_factory(is_dataclass)(_mapping)
     converter.register_structure_hook_factory(_is_list)(_list)
+    converter.register_structure_hook_factory(_is_table)(_table)
     converter.register_structure_hook_factory(_is_whole_number)(_whole_number)
     converter.register_structure_hook_factory(_is_choice)(_choice)
     converter.register_structure_hook(bool, _truth)
@@ -127,6 +138,8 @@ def _converter(directory: Path) -> Converter:
     converter.register_structure_hook(Path, _value(Path, lambda text: directory / _path(text)))
     converter.register_structure_hook(ZoneInfo, _value(ZoneInfo, ZoneInfo))
     converter.register_structure_hook(Text, _value(Text, _text))
+    converter.register_structure_hook(Line, _value(Line, _line))
+    converter.register_structure_hook(Secret, _secret)
     converter.register_structure_hook(Mta, _value(Mta, _mta))
     return converter
 
@@ -163,6 +176,23 @@ def _list(kind: Any, converter: Converter) -> Hook:
 def _is_list(kind: Any) -> bool:
     origin: object = get_origin(kind)
     return origin is tuple
+
+
+def _is_table(kind: Any) -> bool:
+    origin: object = get_origin(kind)
+    return origin is Mapping
+
+
+def _table(kind: Any, converter: Converter) -> Hook:
+    table: Any = dict[str, get_args(kind)[1]]  # type: ignore[misc]
+    structured = converter.get_structure_hook(table)
+
+    def hook(value: Any, _: Any) -> Any:
+        if not isinstance(value, dict) or not all(isinstance(name, str) and name for name in value):
+            raise _unexpected(kind, value)
+        return structured(value, table)
+
+    return hook
 
 
 def _is_whole_number(kind: Any) -> bool:
@@ -229,6 +259,19 @@ def _text(text: str) -> Text:
     return Text(text)
 
 
+def _line(text: str) -> Line:
+    if len(text) > 2000 or not text.isascii() or not text.isprintable():
+        raise ValueError
+    return Line(text)
+
+
+def _secret(value: Any, _: Any) -> Secret:
+    """The value is not shown: it may be the secret itself, in a wrong form."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"expected {expected(Secret)}")
+    return Secret(value)
+
+
 def _mta(text: str) -> Mta:
     if text not in _mtas():
         raise ValueError
@@ -246,7 +289,8 @@ def _problems(error: Exception, path: str) -> Iterator[str]:
             yield from _problems_of_keys(error, path)
         case IterableValidationError():
             for inner, note in error.group_exceptions()[0]:
-                yield from _problems(inner, f"{path}[{note.index}]")
+                name = note.index if isinstance(note.index, int) else shown(note.index)
+                yield from _problems(inner, f"{path}[{name}]")
         case _:
             yield f"{path}: {error}" if path else str(error)
 

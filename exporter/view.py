@@ -31,6 +31,20 @@ class SourceView:
     error: str | None = None
 
 
+@dataclass(frozen=True)
+class ProbeView:
+    """One probe that is run. `last_success` is in seconds since the epoch; `failure` is None while it is a success.
+
+    `reason` is its reason in a word, with the phase, `failure` all that people can be told.
+    """
+
+    name: str
+    pending: int
+    last_success: float | None = None
+    reason: str | None = None
+    failure: str | None = None
+
+
 class View(Protocol):
     """What the pipeline offers to look at. `started` is in seconds since the epoch."""
 

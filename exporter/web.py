@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,6 +16,10 @@ from prometheus_client.exposition import choose_encoder, gzip_accepted
 
 from exporter import page
 from exporter.compat import Compatible
+from exporter.door.address import ListenError
+from exporter.door.door import Door
+from exporter.door.reception import MOST, Reception, opened
+from exporter.door.visitor import Patience, attend
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -24,7 +27,9 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
     from prometheus_client.registry import Collector
 
-    from exporter.view import View
+    from exporter.view import ProbeView, View
+
+__all__ = ["DOOR", "ListenError", "Reload", "application", "serve"]
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +37,12 @@ Reload = Callable[[], Awaitable[list[str]]]
 """Reads the configuration again, and says what is wrong with it: nothing where it is now in force."""
 
 _LINE_LIMIT = 4096  # bytes of the request line, and of one header
+_HEADER_LIMIT = 64  # headers
 _BODY_LIMIT = 4096  # bytes; no request needs any
 _IDLE_SECONDS = 130  # an idle connection's life: longer than two scrapes a minute apart
 _SHUTDOWN_SECONDS = 5
+
+_TOLD = ("Allow", "Retry-After", "WWW-Authenticate")  # of an error
 
 _HEADERS = {
     "Server": "mailstat",
@@ -46,8 +54,8 @@ _HEADERS = {
 }
 
 
-class ListenError(Exception):
-    """An address cannot be listened on; the message says which and why."""
+DOOR = web.AppKey("door", Door)
+"""Who may come in to an application."""
 
 
 def application(
@@ -57,15 +65,20 @@ def application(
     now: Callable[[], float] = time.time,
     probe: Handler | None = None,
     compat: Sequence[str] = (),
+    probes: Callable[[], Sequence[ProbeView]] = tuple,
+    door: Door | None = None,
 ) -> web.Application:
     """All routes of the service. `now` gives seconds since the epoch, `probe` answers `/probe`, `compat` names
-    exporters to be like as well.
+    exporters to be like as well, `probes` tells of the probes that are run, `door` says who may come in: without one,
+    everybody.
 
     Raises ValueError for a telemetry path that is none, or that is one of the other routes.
     """
     _check_path(telemetry_path)
-    app = web.Application(middlewares=[_answer], client_max_size=_BODY_LIMIT)
-    service = _Service(view, telemetry_path, reload, now, compat)
+    door = door or Door(None, time.monotonic)
+    app = web.Application(middlewares=[attend, door.dress, _answer, door.check], client_max_size=_BODY_LIMIT)
+    app[DOOR] = door
+    service = _Service(view, telemetry_path, reload, now, compat, probes)
     app.router.add_get(telemetry_path, service.metrics)
     app.router.add_get("/-/healthy", service.healthy)
     app.router.add_get("/-/ready", service.ready)
@@ -78,12 +91,14 @@ def application(
     return app
 
 
-async def serve(app: web.Application, addresses: Iterable[str]) -> web.AppRunner:
-    """Listen on each `host:port`, `[::1]:port` or `:port` (all of the host), until the runner's cleanup.
+async def serve(
+    app: web.Application, addresses: Iterable[str], most: int = MOST, patience: Patience | None = None
+) -> Reception:
+    """Listen on each `host:port`, `[::1]:port`, `:port` (all of the host) or `unix:/path`, until its cleanup; for no
+    more than `most` connections.
 
     Raises ListenError where one of them is no address, or is taken; then none is listened on.
     """
-    endpoints = [(address, *_endpoint(address)) for address in addresses]
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -92,16 +107,18 @@ async def serve(app: web.Application, addresses: Iterable[str]) -> web.AppRunner
         keepalive_timeout=_IDLE_SECONDS,
         max_line_size=_LINE_LIMIT,
         max_field_size=_LINE_LIMIT,
+        max_headers=_HEADER_LIMIT,
         shutdown_timeout=_SHUTDOWN_SECONDS,
     )
     await runner.setup()
-    for address, host, port in endpoints:
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            await runner.cleanup()
-            raise ListenError(f"cannot listen on {address}: {_reason(error)}") from None
-    return runner
+    try:
+        sockets = await asyncio.get_running_loop().run_in_executor(None, opened, [*addresses])
+    except ListenError:
+        await runner.cleanup()
+        raise
+    reception = Reception(runner, app[DOOR], most, patience)
+    reception.open(sockets)
+    return reception
 
 
 def _server_logger() -> logging.Logger:
@@ -170,9 +187,16 @@ def _exposition(registry: Collector, form: _Form) -> web.Response:
 
 class _Service:
     def __init__(
-        self, view: View, telemetry_path: str, reload: Reload, now: Callable[[], float], compat: Sequence[str]
+        self,
+        view: View,
+        telemetry_path: str,
+        reload: Reload,
+        now: Callable[[], float],
+        compat: Sequence[str],
+        probes: Callable[[], Sequence[ProbeView]],
     ) -> None:
         self._view = view
+        self._probes = probes
         self._telemetry_path = telemetry_path
         self._reload = reload
         self._now = now
@@ -201,7 +225,7 @@ class _Service:
         return web.Response(text="The configuration is reloaded.\n")
 
     async def page(self, request: web.Request) -> web.Response:
-        content = page.render(self._view, self._telemetry_path, self._now())
+        content = page.render(self._view, self._telemetry_path, self._now(), self._probes())
         response = web.Response(text=content, content_type="text/html")
         return _compressed(response, is_packed=_may_be_packed(request))
 
@@ -260,8 +284,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 def _refusal(error: web.HTTPException) -> web.Response:
     text = error.text if error.text and error.text.endswith("\n") else f"{error.status} {error.reason}\n"
     response = web.Response(status=error.status, text=text)
-    if "Allow" in error.headers:
-        response.headers["Allow"] = error.headers["Allow"]
+    response.headers.update({name: error.headers[name] for name in _TOLD if name in error.headers})
     return response
 
 
@@ -273,21 +296,3 @@ def _route(request: web.Request) -> str:
 def _check_path(path: str) -> None:
     if not path.startswith("/") or path.startswith("/-/") or set(path) & set("{}?#% ") or not path.isprintable():
         raise ValueError(f'telemetry path: expected a path such as /metrics, got "{path}"')
-
-
-def _endpoint(address: str) -> tuple[str | None, int]:
-    host, colon, port = address.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        colon = ""  # an IPv6 address without brackets: its last group is no port
-    if not colon or not (port.isascii() and port.isdigit()) or int(port[:6]) > 65535:
-        raise ListenError(f"cannot listen on {address}: expected host:port, :port or [address]:port")
-    return host or None, int(port)
-
-
-def _reason(error: OSError) -> str:
-    """The system's words alone: asyncio adds its own, and the address as a tuple."""
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or str(error)

@@ -5,7 +5,14 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, HelpFormatter, Namespace, RawDescriptionHelpFormatter
+from argparse import (
+    ArgumentParser,
+    ArgumentTypeError,
+    HelpFormatter,
+    Namespace,
+    RawDescriptionHelpFormatter,
+    _ArgumentGroup,
+)
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,6 +75,9 @@ def answer(name: str, options: Namespace) -> int:
     from mailstat.output import opened
 
     report = reports.load(name)
+    if reports.is_live(report):
+        reports.load_live(name).run(options, [] if options.url else _paths(options.files))
+        return DONE
     if not reports.reads_log(report):
         return answer_without_log(report, options)
     log = open_log(options)
@@ -87,6 +97,9 @@ def finish(log: Log) -> int:
     """Say what could not be read; the exit status."""
     for text in (*log.notes, *log.errors):
         say(text)
+    if log.is_interrupted:
+        say("interrupted: the report has what was read until then")
+        return INTERRUPTED
     return FAILED if log.errors else DONE
 
 
@@ -98,7 +111,7 @@ def answer_without_log(report: ReportModule, options: Namespace) -> int:
         made = report.make(options)
         limited = made if options.limit is None else made.limited(options.limit)
         render.render(options.format, limited, out, zone=options.zone)
-    return DONE
+    return made.status
 
 
 def say(text: str) -> None:
@@ -149,11 +162,21 @@ def build_parser(name: str | None) -> ArgumentParser:
         formatter_class=HelpFormatter if name else RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    reports.add_arguments(report, parser)
-    if reports.reads_log(report):
-        _add_log(parser)
-    _add_look(parser, reports.formats(report))
+    add_options(report, parser)
     return parser
+
+
+def add_options(report: ReportModule, parser: ArgumentParser) -> None:
+    """The options of a report, its own and those of all."""
+    reports.add_arguments(report, parser)
+    if reports.is_live(report):
+        _add_choice(parser.add_argument_group("options of a live view"))
+    elif reports.reads_log(report):
+        _add_log(parser)
+    shared = parser.add_argument_group("options of every report")
+    if not reports.is_live(report):
+        _add_look(shared, reports.formats(report))
+    _add_knowledge(shared)
 
 
 def settle(options: Namespace, parser: ArgumentParser, now: float) -> None:
@@ -168,12 +191,13 @@ def settle(options: Namespace, parser: ArgumentParser, now: float) -> None:
         return
     options.now = now
     for name in ("since", "until"):
-        text = getattr(options, name)
+        text = getattr(options, name, None)
         try:
             setattr(options, name, None if text is None else read_time(text, now=now, zone=options.zone))
         except ValueError as error:
             parser.error(f"--{name}: {error}")
-    if options.since is not None and options.until is not None and options.since >= options.until:
+    since, until = getattr(options, "since", None), getattr(options, "until", None)
+    if since is not None and until is not None and since >= until:
         parser.error("--since is not before --until: nothing can be between them")
     if options.where is not None:
         options.where = _filter(options.where, parser, now, options.zone)
@@ -183,23 +207,36 @@ def _add_log(parser: ArgumentParser) -> None:
     parser.add_argument("files", nargs="*", metavar="FILE", help="logs, compressed or not; - is standard input; "
                         "without any, those that this host has")  # fmt: skip
     shared = parser.add_argument_group("options of every report on logs")
+    _add_period(shared)
+    _add_choice(shared)
+    shared.add_argument("--year", metavar="YYYY", type=_year, help="of the first line, in logs that do not write it")
+    shared.add_argument("--jobs", metavar="N", type=_positive, help="processes that read; as many as there are cores")
+    shared.add_argument("--no-cache", action="store_false", dest="cache", help="read the logs, even where what was "
+                        "found in them is remembered, and keep nothing")  # fmt: skip
+
+
+def _add_period(shared: _ArgumentGroup) -> None:
     shared.add_argument("--since", metavar="TIME", help=f"from this moment on: {MOMENTS}")
     shared.add_argument("--until", metavar="TIME", help="before this moment")
+
+
+def _add_choice(shared: _ArgumentGroup) -> None:
     shared.add_argument("--where", metavar="EXPR", help="events that fit, as in: "
                         "status = deferred and to = *@example.com and delay > 5m")  # fmt: skip
     shared.add_argument(
         "--mta", metavar="NAME", choices=MTAS, help=f"events of one kind of server: {', '.join(MTAS)}"
     )
-    shared.add_argument("--year", metavar="YYYY", type=_year, help="of the first line, in logs that do not write it")
 
 
-def _add_look(parser: ArgumentParser, formats: tuple[str, ...]) -> None:
-    shared = parser.add_argument_group("options of every report")
+def _add_look(shared: _ArgumentGroup, formats: tuple[str, ...]) -> None:
     shared.add_argument("--limit", metavar="N", type=_positive, help="so many rows at most")
     shared.add_argument(
         "--format", choices=[*render.names(), *formats], default="table", help="how the report looks; table"
     )
     shared.add_argument("--output", metavar="FILE", type=Path, help="write to a file, which is there whole or not")
+
+
+def _add_knowledge(shared: _ArgumentGroup) -> None:
     shared.add_argument("--timezone", metavar="ZONE", type=_zone, dest="zone", help="IANA name of the zone to tell "
                         "times in, and of logs that do not write theirs; the host's")  # fmt: skip
     shared.add_argument("--reasons", metavar="FILE", type=Path, help="rules and classes of reasons of your own")
@@ -277,7 +314,13 @@ def open_log(options: Namespace) -> Log:
 
     where = options.where.matches if options.where else None
     selection = Selection(since=options.since, until=options.until, mta=options.mta, where=where)
-    return Log(_paths(options.files), selection, zone=options.zone, year=options.year)
+    jobs = options.jobs or len(os.sched_getaffinity(0))
+    log = Log(_paths(options.files), selection, zone=options.zone, year=options.year, jobs=jobs)
+    if options.cache and not (options.reasons or options.providers):
+        from mailstat.cache import user_cache
+
+        log.cache = user_cache()
+    return log
 
 
 @contextmanager

@@ -6,11 +6,16 @@ beyond it stands on disk. Only the kinds of event and the columns that the quest
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
+from fcntl import LOCK_SH, flock
+from functools import cached_property
+from hashlib import blake2b
 from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +23,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
+from mailstat.cache import fingerprint
 from mailstat.condition import PACKED, Clause, clause, packed
 from mailstat.filter import ORIGIN, fields
 from mailstat.report import Column, Report, ReportError, Section
@@ -28,17 +36,21 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from datetime import tzinfo
 
+    from mailstat.cache import Cache
     from mailstat.filter import Filter
     from mailstat.log import Log
 
 MEMORY = "150MB"  # of the database; what stands before it needs as much again
-THREADS = 2
+THREADS = 1  # each wants memory of its own to sort in: with two, large answers failed for want of it
 BATCH = 50_000  # rows that go into the table at once
 GREATEST = 2**63 - 1
+KINDS_KEPT = b"kinds"  # of the events in a copy
+DAMAGED = (OSError, pa.ArrowException)  # what reading a copy that is not whole raises
 LONGEST_ERROR = 400  # characters of what the database says
 NUMBERED = {"number": "BIGINT"}
 MESSAGE = {"via": "VARCHAR", "message_since": "TIMESTAMPTZ", "message_size": "BIGINT"}
 COUNTS = {"is_arrival": "BOOLEAN", "is_removal": "BOOLEAN", "logins": "BIGINT", "notification": "VARCHAR"}
+HINDSIGHT = {"greylisted_at": "TIMESTAMPTZ"}  # on an acceptance: when the deferral was that it takes back
 _TYPES = {"text": "VARCHAR", "number": "BIGINT", "bytes": "BIGINT", "seconds": "DOUBLE", "time": "TIMESTAMPTZ"}
 _ARROW = {
     "VARCHAR": pa.string(),
@@ -55,6 +67,15 @@ MACROS = (
     "CREATE MACRO domain(address) AS CASE WHEN contains(address, '@') THEN lower(split_part(address, '@', -1)) END",
     "CREATE MACRO why(reason) AS coalesce(reason, 'unclassified')",
 )
+# What was deferred for vague words, and accepted by the same host at the next attempt, was greylisted.
+DELIVERIES = """
+CREATE MACRO deliveries() AS TABLE SELECT * REPLACE (
+    CASE WHEN status = 'deferred' AND (mta, coalesce(host, ''), queue_id, recipient, time) IN (
+        SELECT (mta, coalesce(host, ''), queue_id, recipient, greylisted_at) FROM events
+        WHERE greylisted_at IS NOT NULL
+    ) THEN 'greylisted' ELSE reason END AS reason
+) FROM events WHERE kind = 'delivery'"""
+OF_DELIVERIES = frozenset({"mta", "host", "queue_id", "recipient", "time", "kind", "status", "reason", *HINDSIGHT})
 
 
 class Query(NamedTuple):
@@ -68,9 +89,9 @@ class Query(NamedTuple):
 def columns() -> dict[str, str]:
     """The columns of the event table and their types: the fields of the event record, and what stands in an event
     for those that count. `number` is the event's place in the log; `via`, `message_since` and `message_size` are of
-    the message that it is about."""
+    the message that it is about; `greylisted_at` is what the next attempt told of the one before."""
     record = {field.name: _TYPES[field.unit] for field in fields().values()}
-    return NUMBERED | record | MESSAGE | COUNTS
+    return NUMBERED | record | MESSAGE | COUNTS | HINDSIGHT
 
 
 def report(
@@ -101,11 +122,42 @@ def table(
     """The event table of a log, with what the questions need of the events that the options mean."""
     log.selection = replace(log.selection, where=None)  # the database looks for those
     words = frozenset(re.findall(r"\w+", " ".join(questions)))
+    if "deliveries" in words:
+        words |= OF_DELIVERIES
     with Table(words, kinds=kinds, zone=log.zone, where=options.where) as events:
-        for batch in log.batches():
-            events.add(batch)
-        events.flush()
+        if not log.cache or not remember(log, log.cache, events):
+            log.read(events)
+            events.flush()
         yield events
+
+
+def remember(log: Log, cache: Cache, events: Table) -> bool:
+    """Fill the table from what is kept of the log, or read the log and keep what is in it. Whether there was
+    anything to remember, or to keep."""
+    name = fingerprint(log, ("events",))
+    if name is None:
+        return False
+    for known in cache.names(name):
+        path = cache.find(known)
+        if path and events.could_recall(path):
+            try:
+                events.recall(path)
+            except DAMAGED:
+                events.clear()
+                cache.drop(path)
+            else:
+                return True
+    path = cache.begin(name)
+    if path is None:
+        return False
+    with events.kept(path) as copy:
+        log.read(events)
+        events.flush()
+    if copy.is_whole and log.is_whole and name == fingerprint(log, ("events",)):
+        cache.keep(path, f"{name}.{events.mark}.parquet")
+    else:
+        cache.drop(path)
+    return True
 
 
 class Table:
@@ -117,49 +169,115 @@ class Table:
         self._where = clause(where.condition) if where else Clause("true", (), frozenset())
         every = columns()
         self.columns = {name: every[name] for name in every if name in words or name == "number"}
-        extra = {name: every.get(name, "VARCHAR") for name in self._where.columns - self.columns.keys()}
-        self._kinds = {
-            kind: Rows(kind, self.columns | extra) for kind in KINDS if kinds is None or kind.kind in kinds
-        }
-        self._count = self._waiting = 0
-        self._folder = TemporaryDirectory(prefix="mailstat-")
-        self._zones = zones(zone)
-        self._database = self._open(read_only=False)
+        self._extra = {name: every.get(name, "VARCHAR") for name in self._where.columns - self.columns.keys()}
+        self._kinds = kinds
+        self._waiting = Waiting(kinds, self.columns | self._extra)
+        self._copy: Copy | None = None
+        self._count = 0
+        self._zone = zone
+        self._folder = TemporaryDirectory(prefix="mailstat-", ignore_cleanup_errors=True)
+        self._lock = lock(self._folder.name)
+
+    @cached_property
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        """Not opened before there is something for it: other processes are begun until then, and it has threads."""
+        with room():
+            database = self._open(read_only=False)
         made = ", ".join(f'"{name}" {of}' for name, of in self.columns.items())
-        self._database.execute(f"CREATE TABLE events ({made})")
+        database.execute(f"CREATE TABLE events ({made})")
         for macro in MACROS:
-            self._database.execute(macro)
+            database.execute(macro)
+        if self.columns.keys() >= OF_DELIVERIES:
+            database.execute(DELIVERIES)
+        return database
 
     def __enter__(self) -> Table:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._database.close()
+        if "_database" in self.__dict__:
+            self._database.close()
+        os.close(self._lock)
         self._folder.cleanup()
 
-    def add(self, events: Sequence[Event]) -> None:
-        """Add events, as they are now."""
-        first = self._count
+    def add(self, events: list[Event], numbers: Sequence[int] | None = None) -> None:
+        """Add events, as they are now, with their places in the log; by themselves they follow one another."""
+        self._waiting.add(events, range(self._count, self._count + len(events)) if numbers is None else numbers)
         self._count += len(events)
-        for kind, rows in self._kinds.items():
-            places = [place for place, event in enumerate(events) if type(event) is kind]
-            if places:
-                rows.add([events[place] for place in places], [first + place for place in places])
-                self._waiting += len(places)
-        if self._waiting >= BATCH:
+        if self._waiting.count >= BATCH:
             self.flush()
 
     def flush(self) -> None:
         """Put into the table what waits for it."""
+        for batch in self._waiting.taken():
+            self._insert(batch)
+
+    def blank(self) -> Waiting:
+        """What collects events of a part of the log for this table."""
+        return self._waiting.blank()
+
+    def payload(self) -> list[pa.Table]:
+        """What waits for the table."""
+        return self._waiting.payload()
+
+    def merge(self, payload: list[pa.Table], base: int, *, told: Sequence[int]) -> None:
+        """Add the events of a part of the log that begins after `base` of them."""
+        self.flush()
+        for batch in payload:
+            self._insert(_placed(batch, base, told))
+
+    # --- what is kept of a log ---
+
+    @property
+    def mark(self) -> str:
+        """What tells the copy of this table from others of the same log."""
+        words = [*sorted(self._kinds or ()), "|", *self._waiting.wanted]
+        return blake2b(" ".join(words).encode(), digest_size=6).hexdigest()
+
+    @contextmanager
+    def kept(self, path: Path) -> Iterator[Copy]:
+        """Write what comes into the table to a file too, with all columns, for there will be other questions."""
+        self._waiting = Waiting(self._kinds, columns() | self._extra)
+        with Copy(path, self._kinds) as self._copy:
+            yield self._copy
+        self._copy = None
+
+    def could_recall(self, path: Path) -> bool:
+        """Whether such a file has all that is asked for."""
+        try:
+            schema = pq.read_schema(path)
+            kinds = json.loads((schema.metadata or {})[KINDS_KEPT])
+        except (*DAMAGED, KeyError, ValueError):
+            return False
+        has_kinds = kinds is None or (self._kinds is not None and set(kinds) >= set(self._kinds))
+        wanted = {name: _ARROW[of] for name, of in (self.columns | self._extra | {"kind": "VARCHAR"}).items()}
+        return has_kinds and all(
+            name in schema.names and schema.field(name).type == of for name, of in wanted.items()
+        )
+
+    def recall(self, path: Path) -> None:
+        """Take the rows of such a file. Raises what `DAMAGED` has."""
+        names = list(dict.fromkeys([*self.columns, *self._extra, "kind"]))
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for batch in file.iter_batches(BATCH, columns=names):
+                rows = pa.Table.from_batches([batch])
+                if self._kinds is not None:
+                    rows = rows.filter(pc.is_in(rows.column("kind"), value_set=pa.array(sorted(self._kinds))))
+                self._insert(rows)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._database.execute("DELETE FROM events")
+
+    def _insert(self, batch: pa.Table) -> None:
+        if self._copy:
+            self._copy.add(batch)
         names = ", ".join(f'"{name}"' for name in self.columns)
-        for rows in self._kinds.values():
-            if rows.numbers:
-                self._database.register("batch", rows.taken())
-                with room():
-                    insert = f"INSERT INTO events SELECT {names} FROM batch WHERE {self._where.text}"  # noqa: S608
-                    self._database.execute(insert, list(self._where.values))
-                self._database.unregister("batch")
-        self._waiting = 0
+        with room():
+            self._database.register("batch", batch)
+            insert = f"INSERT INTO events SELECT {names} FROM batch WHERE {self._where.text}"  # noqa: S608
+            self._database.execute(insert, list(self._where.values))
+            self._database.unregister("batch")
 
     def ask(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """The rows of the answer. Raises ReportError where there is no room for the work that it takes."""
@@ -200,22 +318,115 @@ class Table:
             "python_enable_replacements": False,  # a name is a table, never a variable of this program
         }
         database = duckdb.connect(str(folder / "events.duckdb"), read_only=read_only, config=config)
-        for name in reversed(self._zones):
+        for name in reversed(zones(self._zone)):
             with suppress(duckdb.Error):
                 database.execute("SET TimeZone = ?", [name])
         return database
 
 
+def lock(folder: str) -> int:
+    """Say that a folder is in use: what tidies temporary files up, as systemd-tmpfiles(8), leaves those alone that
+    are locked, however old. The descriptor that holds the lock."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    flock(descriptor, LOCK_SH)
+    return descriptor
+
+
 @contextmanager
 def room() -> Iterator[None]:
-    """Say in a sentence that memory or disk do not suffice."""
+    """Say in a sentence that memory or disk do not suffice, or that somebody took the files away."""
     try:
         yield
-    except (duckdb.OutOfMemoryException, duckdb.IOException, duckdb.TransactionException) as error:
+    except duckdb.IOException as error:
+        said = str(error)
+        why = "the temporary files were taken away" if "No such file" in said else "no room"
+        raise ReportError(f"{why}: {said[:LONGEST_ERROR]}") from None
+    except (duckdb.OutOfMemoryException, duckdb.TransactionException) as error:
         raise ReportError(f"no room: {str(error)[:LONGEST_ERROR]}") from None
 
 
 # --- from events to Arrow ---
+
+
+class Copy:
+    """A file of what comes into a table; it `is_whole` as long as there was room for it."""
+
+    def __init__(self, path: Path, kinds: Collection[str] | None) -> None:
+        self.is_whole = True
+        self._path = path
+        self._kinds = None if kinds is None else sorted(kinds)
+        self._writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> Copy:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+        self.is_whole &= self._writer is not None
+
+    def add(self, batch: pa.Table) -> None:
+        """Write rows."""
+        if not self.is_whole:
+            return
+        try:
+            if self._writer is None:
+                schema = batch.schema.with_metadata({KINDS_KEPT: json.dumps(self._kinds).encode()})
+                self._writer = pq.ParquetWriter(
+                    self._path, schema, compression="zstd", compression_level=1, write_page_checksum=True
+                )
+            self._writer.write_table(batch.replace_schema_metadata(self._writer.schema.metadata))
+        except OSError:
+            self.is_whole = False
+
+    def _close(self) -> None:
+        try:
+            if self._writer:
+                self._writer.close()
+        except OSError:
+            self.is_whole = False
+
+
+class Waiting:
+    """Events that wait for the table, of some `kinds` (None: all)."""
+
+    def __init__(self, kinds: Collection[str] | None, wanted: Mapping[str, str]) -> None:
+        self.count = 0
+        self.wanted = wanted
+        self._kinds = kinds
+        self._rows = {kind: Rows(kind, wanted) for kind in KINDS if kinds is None or kind.kind in kinds}
+
+    def add(self, events: list[Event], numbers: Sequence[int]) -> None:
+        """Add events, as they are now, with their places in the log."""
+        for kind, rows in self._rows.items():
+            places = [place for place, event in enumerate(events) if type(event) is kind]
+            if places:
+                rows.add([events[place] for place in places], [numbers[place] for place in places])
+                self.count += len(places)
+
+    def taken(self) -> Iterator[pa.Table]:
+        """All of it, a kind at a time, and nothing waits any more."""
+        self.count = 0
+        for rows in self._rows.values():
+            if rows.numbers:
+                yield rows.taken()
+
+    def blank(self) -> Waiting:
+        """Another one for the same table."""
+        return Waiting(self._kinds, self.wanted)
+
+    def payload(self) -> list[pa.Table]:
+        """All of it, for a table in another process."""
+        return list(self.taken())
+
+
+def _placed(batch: pa.Table, base: int, told: Sequence[int]) -> pa.Table:
+    """Rows with their places in the whole log, and without the logins of which was told before."""
+    names, numbers = batch.column_names, batch.column("number")
+    if told and "logins" in names:
+        logins = batch.column("logins")
+        left = pc.if_else(pc.is_in(numbers, value_set=pa.array(told, pa.int64())), pa.scalar(0, logins.type), logins)
+        batch = batch.set_column(names.index("logins"), "logins", left)
+    return batch.set_column(names.index("number"), "number", pc.add(numbers, base))
 
 
 class Rows:
@@ -273,12 +484,18 @@ def _getter(kind: type[Event], name: str) -> Callable[[Any], Any] | None:
     own = kind.__struct_fields__
     if name in MESSAGE:
         return _of_message(name.removeprefix("message_")) if "message" in own else None
+    if name in HINDSIGHT:
+        return _greylisted_at if "greylisted" in own else None
     return attrgetter(name) if name in own else None
 
 
 def _of_message(name: str) -> Callable[[Any], Any]:
     get = attrgetter(name)
     return lambda event: (get(event.message) or None) if event.message else None
+
+
+def _greylisted_at(event: Any) -> float | None:
+    return event.greylisted.time if event.greylisted else None
 
 
 def _clean(value: Any) -> Any:

@@ -33,13 +33,10 @@ OF_DOMAIN = (
     *COLUMNS[3:6],
     *COLUMNS[7:],
 )
-# The failures, and of each whether it is the last that the log has of its message and recipient. What left the queue
-# or was given up waits no more, whatever came last.
-FAILURES = """
-WITH failed AS (
-    SELECT *, destination(direction, provider) AS towards FROM events
-    WHERE kind = 'delivery' AND list_contains($statuses, status)
-), attempt AS (
+# The deliveries, and of each whether it waits: a deferral is the last that the log has of its message and recipient.
+# What left the queue or was given up waits no more, whatever came last.
+TOLD = """
+WITH attempt AS (
     SELECT mta, host, service, queue_id, recipient, max(number) AS last_number
     FROM events WHERE kind = 'delivery' AND queue_id IS NOT NULL
     GROUP BY mta, host, service, queue_id, recipient
@@ -49,26 +46,30 @@ WITH failed AS (
         OR (kind = 'queue_action' AND action IN ('cancel', 'discard'))
     GROUP BY mta, host, queue_id
 ), told AS (
-    SELECT failed.*,
+    SELECT tried.*, destination(direction, provider) AS towards,
         status = 'deferred' AND last_number IS NOT NULL AND coalesce(end_number < number, true) AS is_waiting
-    FROM failed
+    FROM deliveries() AS tried
     LEFT JOIN attempt ON number = last_number
-    LEFT JOIN ended ON ended.mta = failed.mta AND ended.host = failed.host AND ended.queue_id = failed.queue_id
+    LEFT JOIN ended ON ended.mta = tried.mta AND ended.host = tried.host AND ended.queue_id = tried.queue_id
 )
 """
+WAITING = """
+    count(*) FILTER (is_waiting) AS waiting,
+    epoch(min(coalesce(message_since, time)) FILTER (is_waiting)) AS oldest"""
+KINDS = ("delivery", "removed", "queue_action")  # what tells of deliveries, and whether they wait
 COUNTED = """
     count(*) AS attempts, count(DISTINCT recipient) AS recipients,
     count(DISTINCT (mta, host, queue_id)) AS messages"""
-SEEN = """
-    epoch(min(time)) AS first, epoch(max(time)) AS last, count(*) FILTER (is_waiting) AS waiting,
-    epoch(min(coalesce(message_since, time)) FILTER (is_waiting)) AS oldest, arg_max(reply, number) AS example"""
-BY_REASON = f"""{FAILURES}
+SEEN = f"""
+    epoch(min(time)) AS first, epoch(max(time)) AS last, {WAITING}, arg_max(reply, number) AS example"""
+BY_REASON = f"""{TOLD}
 SELECT towards, status, why(reason) AS reason, {COUNTED}, count(*) / sum(count(*)) OVER () AS share, {SEEN}
-FROM told GROUP BY towards, status, why(reason) ORDER BY attempts DESC, towards, status, why(reason)
+FROM told WHERE list_contains($statuses, status)
+GROUP BY towards, status, why(reason) ORDER BY attempts DESC, towards, status, why(reason)
 """  # noqa: S608 - made of its own parts
-BY_DOMAIN = f"""{FAILURES}
+BY_DOMAIN = f"""{TOLD}
 SELECT domain(recipient) AS domain, towards, why(reason) AS reason, {COUNTED}, {SEEN}
-FROM told WHERE recipient IS NOT NULL
+FROM told WHERE list_contains($statuses, status) AND recipient IS NOT NULL
 GROUP BY domain(recipient), towards, why(reason) ORDER BY attempts DESC, domain(recipient), towards, why(reason)
 LIMIT 1000
 """  # noqa: S608 - the same
@@ -82,5 +83,4 @@ def failures(log: Log, options: Namespace, name: str, title: str, statuses: Sequ
         Query("By provider and reason", COLUMNS, BY_REASON),
         Query("By domain", OF_DOMAIN, BY_DOMAIN),
     ]
-    kinds = ("delivery", "removed", "queue_action")
-    return report(log, options, name, title, queries, kinds=kinds, parameters={"statuses": list(statuses)})
+    return report(log, options, name, title, queries, kinds=KINDS, parameters={"statuses": list(statuses)})

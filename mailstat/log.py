@@ -1,4 +1,9 @@
-"""Log files in, batches of events out, in the order of time: what every report is made from."""
+"""Log files in, events out, in the order of time: what every report is made from.
+
+A report that adds events up is a digest, for which several processes can read (`mailstat.reading`).
+"""
+
+# ruff: noqa: PLC0415 - who finds the answer in the cache must not wait for those that read
 
 from __future__ import annotations
 
@@ -8,23 +13,48 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from errno import EBADF
+from functools import cached_property
 from io import BufferedReader
 from pathlib import Path
 from stat import S_ISREG
 from time import time
+from typing import TYPE_CHECKING, Any, Protocol
 
-from exporter.sources.compression import CORRUPT, decompressed
-from exporter.sources.lines import LINE_BYTES, Lines
-from parsers.clock import Clock
-from parsers.events import Event
-from parsers.reader import LogReader
-from parsers.server import Join
-from parsers.speaker import OTHER, Tally
-from parsers.tracker import Tracker
+if TYPE_CHECKING:
+    from mailstat.cache import Cache
+    from parsers.clock import Clock
+    from parsers.events import Event
+    from parsers.reader import LogReader
+    from parsers.server import Join
+    from parsers.speaker import Tally
+    from parsers.tracker import Tracker
 
-BLOCK_BYTES = 1 << 16  # small enough that a block's lines and events stay in the processor's cache
 STANDARD_INPUT = Path("-")
 HEAD_LINES = 50  # that are looked at for the time at which a file begins
+
+
+class Partial(Protocol):
+    """What a report makes of the events of a part of the log, in a process of its own."""
+
+    def add(self, events: list[Event], numbers: Sequence[int]) -> None:
+        """Add events, as they are now, with their places in the log."""
+
+    def payload(self) -> Any:
+        """All that was added."""
+
+
+class Digest(Protocol):
+    """What a report makes of events."""
+
+    def add(self, events: list[Event], numbers: Sequence[int]) -> None:
+        """Add events, as they are now, with their places in the log."""
+
+    def blank(self) -> Partial:
+        """One for a part of the log."""
+
+    def merge(self, payload: Any, base: int, *, told: Sequence[int]) -> None:
+        """Add what a part has, whose numbers begin at `base`. Of the events with the numbers `told`, counted from
+        there too, the login was told of before."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +72,13 @@ class Selection:
             return events
         return [event for event in events if self._has(event)]
 
+    def numbered(self, events: list[Event], numbers: Sequence[int]) -> tuple[list[Event], Sequence[int]]:
+        """Those that are meant, with their numbers."""
+        if self == Selection():
+            return events, numbers
+        meant = [(event, number) for event, number in zip(events, numbers, strict=True) if self._has(event)]
+        return [event for event, _ in meant], [number for _, number in meant]
+
     def _has(self, event: Event) -> bool:
         return (
             (self.since is None or event.time >= self.since)
@@ -56,15 +93,24 @@ class Log:
 
     `errors` are the files of which nothing could be read, in words, and `notes` those that are to a good part of a
     server that is not known. `on_read` is told bytes as they are stored, and `on_strange` the outcome and the message
-    of lines that were not understood.
+    of lines that were not understood. After Ctrl-C, no more is read, and it `is_interrupted`.
     """
 
-    def __init__(self, paths: Sequence[Path], selection: Selection, *, zone: tzinfo, year: int | None = None) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        selection: Selection,
+        *,
+        zone: tzinfo,
+        year: int | None = None,
+        jobs: int = 1,
+    ) -> None:
         self.paths = paths
         self.selection = selection
         self.zone = zone
         self.year = year
-        self.tracker = Tracker()
+        self.jobs = jobs
+        self.cache: Cache | None = None
         self.joins: dict[str, Join] = {}
         self.met: set[str] = set()
         self.errors: list[str] = []
@@ -72,49 +118,105 @@ class Log:
         self.tallies: dict[str, Tally] = {}
         self.on_strange: Callable[[str, str], None] | None = None
         self.on_read: Callable[[int], None] | None = None
+        self.is_interrupted = False
+        self._place = 0  # in the file that is read
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all was read, and nothing was to be said of it."""
+        return not (self.errors or self.notes or self.is_interrupted)
+
+    @cached_property
+    def tracker(self) -> Tracker:
+        """Who knows the messages in flight."""
+        from parsers.tracker import Tracker
+
+        return Tracker()
 
     def batches(self) -> Iterator[list[Event]]:
         """Events in context, a block at a time."""
-        for path in self._in_order():
+        from exporter.sources.compression import CORRUPT, decompressed
+        from mailstat.part import blocks_of
+
+        for path in self.in_order():
+            reader = None
             try:
-                with opened(path) as file:
-                    yield from self._events(path, file)
+                with self.opened(path) as file:
+                    reader = self.reader(path)
+                    for block in blocks_of(decompressed(file)):
+                        events = reader.read(text_of(block))
+                        self.tracker.follow(events)
+                        yield self.selection.of(events)
+                        self.told(file)
             except (OSError, *CORRUPT) as error:
-                self.errors.append(f"{path}: {getattr(error, 'strerror', None) or error}")
+                self.fail(path, error)
+            finally:
+                self.close(path, reader.tallies if reader else {})
+
+    def read(self, digest: Digest) -> None:
+        """Give all events to a digest."""
+        from mailstat.reading import Reading
+
+        Reading(self, digest).run()
 
     def understood(self, path: Path, text: str) -> list[Event]:
         """The events in context of some lines of a file."""
-        reader = LogReader(self._clock(path), mta=self.selection.mta, joins=self.joins, met=self.met)
+        reader = self.reader(path)
         events = reader.read(text)
         self.tracker.follow(events)
         return events
 
-    def _events(self, path: Path, file: BufferedReader) -> Iterator[list[Event]]:
-        reader = LogReader(self._clock(path), self.on_strange, mta=self.selection.mta, joins=self.joins, met=self.met)
-        try:
-            for block in self._blocks(file):
-                text = block.decode("utf-8", "surrogateescape")
-                events = reader.read(text)
-                self.tracker.follow(events)
-                yield self.selection.of(events)
-        finally:
-            for mta, tally in reader.tallies.items():
-                self.tallies.setdefault(mta, Tally()).add(tally)
-            if self.selection.mta is None and reader.tallies[OTHER].lines and not reader.knows_writer:
-                self.notes.append(f"{path}: no line of it is of a mail server")
+    def reader(self, path: Path) -> LogReader:
+        """A reader for a file from its beginning on."""
+        from parsers.reader import LogReader
 
-    def _blocks(self, file: BufferedReader) -> Iterator[bytes]:
-        stream, lines, told = decompressed(file), Lines(LINE_BYTES), 0
-        while chunk := stream.read1(BLOCK_BYTES):
-            if block := lines.feed(chunk):
-                yield block
-            if self.on_read and file.seekable():
-                self.on_read(file.tell() - told)
-                told = file.tell()
-        if lines.pending:
-            yield lines.pending
+        return LogReader(self.clock(path), self.on_strange, mta=self.selection.mta, joins=self.joins, met=self.met)
 
-    def _in_order(self) -> list[Path]:
+    def primed(self, path: Path, before: bytes, *, is_alone: bool = False) -> LogReader:
+        """A reader for a file that goes on after a line; one that is alone shares nothing with others."""
+        from parsers.reader import LogReader
+
+        joins, met = ({}, set()) if is_alone else (self.joins, self.met)
+        strange = None if before else self.on_strange
+        reader = LogReader(self.clock(path), strange, mta=self.selection.mta, joins=joins, met=met)
+        if before:
+            reader.read(text_of(before))
+            for tally in reader.tallies.values():
+                tally.clear()
+        return reader
+
+    def opened(self, path: Path) -> BufferedReader:
+        """A file that is read from its beginning on. Raises OSError."""
+        self._place = 0
+        return opened(path)
+
+    def fail(self, path: Path, error: Exception) -> None:
+        """Remember what could not be read."""
+        self.errors.append(f"{path}: {getattr(error, 'strerror', None) or error}")
+
+    def close(self, path: Path, tallies: dict[str, Tally]) -> None:
+        """Count the lines of a file that was read."""
+        from parsers.speaker import OTHER, Tally
+
+        for mta, tally in tallies.items():
+            self.tallies.setdefault(mta, Tally()).add(tally)
+        is_foreign = not any(tally.lines for mta, tally in tallies.items() if mta != OTHER)
+        if self.selection.mta is None and is_foreign and OTHER in tallies and tallies[OTHER].lines:
+            self.notes.append(f"{path}: no line of it is of a mail server")
+
+    def told(self, file: BufferedReader) -> None:
+        """Say how far a file was read."""
+        if self.on_read and file.seekable():
+            place = file.tell()
+            self.on_read(place - self._place)
+            self._place = place
+
+    def add_read(self, size: int) -> None:
+        """Say how much more of a file was read."""
+        if self.on_read:
+            self.on_read(size)
+
+    def in_order(self) -> list[Path]:
         """The files by the time of their first line; those of which that is not known come last, as they stand."""
         if len(self.paths) < 2:
             return list(self.paths)
@@ -122,12 +224,16 @@ class Log:
         return sorted(self.paths, key=lambda path: (begins[path] is None, begins[path] or 0.0))
 
     def _begin(self, path: Path) -> float | None:
+        from exporter.sources.compression import CORRUPT, decompressed
+        from mailstat.part import BLOCK_BYTES
+        from parsers.reader import LogReader
+
         if path == STANDARD_INPUT:
             return None
         try:
             if not S_ISREG(path.stat().st_mode):  # what is read from a pipe is gone
                 return None
-            reader = LogReader(self._clock(path), mta=self.selection.mta, met=self.met)
+            reader = LogReader(self.clock(path), mta=self.selection.mta, met=self.met)
             with opened(path) as file:
                 head = decompressed(file).read1(BLOCK_BYTES)
         except (OSError, *CORRUPT):
@@ -138,12 +244,19 @@ class Log:
                 return reader.last_time
         return None
 
-    def _clock(self, path: Path) -> Clock:
+    def clock(self, path: Path) -> Clock:
         """Years are guessed from the time of a file's last change: it may be older than a year."""
+        from parsers.clock import Clock
+
         if path == STANDARD_INPUT:
             return Clock(self.zone, time, self.year)
         changed = path.stat().st_mtime
         return Clock(self.zone, lambda: changed, self.year)
+
+
+def text_of(block: bytes) -> str:
+    """What stands in a log; a byte that is not UTF-8 is kept in the form of half a character."""
+    return block.decode("utf-8", "surrogateescape")
 
 
 def opened(path: Path) -> BufferedReader:

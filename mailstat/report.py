@@ -42,6 +42,30 @@ class Section:
         return replace(self, rows=self.rows[:most], left_out=self.left_out + max(len(self.rows) - most, 0))
 
 
+class Figure(NamedTuple):
+    """One number that says much, in the units of a column of that kind."""
+
+    name: str
+    value: Any
+    kind: Kind = "number"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A picture of numbers that the report has, for a format that can show one.
+
+    `columns` and `bars` are stacked series, upright or lying, one value for each of `labels` (of `label_kind`; text
+    that the log chose is welcome); of a `ring` only the sums count. Series that mean a status are named like it.
+    """
+
+    title: str
+    form: Literal["columns", "bars", "ring"]
+    labels: Sequence[Any]
+    series: Mapping[str, Sequence[float]]
+    label_kind: Kind = "text"
+    kind: Kind = "number"
+
+
 @dataclass(frozen=True)
 class Report:
     """An answer: sections for people, and for machines the first section, or `document` where the report has one.
@@ -49,7 +73,8 @@ class Report:
     A report as long as the log has `records` instead of rows, made while they are read, and one section whose columns
     are the fields that a table shows of each; in JSON a record is a line of its own, with all it has.
 
-    With `lines`, these stand in place of a table, for another program to read.
+    With `lines`, these stand in place of a table, for another program to read. `figures` and `charts` are for a
+    format that can show them. `status` is the exit status of the command, where the answer itself has one.
     """
 
     name: str
@@ -58,6 +83,9 @@ class Report:
     document: Mapping[str, Any] | None = None
     records: Iterator[Record] | None = None
     lines: Sequence[str] | None = None
+    figures: Sequence[Figure] = ()
+    charts: Sequence[Chart] = ()
+    status: int = 0
 
     def limited(self, most: int) -> Report:
         """The same with at most so many rows in a section, or so many records; nothing more is read for them."""

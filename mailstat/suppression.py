@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mailstat.report import Column
 
 if TYPE_CHECKING:
     from mailstat.log import Log
-    from mailstat.report import Report
+    from mailstat.report import Report, Row
 
 REASONS = ("user_unknown", "mailbox_disabled", "domain_not_found", "no_mx")  # whose fault the address itself is
 COLUMNS = (
@@ -20,6 +23,11 @@ COLUMNS = (
     Column("last", "time"),
     Column("example"),
 )
+MAPS = {
+    "postfix": "{address} REJECT 5.1.1 this address does not exist: {reason}, {bounces} times",
+    "exim": "{address}: 550 5.1.1 this address does not exist: {reason}, {bounces} times",
+}
+PLAIN = re.compile(r"[a-z0-9_=~/.+-]+@[a-z0-9.-]+").fullmatch  # nothing that a table or a shell takes for its own
 SUPPRESSED = """
 WITH final AS (
     SELECT lower(recipient) AS address, number, time, reply, why(reason) AS reason, status = 'sent' AS is_sent,
@@ -44,6 +52,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=_times,
         help="the addresses that bounced N times since mail last arrived there",
     )
+    parser.add_argument(
+        "--map",
+        choices=MAPS,
+        help="with --suppress: as a lookup table of a server, to refuse what is sent to them: an access table of"
+        " Postfix (check_recipient_access), or a file for lsearch of Exim",
+    )
 
 
 def suppressed(log: Log, options: Namespace, name: str) -> Report:
@@ -52,7 +66,18 @@ def suppressed(log: Log, options: Namespace, name: str) -> Report:
 
     parameters = {"reasons": list(REASONS), "suppress": options.suppress}
     queries = [Query("", COLUMNS, SUPPRESSED)]
-    return report(log, options, name, "Addresses to suppress", queries, kinds=("delivery",), parameters=parameters)
+    made = report(log, options, name, "Addresses to suppress", queries, kinds=("delivery",), parameters=parameters)
+    return replace(made, lines=list(_map(made.sections[0].rows, options.map))) if options.map else made
+
+
+def _map(rows: Sequence[Row], kind: str) -> Iterator[str]:
+    """A line for each address. One that is not of plain characters alone is none: a table would read it otherwise."""
+    words = MAPS[kind]
+    return (
+        words.format(address=address, bounces=bounces, reason=reason)
+        for address, bounces, reason, *_ in rows
+        if PLAIN(address)
+    )
 
 
 def _times(text: str) -> int:

@@ -14,10 +14,12 @@ An account is suspicious, of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from parsers.distinct import bit_of, count
+import msgspec
+
+from parsers.distinct import bit_of, count, pack, unpack
 from parsers.window import Window
 
 if TYPE_CHECKING:
@@ -108,6 +110,22 @@ class Account:
         if hour > self.hour:
             self.usual += (self.sent - self.usual) / USUAL_HOURS
             self.hour, self.sent = hour, 0
+
+
+class Memory(msgspec.Struct, array_like=True):
+    """What is known of an account, to be stored. Of a part of the hour: messages, recipients, sent, failed, and as
+    they are packed recipients and clients.
+
+    It is stored by the order of its fields: a new one stands at the end.
+    """
+
+    name: str
+    usual: float
+    hour: int
+    sent: int
+    last: float
+    told: dict[str, float]
+    parts: dict[int, tuple[int, int, int, int, bytes, bytes]]
 
 
 class State(NamedTuple):
@@ -201,6 +219,18 @@ class Accounts:
             if now < account.end + HOUR:
                 self._judge(account, now)
 
+    # --- for those that go on in the place of these ---
+
+    def memory(self) -> list[Memory]:
+        """All that is known."""
+        return [_memory_of(account) for account in self._accounts.values()]
+
+    def restore(self, memories: Iterable[Memory]) -> None:
+        """Go on from there."""
+        for memory in memories:
+            if len(self._accounts) < ACCOUNTS:
+                self._accounts[memory.name] = _account_of(memory)
+
     # --- how it is judged ---
 
     def _find(self, message: Message) -> Account:
@@ -254,3 +284,26 @@ class Accounts:
             if now - account.told.get(why, -2 * HOUR) > HOUR:
                 self._on_told(account.name, why, number)
             account.told[why] = max(now, account.told.get(why, now))
+
+
+def _memory_of(account: Account) -> Memory:
+    parts = {
+        number: (part.messages, part.recipients, part.sent, part.failed, pack(part.to), pack(part.clients))
+        for number, part in account.window.slots().items()
+    }
+    return Memory(account.name, account.usual, account.hour, account.sent, account.last, account.told, parts)
+
+
+def _account_of(memory: Memory) -> Account:
+    account = Account(memory.name)
+    account.usual, account.hour, account.sent = memory.usual, memory.hour, memory.sent
+    account.last, account.told = memory.last, dict(memory.told)
+    account.window.restore({number: _part_of(*stored) for number, stored in memory.parts.items()})
+    return account
+
+
+def _part_of(messages: int, recipients: int, sent: int, failed: int, to: bytes, clients: bytes) -> Part:
+    part = Part()
+    part.messages, part.recipients, part.sent, part.failed = messages, recipients, sent, failed
+    part.to, part.clients = unpack(to, RECIPIENT_BITS), unpack(clients, CLIENT_BITS)
+    return part

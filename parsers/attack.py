@@ -16,7 +16,9 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
-from parsers.distinct import bit_of, count
+import msgspec
+
+from parsers.distinct import bit_of, count, pack, unpack
 from parsers.memo import Memo
 from parsers.window import Window
 
@@ -44,9 +46,9 @@ class Part:
 
     __slots__ = ("addresses", "failures", "users")
 
-    def __init__(self) -> None:
-        self.failures = 0
-        self.users = self.addresses = 0  # bits
+    def __init__(self, failures: int = 0, users: int = 0, addresses: int = 0) -> None:
+        self.failures = failures
+        self.users, self.addresses = users, addresses  # bits
 
 
 class Block:
@@ -59,6 +61,14 @@ class Block:
         self.tried: dict[str, None] = {}
 
 
+class Memory(msgspec.Struct, array_like=True):
+    """What Attacks know, to be stored. Of a block, by part of the hour: failures, users and addresses (packed), and
+    the users it tried last; of a user, by part of the hour: the blocks (packed)."""
+
+    blocks: list[tuple[str, dict[int, tuple[int, bytes, bytes]], list[str]]] = []
+    users: list[tuple[str, dict[int, bytes]]] = []
+
+
 TRIED = 4  # users of a block that are looked up among those whom many try
 
 
@@ -67,8 +77,8 @@ class Blocks:
 
     __slots__ = ("bits",)
 
-    def __init__(self) -> None:
-        self.bits = 0
+    def __init__(self, bits: int = 0) -> None:
+        self.bits = bits
 
 
 class State(NamedTuple):
@@ -133,6 +143,27 @@ class Attacks:
         """The last hour of a block."""
         return self._state(self._blocks.get(name) or Block(), now)
 
+    def memory(self) -> Memory:
+        """What goes on in another process."""
+        blocks = [(name, _packed(block.window), list(block.tried)) for name, block in self._blocks.items()]
+        users = [
+            (name, {number: pack(part.bits) for number, part in window.slots().items()})
+            for name, window in self._users.items()
+        ]
+        return Memory(blocks, users)
+
+    def restore(self, memory: Memory) -> None:
+        """Go on from there."""
+        for name, parts, tried in memory.blocks[-BLOCKS:]:
+            block = self._blocks[name] = Block()
+            block.tried = dict.fromkeys(tried[-TRIED:])
+            block.window.restore(
+                {number: Part(n, unpack(users, BITS), unpack(ips, BITS)) for number, (n, users, ips) in parts.items()}
+            )
+        for name, bits in memory.users[-USERS:]:
+            window = self._users[name] = Window(HOUR, Blocks)
+            window.restore({number: Blocks(unpack(packed, BITS)) for number, packed in bits.items()})
+
     def _state(self, block: Block, now: float) -> State:
         failures = users = addresses = 0
         for part in block.window.live(now):
@@ -174,3 +205,9 @@ class Attacks:
             window = Window(HOUR, Blocks)
         self._users[user] = window
         window.at(time).bits |= bit_of(block, BITS)
+
+
+def _packed(window: Window[Part]) -> dict[int, tuple[int, bytes, bytes]]:
+    return {
+        number: (part.failures, pack(part.users), pack(part.addresses)) for number, part in window.slots().items()
+    }

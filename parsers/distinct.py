@@ -19,6 +19,16 @@ def bit_of(text: str, size: int) -> int:
     return 1 << (crc32(text.encode("utf-8", "surrogatepass")) * SCATTER >> 16 & size - 1)
 
 
+def pack(bits: int) -> bytes:
+    """Such a number as it is stored."""
+    return bits.to_bytes((bits.bit_length() + 7) // 8, "little")
+
+
+def unpack(packed: bytes, size: int) -> int:
+    """The number that was stored; of a larger one, what fits."""
+    return int.from_bytes(packed, "little") & (1 << size) - 1
+
+
 def count(bits: int, size: int) -> int:
     """About how many texts set these bits: exact as long as no two set the same, within some percent up to `size`
     texts; never more than about six times the `size`."""

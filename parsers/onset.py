@@ -19,9 +19,10 @@ The same events in the same order give the same answer, whatever the blocks they
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 if TYPE_CHECKING:
     from parsers.events import Delivery
@@ -56,19 +57,19 @@ class Block(NamedTuple):
     is_over: bool
 
 
-class Standing:
-    """A run of refusals of one provider towards one server. `reason` is "" where it does not block yet."""
+class Standing(msgspec.Struct, array_like=True):
+    """A run of refusals of one provider towards one server. `reason` is "" where it does not block yet.
 
-    __slots__ = ("accepted", "last", "reason", "reasons", "score", "seen", "since")
+    It is stored by the order of its fields: a new one stands at the end.
+    """
 
-    def __init__(self, time: float) -> None:
-        self.last = time  # anything was decided
-        self.score = 0
-        self.reason = ""
-        self.since = 0.0
-        self.reasons: Counter[str] = Counter()
-        self.seen: dict[str, None] = {}
-        self.accepted = ""  # the last message that was
+    last: float  # when anything was decided
+    score: int = 0
+    reason: str = ""
+    since: float = 0.0
+    reasons: dict[str, int] = {}
+    seen: dict[str, None] = {}
+    accepted: str = ""  # the last message that was
 
     def refuse(self, event: Delivery, rule: Rule) -> None:
         """A message is refused, perhaps again."""
@@ -78,7 +79,8 @@ class Standing:
         if self._is_new(event.queue_id or ""):
             self.since = self.since if self.score else event.time
             self.score = min(self.score + 1, 2 * rule.messages)
-            self.reasons[event.reason or ""] += 1
+            reason = event.reason or ""
+            self.reasons[reason] = self.reasons.get(reason, 0) + 1
         if self.score >= rule.messages and event.time - self.since >= rule.seconds:
             self.reason = min(self.reasons, key=lambda reason: (-self.reasons[reason], reason))
             self.score = 0
@@ -102,6 +104,13 @@ class Standing:
             if len(self.seen) > MESSAGES:
                 del self.seen[next(iter(self.seen))]
         return True
+
+
+class Memory(msgspec.Struct, array_like=True):
+    """What an Onset knows, to be stored: by server and provider; by these and the reason."""
+
+    standings: list[tuple[Key, Standing]] = []
+    known: list[tuple[tuple[str, str, str], float]] = []
 
 
 class Onset:
@@ -141,6 +150,14 @@ class Onset:
             standing = self._standings.get((mta, provider))
             is_on = standing and standing.reason == reason and now - standing.last <= self.rule.silence
             yield Block(mta, provider, reason, since, not is_on)
+
+    def memory(self) -> Memory:
+        """What goes on in another process."""
+        return Memory(list(self._standings.items()), list(self._known.items()))
+
+    def restore(self, memory: Memory) -> None:
+        """Go on from there."""
+        self._standings, self._known = dict(memory.standings), dict(memory.known)
 
     def _fresh(self, key: Key, time: float) -> Standing | None:
         """What is known of a provider, unless it was silent for too long."""

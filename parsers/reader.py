@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from copy import copy
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -43,6 +43,18 @@ class Memory(msgspec.Struct, array_like=True):
     last_time: float = 0.0
     last_line: str = ""
     hour: tuple[float, bool] = (0.0, False)
+
+
+class Form(NamedTuple):
+    """How the lines of a log are told apart from here on; two readers of the same form read alike."""
+
+    own: str | None  # whose own log it is
+    is_wrapped: bool
+    own_width: int
+    width: int
+    is_precise: bool
+    stamp: str
+    is_table: bool
 
 
 # What a head ("stamp host program[pid]", or a stamp alone) stands for.
@@ -89,7 +101,7 @@ class LogReader:
         self._table: Table | None = None
         self._joins = {} if joins is None else joins
         self._joined: list[Join] = []  # of the servers that were met here
-        self._met = set() if met is None else met
+        self.met = set() if met is None else met
         self._has_hearsay = False
 
     def read(self, block: str) -> list[Event]:  # noqa: C901, PLR0912, PLR0915 - calls cost more than all the rest
@@ -199,6 +211,20 @@ class LogReader:
         """Whether any of the lines so far is a mail server's."""
         return any(tally.lines for mta, tally in self.tallies.items() if mta != OTHER)
 
+    @property
+    def form(self) -> Form:
+        """How lines are read from here on."""
+        stamp: Any = self._read_stamp
+        return Form(
+            self._own[0].mta if self._own else None,
+            self._own is not None and self._own[1] is None,
+            self._own_width,
+            self._width,
+            self._is_precise,
+            getattr(stamp, "func", stamp).__name__,
+            self._table is not None,
+        )
+
     def memory(self) -> Memory:
         """What the reader that goes on with this log has to know."""
         tallies = {mta: (it.parsed, it.ignored, it.unknown, it.malformed) for mta, it in self.tallies.items()}
@@ -217,7 +243,7 @@ class LogReader:
     def _joined_up(self, events: list[Event]) -> list[Event]:
         for join in self._joined:
             events = join.join(events)
-        if self._has_hearsay and len(self._met) > 1:
+        if self._has_hearsay and len(self.met) > 1:
             return [event for event in events if type(event) is not Auth or not event.is_hearsay]
         return events
 
@@ -310,7 +336,7 @@ class LogReader:
 
     def _remember(self, server: Server) -> None:
         """Use the memory of a server whose lines need one."""
-        self._met.add(server.mta)
+        self.met.add(server.mta)
         self._has_hearsay |= server.has_hearsay
         if server.join:
             join = self._joins.setdefault(server.mta, server.join())

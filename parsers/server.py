@@ -40,6 +40,14 @@ class Join(Protocol):
     def join(self, events: list[Event]) -> list[Event]:
         """The same events with what was remembered filled in; those left out that only were to be remembered."""
 
+    def memory(self) -> object:
+        """What it remembers, for the one that goes on in its place, in what msgspec can write: where there is much,
+        the latest of it."""
+        ...
+
+    def restore(self, memory: object) -> None:
+        """Know what another one knew, which was read again without its types. Raises msgspec.ValidationError."""
+
 
 class OwnLog(NamedTuple):
     """The log that a server writes by itself, without syslog: a time stamp and a message (`parsers.prefix.stamp`).

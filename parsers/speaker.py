@@ -28,6 +28,10 @@ class Tally:
         self.unknown = 0
         self.malformed = 0
 
+    def clear(self) -> None:
+        """Begin anew."""
+        self.parsed = self.ignored = self.unknown = self.malformed = 0
+
     def add(self, other: Tally) -> None:
         """Add another one's lines."""
         self.parsed += other.parsed

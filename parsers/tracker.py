@@ -7,7 +7,7 @@ The tracker is bounded in number and in age; what it had to let go is counted.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -33,6 +33,8 @@ SILENT = frozenset(mta for mta, server in SERVERS.items() if not server.says_rem
 SAYS_LOGIN = frozenset(mta for mta, server in SERVERS.items() if server.says_login)
 SUBMISSION_ENTRIES = frozenset({"submission", "submissions", "smtps", "msa"})
 SESSIONS = 20_000  # daemons whose client is remembered; Postfix runs some hundred at a time
+SESSION_SECONDS = 300.0  # that RFC 5321 (4.5.3.2.7) has a server wait: a session that is silent for longer is over
+OPEN = 1 << 40  # of a session whose end has a line of its own
 RECIPIENTS = 1_000  # of one message, whose attempts are counted
 INSTANCES = 1_000  # queues that are kept when they are empty
 ENDS = frozenset({"cancel", "discard"})  # of a message that the client gave, or gave up, and nobody gets
@@ -43,6 +45,7 @@ _LOGINS = re.compile(r"(?:^| )auth=(\d{1,4})").search
 PIECES = 256  # that the messages are stored in
 PIECE_SECONDS = 600.0  # in which messages that begin stand in the same piece
 
+Session = tuple[str, "str | int | None"]  # the host, and the pid of the daemon or what else tells the session
 Queue = dict[str, "Message"]
 Piece = list[tuple[str, Message]]  # messages, and the instances in whose queues they are
 
@@ -51,7 +54,7 @@ class Memory(msgspec.Struct, array_like=True):
     """What a tracker knows besides the messages, for the one that goes on in its place."""
 
     dropped: int = 0
-    sessions: list[tuple[str, str | int | None]] = []
+    sessions: list[tuple[str, str | int | None, int]] = []  # and when they were met last, as `slot_of` tells it
 
 
 class Tracker:
@@ -61,10 +64,10 @@ class Tracker:
         self.most = most
         self.oldest = oldest
         self.dropped = 0
-        self._queues: dict[str, Queue] = {}
+        self.queues: dict[str, Queue] = {}
         self._count = 0
         # Host and pid of daemons (or what else tells a session) whose client's login was counted.
-        self._sessions: set[tuple[str, str | int | None]] = set()
+        self._sessions: dict[Session, int] = {}
         self._steps: dict[type[Event], Callable[[Any], None]] = {
             Received: self._received,
             Queued: self._queued,
@@ -83,7 +86,7 @@ class Tracker:
         for event in events:
             kind = type(event)
             if kind is Connect:
-                sessions.discard((event.origin.host, event.origin.pid))
+                sessions.pop((event.origin.host, event.origin.pid), None)
             else:
                 step = steps.get(kind)
                 if step:
@@ -94,7 +97,7 @@ class Tracker:
     def in_flight(self) -> dict[str, int]:
         """Messages that entered a queue and did not leave it yet, for each MTA."""
         counts: dict[str, int] = {}
-        for instance, queue in self._queues.items():
+        for instance, queue in self.queues.items():
             mta = instance.partition(" ")[0]
             counts[mta] = counts.get(mta, 0) + sum(map(is_queued, queue.values()))
         return counts
@@ -103,12 +106,12 @@ class Tracker:
 
     def memory(self) -> Memory:
         """What it knows besides the messages."""
-        return Memory(self.dropped, list(self._sessions))
+        return Memory(self.dropped, [(*session, slot) for session, slot in self._sessions.items()])
 
     def pieces(self) -> list[Piece]:
         """The messages in flight. Most wait for hours and do not change, and with them most pieces."""
         pieces: list[Piece] = [[] for _ in range(PIECES)]
-        for instance, queue in self._queues.items():
+        for instance, queue in self.queues.items():
             for message in queue.values():
                 pieces[int(message.since // PIECE_SECONDS) % PIECES].append((instance, message))
         return pieces
@@ -116,20 +119,64 @@ class Tracker:
     def restore(self, memory: Memory, pieces: Iterable[Piece]) -> None:
         """Know what another one knew."""
         self.dropped = memory.dropped
-        self._sessions = set(memory.sessions)
+        self._sessions = {(host, name): slot for host, name, slot in memory.sessions}
         known = [it for piece in pieces for it in piece]
         for instance, message in sorted(known, key=lambda it: it[1].since):
-            self._queues.setdefault(instance, {})[message.queue_id] = message
-        self._count = sum(map(len, self._queues.values()))
+            self.queues.setdefault(instance, {})[message.queue_id] = message
+        self._count = sum(map(len, self.queues.values()))
+
+    # --- for a part of a log that was followed by itself ---
+
+    def put_in_context(self, event: Event) -> None:
+        """One event; `forget` is for those who call this."""
+        step = self._steps.get(type(event))
+        if step:
+            step(event)
+
+    def forget(self, now: float) -> None:
+        """Messages that are too old by now."""
+        self._forget(now - self.oldest)
+
+    def take_over(self, queues: Mapping[str, Iterable[Message]], begun: Mapping[str, Iterable[str]]) -> None:
+        """Messages in flight of the part, where those that had the ids that it gave are no more."""
+        for instance, ids in begun.items():
+            queue = self.queues.get(instance, {})
+            for queue_id in ids:
+                queue.pop(queue_id, None)
+        for instance, messages in queues.items():
+            known = [*self.queues.get(instance, {}).values(), *messages]
+            known.sort(key=lambda message: message.since)
+            self.queues[instance] = {message.queue_id: message for message in known}
+        self._count = sum(map(len, self.queues.values()))
+
+    def has_room_for(self, sessions: int, since: float) -> bool:
+        """Whether so many sessions more can be known, with those that were not over at a time."""
+        if len(self._sessions) + sessions >= SESSIONS:
+            self._forget_sessions(since)
+        return len(self._sessions) + sessions < SESSIONS
+
+    def take_over_sessions(
+        self, sessions: Mapping[Session, int | None], logins: Mapping[Session, tuple[int, int | None]]
+    ) -> Iterator[int]:
+        """Sessions as the part left them. Of the `logins`, those that were told of before are counted there: yields
+        the numbers of their events."""
+        for session, (slot, number) in logins.items():
+            if number is not None and self._sessions.get(session, -OPEN) >= slot - 1:
+                yield number
+        for session, last in sessions.items():
+            if last is None:
+                self._sessions.pop(session, None)
+            else:
+                self._sessions[session] = last
 
     # --- where messages are kept ---
 
     def _queue(self, origin: Origin) -> Queue:
-        queue = self._queues.get(origin.instance)
+        queue = self.queues.get(origin.instance)
         if queue is None:
-            if len(self._queues) >= INSTANCES:
-                self._queues = {instance: queue for instance, queue in self._queues.items() if queue}
-            queue = self._queues[origin.instance] = {}
+            if len(self.queues) >= INSTANCES:
+                self.queues = {instance: queue for instance, queue in self.queues.items() if queue}
+            queue = self.queues[origin.instance] = {}
         return queue
 
     def _begin(self, queue: Queue, message: Message) -> Message:
@@ -138,7 +185,7 @@ class Tracker:
         if queue.pop(queue_id, None) is None:
             self._count += 1
             if self._count > self.most:
-                self._drop_oldest(queue or max(self._queues.values(), key=len))
+                self._drop_oldest(queue or max(self.queues.values(), key=len))
         queue[queue_id] = message
         return message
 
@@ -165,14 +212,14 @@ class Tracker:
         A service may have a `syslog_name` of its own in master.cf, and often it is not the instance's.
         """
         host = origin.instance.removesuffix(origin.service)
-        for instance, queue in self._queues.items():
+        for instance, queue in self.queues.items():
             if queue_id in queue and instance.startswith(host):
                 return queue
         return None
 
     def _end(self, origin: Origin, queue_id: str) -> Message | None:
         """Let go of a message that is no more."""
-        queue = self._queues.get(origin.instance)
+        queue = self.queues.get(origin.instance)
         message = queue.pop(queue_id, None) if queue else None
         if message is None:
             elsewhere = self._elsewhere(origin, queue_id)
@@ -189,7 +236,7 @@ class Tracker:
 
     def _forget(self, before: float) -> None:
         """Messages stand in the order in which they began, so only the first of each queue are looked at."""
-        for queue in self._queues.values():
+        for queue in self.queues.values():
             while queue and next(iter(queue.values())).since < before:
                 self._drop_oldest(queue)
 
@@ -197,20 +244,26 @@ class Tracker:
 
     def _disconnect(self, event: Disconnect) -> None:
         session = (event.origin.host, event.origin.pid)
-        counted = session in self._sessions
-        self._sessions.discard(session)
+        counted = self._sessions.pop(session, None) is not None
         if event.commands and "auth=" in event.commands:
             found = _LOGINS(event.commands)
             event.logins = max(int(found[1]) - counted, 0) if found else 0
 
     def _login(self, event: Received) -> None:
-        session = (event.origin.host, event.session or event.origin.pid)
-        if session not in self._sessions:
+        session, slot = session_of(event), slot_of(event)
+        if self._sessions.get(session, -OPEN) < slot - 1:
             if len(self._sessions) >= SESSIONS:
-                self._sessions.clear()
-            self._sessions.add(session)
+                self._forget_sessions(event.time)
             event.logins = int(bool(event.sasl_method or event.sasl_user))
             event.tls_sessions = int(event.tls_protocol is not None)
+        self._sessions[session] = slot
+
+    def _forget_sessions(self, now: float) -> None:
+        """Those that are over by now; all, where too many are not."""
+        kept = {session: last for session, last in self._sessions.items() if last >= now // SESSION_SECONDS - 1}
+        self._sessions.clear()
+        if len(kept) < SESSIONS:
+            self._sessions.update(kept)
 
     # --- messages: how they begin ---
 
@@ -261,7 +314,7 @@ class Tracker:
             self._end(event.origin, old.queue_id)
 
     def _queued(self, event: Queued) -> None:
-        queue = self._queues.get(event.origin.instance)
+        queue = self.queues.get(event.origin.instance)
         message = queue.get(event.queue_id) if queue else None
         if message is None:
             message = self._find(event, event.queue_id)
@@ -301,7 +354,7 @@ class Tracker:
         queue_id = event.queue_id
         if queue_id is None:
             return
-        queue = self._queues.get(event.origin.instance)
+        queue = self.queues.get(event.origin.instance)
         message = queue.get(queue_id) if queue else None
         if message is None:
             message = self._find(event, queue_id)
@@ -468,6 +521,16 @@ def via_of(event: Received) -> str:
     if event.client_name is None and event.client_ip is None:
         return "local"
     return "submission" if event.origin.entry in SUBMISSION_ENTRIES else "smtp"
+
+
+def session_of(event: Received) -> Session:
+    """The session in which a message came."""
+    return event.origin.host, event.session or event.origin.pid
+
+
+def slot_of(event: Received) -> int:
+    """When that was, in steps of `SESSION_SECONDS`: what is more than one step before is another session."""
+    return int(event.time // SESSION_SECONDS) if event.session else OPEN
 
 
 def is_passing(event: Queued | Delivery | QueueAction) -> bool:

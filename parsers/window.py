@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 Slot = TypeVar("Slot")
@@ -36,6 +36,15 @@ class Window(Generic[Slot]):
         if slot is None:
             slot = self._slots[number] = self._make()
         return slot
+
+    def slots(self) -> dict[int, Slot]:
+        """All slots by their numbers, to be stored."""
+        return self._slots
+
+    def restore(self, slots: Mapping[int, Slot]) -> None:
+        """Go on from slots that were stored."""
+        self._slots = dict(slots)
+        self.newest = max(slots, default=self.newest)
 
     def live(self, now: float) -> Iterator[Slot]:
         """The slots that have not left by now."""

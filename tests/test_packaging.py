@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
 from configparser import ConfigParser
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("parsers", "exporter", "mailstat")
+RULES = ROOT / "dashboards/rules"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,9 @@ def metadata(wheel: Path, name: str) -> str:
 def shipped() -> list[str]:
     """The files of the packages, code and data."""
     files = (path for name in PACKAGES for path in (ROOT / name).rglob("*") if path.is_file())
-    return sorted(str(path.relative_to(ROOT)) for path in files if path.suffix != ".pyc")
+    names = [str(path.relative_to(ROOT)) for path in files if path.suffix != ".pyc"]
+    rules = [path.relative_to(RULES) for path in RULES.rglob("*.yaml")]  # `mailstat replay` has them beside it
+    return sorted([*names, *(f"mailstat/rules/{path}" for path in rules)])
 
 
 def test_its_top_level_is_the_three_packages(names: list[str]) -> None:
@@ -54,7 +59,14 @@ def test_it_holds_every_file_of_the_packages(names: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["parsers/reasons/replies.yaml", "parsers/providers/providers.yaml", "exporter/demo.yml"]
+    "name",
+    [
+        "parsers/reasons/replies.yaml",
+        "parsers/providers/providers.yaml",
+        "exporter/demo.yml",
+        "mailstat/rules/delivery.yaml",
+        "mailstat/render/page.css",
+    ],
 )
 def test_it_holds_the_knowledge(names: list[str], name: str) -> None:
     assert name in names
@@ -151,3 +163,76 @@ def test_what_the_image_is_built_from_is_let_through() -> None:
     for name in sources:
         assert (ROOT / name).exists()
         assert f"!{name}" in let_through
+
+
+# --- the service ---
+
+UNIT = ROOT / "packaging" / "mailstat_exporter.service"
+
+
+def settings(name: str) -> list[str]:
+    """The values of one setting of the unit, in order."""
+    rows = (line.split("=", 1) for line in UNIT.read_text(encoding="utf-8").splitlines() if "=" in line)
+    return [row[1] for row in rows if row[0] == name]
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze")
+def test_the_service_leaves_little_to_an_attacker() -> None:
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", str(UNIT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze")
+def test_systemd_knows_every_setting_of_the_unit() -> None:
+    done = subprocess.run(["systemd-analyze", "verify", str(UNIT)], capture_output=True, text=True, check=False)
+    complaints = [line for line in done.stderr.splitlines() if UNIT.name in line and "is not executable" not in line]
+    assert complaints == []
+
+
+def test_the_service_starts_the_command_that_is_installed() -> None:
+    (command,) = settings("ExecStart")
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    assert Path(command.split()[0]).name in scripts
+
+
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("unshare") or not shutil.which("setpriv"),
+    reason="needs root, unshare and setpriv",
+)
+
+
+@needs_root
+def test_it_runs_without_capabilities_where_it_can_write_its_state_alone(tmp_path: Path) -> None:
+    """As the container and the unit do: everything is mounted again, and may only be read."""
+    state, log = tmp_path / "state", tmp_path / "mail.log"
+    state.mkdir()
+    log.write_text("2026-11-21T23:59:58+00:00 mail postfix/qmgr[7]: 4T1: removed\n")
+    config = tmp_path / "mailstat.yml"
+    config.write_text(f"sources: [{{file: {log}}}]\n")
+    code = "import sys; from exporter.cli import main; sys.exit(main())"
+    arguments = f"--config.file={config} --state.dir={state} --web.listen-address=127.0.0.1:0"
+    script = (
+        f"mount --bind {state} {state} && mount -o remount,ro,bind / 2>/dev/null; "
+        f"mount -t tmpfs -o ro none /dev/shm; cd {ROOT} && ! touch {tmp_path}/written 2>/dev/null && "
+        "exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all --ambient-caps=-all "
+        f"{sys.executable} -B -c '{code}' {arguments}"
+    )
+    command = ["unshare", "--mount", "--propagation=private", "sh", "-c", script]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        try:
+            said = ""
+            while not (found := re.search(r'msg="listening" address="?127\.0\.0\.1:(\d+)', said)):
+                line = process.stderr.readline()
+                if not line:
+                    pytest.skip(f"the file system cannot be mounted again here: {said[-300:]}")
+                said += line
+            with urlopen(f"http://127.0.0.1:{found[1]}/metrics", timeout=30) as answer:
+                text = answer.read().decode()
+            rights = (Path("/proc") / str(process.pid) / "status").read_text()
+        finally:
+            process.terminate()
+    assert "mailstat_state_last_save_successful 1.0" in text
+    assert re.search(r"CapEff:\s+0+$", rights, re.MULTILINE)
+    assert (state / "state.db").exists()

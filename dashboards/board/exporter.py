@@ -128,7 +128,7 @@ BOARD = Board(
                 lines(
                     About(
                         "Rotations and losses",
-                        "Rotations that were followed, cuts, reading begun anew, and kibibytes lost, an hour.",
+                        "Rotations, cuts, sources begun anew, kibibytes and messages lost, an hour.",
                         "short",
                         _ALL_READ,
                         ("MailLogSkipped",),
@@ -139,6 +139,7 @@ BOARD = Board(
                         "cut": f"3600 * {total('', rate('mailstat_log_truncations_total'))}",
                         "begun anew": f"3600 * {total('', rate('mailstat_log_source_restarts_total'))}",
                         "KiB lost": f"3600 / 1024 * {total('', rate('mailstat_log_skipped_bytes_total'))}",
+                        "messages lost": f"3600 * {total('', rate('mailstat_log_dropped_messages_total'))}",
                     },
                 ),
             ),

@@ -182,6 +182,51 @@ BOARD = Board(
                 ),
                 lines(
                     About(
+                        "Spam filters",
+                        "The score that each receiver's filter gave the last message, by its own scale; 1 where it"
+                        " called the message spam.",
+                        empty="no filter wrote anything on the last message",
+                        span=HALF,
+                        runbooks=("MailProbeInSpam",),
+                    ),
+                    {
+                        "score: {{probe}}": select("mail_probe_spam_score"),
+                        "spam: {{probe}}": select("mail_probe_spam_flagged"),
+                    },
+                ),
+                lines(
+                    About(
+                        "On the way",
+                        "Time that the last message took to each server on its way, by clocks set right.",
+                        "s",
+                        "no message has arrived at a probe that reads its mailbox",
+                        ("MailProbeLate",),
+                        HALF,
+                    ),
+                    {"{{probe}} {{hop}}": select("mail_probe_hop_seconds")},
+                ),
+                lines(
+                    About(
+                        "Clocks on the way",
+                        "By how much the clock of a server is ahead, or behind.",
+                        "s",
+                        "no message has arrived at a probe that reads its mailbox",
+                        span=HALF,
+                    ),
+                    {"{{probe}} {{hop}}": f"{select('mail_probe_hop_clock_skew_seconds')} != 0"},
+                ),
+                rows(
+                    About(
+                        "TLS on the way",
+                        "The version that each server said it got the last message with.",
+                        empty="no message has arrived at a probe that reads its mailbox",
+                        span=HALF,
+                    ),
+                    select("mail_probe_hop_tls_info"),
+                    ("job", "Value"),
+                ),
+                lines(
+                    About(
                         "Certificates",
                         "Time until the end of each server's certificate.",
                         "s",

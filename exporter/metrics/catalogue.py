@@ -280,25 +280,60 @@ METRICS: dict[str, Metric] = dict(
             "mail_probe_authentication_result",
             "gauge",
             "probe check result",
-            "Always 1; what the receiver's Authentication-Results said of the last message that arrived.",
+            "Always 1; what the receiver's Authentication-Results said of the last message that arrived (spf, dkim,"
+            " dmarc, arc), and whether we find our own DKIM signature good (own_signature).",
+        ),
+        _metric(
+            "mail_probe_spam_score",
+            "gauge",
+            "probe",
+            "What the receiver's spam filter gave the last message that arrived, by the filter's own scale.",
+        ),
+        _metric(
+            "mail_probe_spam_flagged",
+            "gauge",
+            "probe",
+            "Whether the receiver's spam filter called the last message that arrived spam.",
+        ),
+        _metric(
+            "mail_probe_hop_seconds",
+            "gauge",
+            "probe hop",
+            "Time that the last message that arrived took to each server on its way, the first is 1; by clocks set"
+            " right as far as can be told.",
+        ),
+        _metric(
+            "mail_probe_hop_clock_skew_seconds",
+            "gauge",
+            "probe hop",
+            "By how much the clock of a server on the way is ahead, behind where it is negative; 0 where it fits.",
+        ),
+        _metric(
+            "mail_probe_hop_tls_info",
+            "gauge",
+            "probe hop protocol",
+            "Always 1; the version of TLS that each server on the way said it got the last message with, none, or"
+            " unknown where it only said that there was TLS.",
         ),
         _metric(
             "mail_probe_dns_check",
             "gauge",
             "probe check",
-            "Whether what the DNS says of the domain or the address is valid.",
+            "Whether what the DNS says of the domain or its addresses is valid: mx, a, ptr, fcrdns, spf, dkim, dmarc,"
+            " mta_sts, tls_rpt, tlsa. Absent where nobody can tell.",
         ),
         _metric(
             "mail_probe_dnsbl_listed",
             "gauge",
             "probe zone",
-            "Whether a block list has the address.",
+            "Whether a block list has one of the addresses. Absent where the list does not pass its own test.",
         ),
         _metric(
             "mail_probe_refused",
             "gauge",
             "probe check",
-            "Whether the server refused what it has to refuse.",
+            "Whether the server refused what it has to refuse: open_relay, forged_sender, plaintext_auth, vrfy,"
+            " smuggling, old_tls. Absent where nobody can tell.",
         ),
         _metric(
             "mailstat_log_lines_total",
@@ -311,10 +346,17 @@ METRICS: dict[str, Metric] = dict(
         _metric("mailstat_log_truncations_total", "counter", "source", "Times that the log was cut to nothing."),
         _metric("mailstat_log_skipped_bytes_total", "counter", "source", "Bytes that were lost or too long to read."),
         _metric(
+            "mailstat_log_dropped_messages_total",
+            "counter",
+            "source",
+            "Messages that the host had no room for before they could be read: only syslog over UDP loses such.",
+        ),
+        _metric(
             "mailstat_log_source_restarts_total",
             "counter",
             "source",
-            "Times that reading failed for a reason nobody foresaw, and began anew behind where it failed.",
+            "Times that a source died, and began anew behind where it was: a line was of a kind nobody foresaw,"
+            " journalctl ended, a port was not free.",
         ),
         _metric("mailstat_log_lag_bytes", "gauge", "source", "Bytes of the log that are not read yet."),
         _metric(
@@ -352,7 +394,7 @@ METRICS: dict[str, Metric] = dict(
             "mailstat_config_last_reload_successful",
             "gauge",
             "",
-            "Whether the last configuration file was accepted.",
+            "Whether the configuration was accepted, and the web configuration with the files that it names.",
         ),
         _metric("mailstat_build_info", "gauge", "version", "Always 1; the version that runs."),
     )

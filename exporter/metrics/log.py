@@ -15,8 +15,9 @@ class LogNumbers(Protocol):
     """What a source tells of itself; times in seconds since the epoch."""
 
     name: str
-    restarts: int
 
+    @property
+    def restarts(self) -> int: ...
     @property
     def tallies(self) -> dict[str, Tally]: ...
     @property
@@ -27,6 +28,8 @@ class LogNumbers(Protocol):
     def truncations(self) -> int: ...
     @property
     def skipped_bytes(self) -> int: ...
+    @property
+    def dropped(self) -> int: ...
     @property
     def lag_bytes(self) -> int: ...
     @property
@@ -55,6 +58,7 @@ def collect(sources: Sequence[LogNumbers]) -> Iterator[Family]:
     yield family("mailstat_log_rotations_total", {(it.name,): it.rotations for it in sources})
     yield family("mailstat_log_truncations_total", {(it.name,): it.truncations for it in sources})
     yield family("mailstat_log_skipped_bytes_total", {(it.name,): it.skipped_bytes for it in sources})
+    yield family("mailstat_log_dropped_messages_total", {(it.name,): it.dropped for it in sources})
     yield family("mailstat_log_source_restarts_total", {(it.name,): it.restarts for it in sources})
     yield family("mailstat_log_lag_bytes", {(it.name,): it.lag_bytes for it in sources})
     yield family("mailstat_log_lag_seconds", {(it.name,): it.lag_seconds for it in sources})

@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from exporter.metrics.series import Labels, family
 from parsers import account, attack, onset
 
@@ -23,6 +25,15 @@ if TYPE_CHECKING:
     from parsers.message import Message
 
 logger = logging.getLogger(__name__)
+
+
+class Memory(msgspec.Struct, array_like=True):
+    """What a Watch knows, to be stored."""
+
+    now: float
+    blocks: onset.Memory
+    accounts: list[account.Memory]
+    attacks: attack.Memory
 
 
 class Watch:
@@ -55,6 +66,17 @@ class Watch:
     def failure(self, event: Auth) -> None:
         """See that somebody failed to authenticate."""
         self._attacks.fail(event)
+
+    def memory(self) -> Memory:
+        """What goes on in another process."""
+        return Memory(self.now, self._onset.memory(), self._accounts.memory(), self._attacks.memory())
+
+    def restore(self, memory: Memory) -> None:
+        """Go on from there."""
+        self.now = memory.now
+        self._onset.restore(memory.blocks)
+        self._accounts.restore(memory.accounts)
+        self._attacks.restore(memory.attacks)
 
     def collect(self) -> Iterator[Family]:
         """The families of a scrape."""

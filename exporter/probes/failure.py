@@ -7,6 +7,8 @@ else `timeout`, `refused`, `unreachable`, `lost`, `dns`, `protocol_error`.
 from __future__ import annotations
 
 import errno
+import os
+import re
 import socket
 import ssl
 
@@ -18,6 +20,7 @@ _MISMATCH = {62, 64}
 _UNTRUSTED = {2, 18, 19, 20, 21, 27}
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.EAFNOSUPPORT}
 _LOST = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED}
+_ADDRESS = re.compile(r"<?[^\s<>()\[\]:;,\"'@]{1,64}@[\w.\[\]:-]{1,255}>?")
 
 
 class ProbeError(Exception):
@@ -28,6 +31,11 @@ class ProbeError(Exception):
         self.reason = reason
         self.text = text
         self.reply_code = reply_code
+
+
+def without_addresses(text: str) -> str:
+    """The text as a log or a page may show it."""
+    return _ADDRESS.sub("<address>", text)
 
 
 def explain(error: BaseException) -> ProbeError:
@@ -43,7 +51,9 @@ def explain(error: BaseException) -> ProbeError:
     if isinstance(error, ssl.SSLError):
         return ProbeError("validation-failure", error.reason or str(error))
     if isinstance(error, OSError):
-        return ProbeError(_network_reason(error), error.strerror or str(error))
+        # asyncio adds its own words to the system's.
+        is_system = error.errno is not None and error.errno > 0
+        return ProbeError(_network_reason(error), os.strerror(error.errno or 0) if is_system else str(error))
     raise error
 
 

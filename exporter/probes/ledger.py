@@ -32,6 +32,9 @@ CREATE TABLE IF NOT EXISTS copy (id TEXT NOT NULL, place TEXT NOT NULL, PRIMARY 
 CREATE TABLE IF NOT EXISTS count (
   probe TEXT NOT NULL, result TEXT NOT NULL, mails INTEGER NOT NULL, PRIMARY KEY (probe, result)) STRICT;
 CREATE TABLE IF NOT EXISTS success (probe TEXT PRIMARY KEY, time REAL NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS whereabouts (
+  id TEXT PRIMARY KEY, reason TEXT NOT NULL, text TEXT NOT NULL, reply_code INTEGER, queue_id TEXT) STRICT;
+CREATE TABLE IF NOT EXISTS request (recipient TEXT NOT NULL, time REAL NOT NULL) STRICT;
 """
 
 
@@ -49,6 +52,16 @@ class Waiting(NamedTuple):
 
     id: str
     started: float
+
+
+class Where(NamedTuple):
+    """Where a mail was seen last, as our own log tells: a reason for a label, and words; `queue_id` while it waits in
+    our queue."""
+
+    reason: str
+    text: str
+    reply_code: int | None = None
+    queue_id: str | None = None
 
 
 class Ledger:
@@ -81,6 +94,10 @@ class Ledger:
             if probe is not None:
                 self._count(probe, "sent" if is_sent else "send_failed")
 
+    def abandon(self, mail_id: str) -> None:
+        """Its sending was broken off, so that nobody knows whether it was."""
+        self._move(mail_id, "sending", "unknown")
+
     def failed_before(self, probe: str) -> None:
         """No mail came to be: the dialogue failed before there was one."""
         self._count(probe, "send_failed")
@@ -101,6 +118,7 @@ class Ledger:
                 self._count(probe, "duplicate")
                 return Arrival.DUPLICATE
             self._base.execute("UPDATE mail SET state = 'arrived', arrived = ? WHERE id = ?", (arrived, mail_id))
+            self._base.execute("DELETE FROM whereabouts WHERE id = ?", (mail_id,))
             for result in _results(state, is_late=arrived - started > late_after, is_junk=is_junk):
                 self._count(probe, result)
             return Arrival.FIRST
@@ -118,12 +136,34 @@ class Ledger:
                 self._count(probe, "lost" if state == "sent" else "send_failed")
         return [mail_id for mail_id, state in rows if state == "sent"]
 
-    def waiting(self, probe: str) -> list[Waiting]:
-        """The mails that have not arrived and are not lost yet, the oldest first."""
-        rows = self._base.execute(
-            "SELECT id, started FROM mail WHERE probe = ? AND state IN ('sent', 'unknown') ORDER BY started", (probe,)
+    def pending(self, probe: str) -> int:
+        """How many mails have not arrived and are not lost yet."""
+        (mails,) = self._base.execute(
+            "SELECT count(*) FROM mail WHERE probe = ? AND state IN ('sent', 'unknown')", (probe,)
+        ).fetchone()
+        return int(mails)
+
+    def oldest(self, probe: str) -> Waiting | None:
+        """The one of them that has been waiting longest."""
+        row = self._base.execute(
+            "SELECT id, started FROM mail WHERE probe = ? AND state IN ('sent', 'unknown') ORDER BY started LIMIT 1",
+            (probe,),
+        ).fetchone()
+        return Waiting(*row) if row else None
+
+    def locate(self, mail_id: str, where: Where) -> None:
+        """A mail is there now; of one that has arrived that is not written down."""
+        self._base.execute(
+            "INSERT OR REPLACE INTO whereabouts SELECT id, ?, ?, ?, ? FROM mail WHERE id = ? AND state != 'arrived'",
+            (*where, mail_id),
         )
-        return [Waiting(*row) for row in rows]
+
+    def where(self, mail_id: str) -> Where | None:
+        """Where a mail was seen last."""
+        row = self._base.execute(
+            "SELECT reason, text, reply_code, queue_id FROM whereabouts WHERE id = ?", (mail_id,)
+        ).fetchone()
+        return Where(*row) if row else None
 
     def probe_of(self, mail_id: str) -> tuple[str, float] | None:
         """The probe of a mail and when it started."""
@@ -144,19 +184,25 @@ class Ledger:
         row = self._base.execute("SELECT time FROM success WHERE probe = ?", (probe,)).fetchone()
         return float(row[0]) if row else None
 
-    def last_state(self, probe: str) -> str | None:
-        """The state of the newest mail of which it is known: arrived, lost or failed."""
+    def last_settled(self, probe: str) -> tuple[str, str] | None:
+        """The newest mail of which it is known what became of it, and that: arrived, lost or failed."""
         row = self._base.execute(
-            "SELECT state FROM mail WHERE probe = ? AND state IN ('arrived', 'lost', 'failed')"
+            "SELECT id, state FROM mail WHERE probe = ? AND state IN ('arrived', 'lost', 'failed')"
             " ORDER BY started DESC LIMIT 1",
             (probe,),
         ).fetchone()
-        return str(row[0]) if row else None
+        return (str(row[0]), str(row[1])) if row else None
+
+    def request(self, recipient: str, time: float) -> None:
+        """A mail that somebody asked for went to this recipient; no more is known of it."""
+        self._base.execute("INSERT INTO request VALUES (?, ?)", (recipient.lower(), time))
 
     def since(self, time: float) -> Iterator[tuple[str, float]]:
-        """The recipients of the mails since this time, and when these started."""
+        """The recipients of all mails since this time, and when these started."""
         yield from self._base.execute(
-            "SELECT recipient, started FROM mail WHERE started > ? ORDER BY started", (time,)
+            "SELECT recipient, started FROM mail WHERE started > ?"
+            " UNION ALL SELECT recipient, time FROM request WHERE time > ? ORDER BY 2",
+            (time, time),
         )
 
     def prune(self, now: float) -> None:
@@ -164,10 +210,13 @@ class Ledger:
         with self._transaction():
             self._base.execute("DELETE FROM mail WHERE started < ?", (now - _KEEP_SECONDS,))
             self._base.execute(
-                "DELETE FROM mail WHERE started <= (SELECT started FROM mail ORDER BY started DESC LIMIT 1 OFFSET ?)",
+                "DELETE FROM mail WHERE started <= (SELECT started FROM mail ORDER BY started DESC LIMIT 1 OFFSET ?)"
+                " AND state IN ('arrived', 'lost', 'failed')",  # what is awaited is not forgotten silently
                 (_KEEP_MAILS,),
             )
             self._base.execute("DELETE FROM copy WHERE id NOT IN (SELECT id FROM mail)")
+            self._base.execute("DELETE FROM whereabouts WHERE id NOT IN (SELECT id FROM mail)")
+            self._base.execute("DELETE FROM request WHERE time < ?", (now - 3600,))
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._base)

@@ -10,11 +10,15 @@ import asyncio
 import functools
 import socket
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from exporter.probes.failure import ProbeError
+from exporter.probes.schedule import CONCURRENT
 
 _CHUNK = 16384  # bytes of one read: one TLS record
+# As many as there are dialogues: those whose DNS is dead must not keep the others from theirs.
+_RESOLVERS = ThreadPoolExecutor(CONCURRENT, thread_name_prefix="resolver")
 _HANDSHAKE_BUDGET = 1 << 18  # bytes that a server may take for a handshake: long chains have some ten thousand
 
 
@@ -74,6 +78,21 @@ class Link:
         what = bytes(self._buffer[:size])
         del self._buffer[:size]
         return what
+
+    async def readable(self, seconds: float) -> bool:
+        """Whether there is something to read within so many seconds; nothing is read, so nothing can be lost."""
+        if self._buffer or self._incoming.pending or (self._tls and self._tls.pending()):
+            return True
+        ready = asyncio.Event()
+        self._loop.add_reader(self._socket, ready.set)
+        try:
+            async with asyncio.timeout(seconds):
+                await ready.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._loop.remove_reader(self._socket)
+        return True
 
     async def skip(self, size: int) -> None:
         """Let bytes go by without keeping them."""
@@ -152,7 +171,8 @@ def _lost() -> ProbeError:
 async def resolve(server: str, port: int, family: str) -> list[tuple[socket.AddressFamily, str]]:
     """The addresses of a server, in the order to try them; `family` is any, ipv4 or ipv6. Raises OSError."""
     kind = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}.get(family, socket.AF_UNSPEC)
-    infos = await asyncio.get_running_loop().getaddrinfo(server, port, family=kind, type=socket.SOCK_STREAM)
+    look_up = functools.partial(socket.getaddrinfo, server, port, family=kind, type=socket.SOCK_STREAM)
+    infos = await asyncio.get_running_loop().run_in_executor(_RESOLVERS, look_up)
     return [(info[0], str(info[4][0])) for info in infos]
 
 

@@ -6,40 +6,49 @@ It needs no mailbox, and with one it says where a mail is that is missing: in ou
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
+from exporter.probes.ledger import Where
 from exporter.probes.message import named
-from exporter.probes.smtp import Failure
-from parsers.events import Delivery, Event
+from parsers.events import Delivery, Event, Queued
 
 if TYPE_CHECKING:
     from exporter.probes.message import Key
 
 
 class Step(NamedTuple):
-    """What the log says of a mail: where it is now, and whether it has left our host or reached a mailbox."""
+    """What the log says of a mail: where it is now, and whether it has left our host or reached a mailbox.
+
+    `is_attempt` where somebody tried to deliver it: that tells more than that it is in the queue.
+    """
 
     mail_id: str
     token: str
     time: float
     place: str
-    whereabouts: Failure
+    where: Where
     is_delivered: bool
+    is_attempt: bool
 
 
 def follow(events: Iterable[Event]) -> list[Step]:
     """What these events, which the tracker has seen, say of our mail."""
-    return [step for event in events if isinstance(event, Delivery) and (step := _step(event))]
+    return [step for event in events if isinstance(event, Delivery | Queued) and (step := _step(event))]
 
 
-def _step(event: Delivery) -> Step | None:
+def _step(event: Delivery | Queued) -> Step | None:
     known = named(event.message.message_id) if event.message else None
     if known is None:
         return None
-    is_delivered = event.status == "sent" and not _is_own_filter(event)
     place = f"{event.origin.instance} {event.queue_id} {event.time}"
-    return Step(*known, event.time, place, _whereabouts(event), is_delivered)
+    if isinstance(event, Queued):
+        where = Where("queued", "in our queue, not tried yet", queue_id=event.queue_id)
+        return Step(*known, event.time, place, where, is_delivered=False, is_attempt=False)
+    if event.status == "sent" and _is_own_filter(event):
+        return None  # where it comes back to tells more
+    return Step(*known, event.time, place, _where(event), event.status == "sent", is_attempt=True)
 
 
 def ours(step: Step, probe: str, key: Key) -> bool:
@@ -56,12 +65,14 @@ def _is_own_filter(event: Delivery) -> bool:
     return is_here and event.new_queue_id is not None
 
 
-def _whereabouts(event: Delivery) -> Failure:
-    """Where a mail is after this, in the words of a failure: that it has not arrived."""
+def _where(event: Delivery) -> Where:
+    """Where a mail is after this attempt."""
     host = event.relay_host or event.relay_ip or "no host"
     reply = (event.reply or "")[:500]
+    at = datetime.fromtimestamp(event.time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     if event.status == "sent":
-        return Failure("arrival", "handed_over", f"handed to {host}: {reply}", event.reply_code)
-    words = "in our queue" if event.status == "deferred" else "given up"
-    reason = f"queued_{event.reason}" if event.status == "deferred" else str(event.reason)
-    return Failure("arrival", reason if event.reason else event.status, f"{words}, {host}: {reply}", event.reply_code)
+        return Where("handed_over", f"handed to {host} at {at}: {reply}", event.reply_code)
+    if event.status == "deferred":
+        reason = f"queued_{event.reason}" if event.reason else "queued"
+        return Where(reason, f"in our queue, last tried at {at}, {host}: {reply}", event.reply_code, event.queue_id)
+    return Where(event.reason or event.status, f"given up at {at}, {host}: {reply}", event.reply_code)

@@ -7,18 +7,15 @@ import itertools
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from exporter.probes.arrival import RAW_LIMIT, Found
+from exporter.probes.arrival import RAW_LIMIT, Found, Polled, Take
 
 _FILES = 20_000  # of a folder that are looked at
 _FOLDERS = 200
-_SEEN = 100_000
+_AT_A_LOOK = 1000  # new files that are read at a look
 _JUNK = re.compile(r"junk|spam|bulk", re.IGNORECASE)
-
-Take = Callable[[Found], bool]
-"""Shown each mail that a mailbox has not shown before; whether it is ours, and can be deleted."""
 
 
 def is_junk(folder: str) -> bool:
@@ -26,7 +23,7 @@ def is_junk(folder: str) -> bool:
     return bool(_JUNK.search(folder))
 
 
-class Maildir:
+class Maildir(Polled):
     """A Maildir: only regular files, of which no more than RAW_LIMIT is read."""
 
     def __init__(self, path: Path, *, is_deleting: bool = True) -> None:
@@ -35,30 +32,22 @@ class Maildir:
         self._seen: set[str] = set()
 
     async def visit(self, take: Take) -> None:
-        """Show what is new. Raises OSError where there is no such Maildir."""
-        seen = frozenset(self._seen) if len(self._seen) < _SEEN else frozenset[str]()
-        fresh, present = await asyncio.to_thread(self._look, seen)
-        self._seen = present
-        for path, found in fresh:
-            if take(found) and self._is_deleting:
-                path.unlink(missing_ok=True)
-
-    def _look(self, seen: frozenset[str]) -> tuple[list[tuple[Path, Found]], set[str]]:
-        fresh: list[tuple[Path, Found]] = []
-        present: set[str] = set()
-        for folder, path in self._files():
-            # A mail keeps the part before the colon when it goes from `new` to `cur`.
-            place = f"{folder}/{path.name.partition(':')[0]}"
-            if place in seen:
-                present.add(place)
+        """Show what is new, one after the other. Raises OSError where there is no such Maildir."""
+        listed = await asyncio.to_thread(lambda: list(self._files()))
+        self._seen &= {place for place, _, _ in listed}
+        fresh = [it for it in listed if it[0] not in self._seen]
+        for place, folder, path in fresh[:_AT_A_LOOK]:
+            read = await asyncio.to_thread(_read, path)
+            if read is None:
                 continue
-            if len(fresh) < 1000 and (read := _read(path)):
-                present.add(place)
-                raw, arrived = read
-                fresh.append((path, Found(raw, folder, is_junk(folder), place, arrived)))
-        return fresh, present
+            raw, arrived = read
+            if take(Found(raw, folder, is_junk(folder), place, arrived)) and self._is_deleting:
+                path.unlink(missing_ok=True)
+            else:
+                self._seen.add(place)
 
-    def _files(self) -> Iterator[tuple[str, Path]]:
+    def _files(self) -> Iterator[tuple[str, str, Path]]:
+        """The place, the folder and the path of each mail."""
         if not (self._path / "new").is_dir():
             raise FileNotFoundError(2, "no Maildir", str(self._path))
         folders = [("INBOX", self._path)]
@@ -67,7 +56,8 @@ class Maildir:
             for part in ("new", "cur"):
                 with os.scandir(folder / part) as entries:
                     for entry in itertools.islice(entries, _FILES):
-                        yield name, Path(entry.path)
+                        # A mail keeps the part before the colon when it goes from `new` to `cur`.
+                        yield f"{name}/{entry.name.partition(':')[0]}", name, Path(entry.path)
 
 
 def _read(path: Path) -> tuple[bytes, float] | None:

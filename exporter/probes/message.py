@@ -83,7 +83,7 @@ def compose(probe: str, send: Send, key: Key, mail_id: str, now: float) -> Mail:
     made["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody shall answer
     made["X-Auto-Response-Suppress"] = "All"
     made[HEADER] = f"{probe} {mail_id} {token}"
-    made.set_content(send.text + "\n")
+    made.set_content(send.text + "\n", cte="7bit" if send.text.isascii() else "quoted-printable")
     raw = made.as_bytes(policy=made.policy.clone(linesep="\r\n", max_line_length=900))
     missing = max(send.size - len(raw), 0)
     raw += (_FILL * (missing // len(_FILL) + 1)).encode()[: max(missing - 2, 0)]

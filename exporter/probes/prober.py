@@ -8,6 +8,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
@@ -17,18 +18,18 @@ from prometheus_client.registry import Collector
 from exporter.metrics.probe import ProbeNumbers, collect
 from exporter.metrics.series import Histogram
 from exporter.probes.arrival import Arrivals, Found
-from exporter.probes.failure import ProbeError, explain
+from exporter.probes.failure import ProbeError, explain, without_addresses
 from exporter.probes.ledger import Arrival, Ledger
 from exporter.probes.limit import Allowance
 from exporter.probes.log import follow, ours
 from exporter.probes.mailbox import Mailbox, mailbox
-from exporter.probes.message import Key, Mail, whose
+from exporter.probes.message import Key, Mail, named, whose
 from exporter.probes.run import Outcome, send_probe
 from exporter.probes.schedule import CONCURRENT, starts
 from exporter.probes.section import Arrive, Probe, SecretError, Send
-from exporter.probes.sink import Sink
 from exporter.probes.smtp import Failure
-from exporter.probes.status import Status, failure_of
+from exporter.probes.status import Status, failure_of, whereabouts
+from exporter.view import ProbeView
 from parsers.events import Event
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Prober(Collector):
         self.probes: dict[str, Probe] = {}
         self.arrivals = Arrivals()
         self.is_log_read: Callable[[], bool] = lambda: True
+        self.next_attempt: Callable[[str], float | None] = lambda _queue_id: None
         self._now = now
         self._state_dir = state_dir
         self._key: Key | None = None
@@ -83,23 +85,78 @@ class Prober(Collector):
                 self._allowance.note(recipient, started)
         return self._ledger
 
+    def status(self, probe: Probe) -> Status:
+        """What is known of this probe."""
+        return self._statuses[probe.name]
+
+    def views(self) -> list[ProbeView]:
+        """What people see of the probes that are run."""
+        return [self._view(probe) for probe in self.probes.values() if probe.every]
+
+    def _view(self, probe: Probe) -> ProbeView:
+        failure = failure_of(probe, self._statuses[probe.name], self.ledger, self._now())
+        return ProbeView(
+            name=probe.name,
+            pending=self.ledger.pending(probe.name) if probe.arrive else 0,
+            last_success=self.ledger.last_success(probe.name),
+            reason=f"{failure.phase}: {failure.reason}" if failure else None,
+            failure=without_addresses(self.told(failure).text) if failure else None,
+        )
+
+    def told(self, failure: Failure) -> Failure:
+        """A failure for people: of a mail in our own queue it tells when that is tried again."""
+        due = self.next_attempt(failure.queue_id) if failure.queue_id else None
+        if due is None:
+            return failure
+        at = datetime.fromtimestamp(due, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return failure._replace(text=f"{failure.text}; next attempt at {at}")
+
     async def send(self, probe: Probe, send: Send, seconds: float | None = None) -> Outcome:
-        """Run the dialogue of a probe for whoever asks; the ledger knows nothing of it."""
-        return await send_probe(probe, send, self.key, self._now, seconds, lambda _: self._allow(send))
+        """Run the dialogue of a probe for whoever asks; the ledger knows no more than that a mail went out."""
+        now = self._now()
+        outcome = await self._send(probe, send, now, lambda _: None, seconds)
+        if outcome.result.may_be_sent:
+            with _logged(probe.name):
+                self.ledger.request(send.to or "", now)
+        return outcome
+
+    async def _send(
+        self, probe: Probe, send: Send, now: float, begin: Callable[[Mail], None], seconds: float | None = None
+    ) -> Outcome:
+        """Run a dialogue, within the limit of its destination; `begin` is called before a mail is sent."""
+        is_allowed = False
+
+        def before(mail: Mail) -> None:
+            nonlocal is_allowed
+            self._allow(send.to or "", now)
+            is_allowed = True
+            begin(mail)
+
+        outcome = await send_probe(probe, send, self.key, self._now, seconds, before)
+        if is_allowed and not outcome.result.may_be_sent:
+            self._allowance.give_back(send.to or "", now)
+        return outcome
 
     async def run(self) -> None:
-        """Run what is due and look for what arrives, until cancelled; begin anew when the configuration changes."""
-        while True:
-            self._changed.clear()
-            tasks = [asyncio.create_task(self._schedule(probe)) for probe in self.probes.values() if probe.every]
-            mailboxes = {probe.arrive for probe in self.probes.values() if probe.arrive and probe.every}
-            tasks += [asyncio.create_task(self._watch(arrive)) for arrive in mailboxes]
-            try:
+        """Run what is due and look for what arrives, until cancelled. When the configuration changes, what it leaves
+        as it was goes on: no dialogue is broken off, no interval begins anew."""
+        tasks: dict[Probe | Arrive, asyncio.Task[None]] = {}
+        pruning = asyncio.create_task(self._prune())
+        try:
+            while True:
+                self._changed.clear()
+                await _stop([tasks.pop(key) for key in tasks.keys() - self._wanted()])
+                for key in self._wanted() - tasks.keys():
+                    work = self._watch(key) if isinstance(key, Arrive) else self._schedule(key)
+                    tasks[key] = asyncio.create_task(work)
                 await self._changed.wait()
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            await _stop([pruning, *tasks.values()])
+
+    def _wanted(self) -> set[Probe | Arrive]:
+        """What there is a task for: each probe that is scheduled, and each of their mailboxes."""
+        scheduled = [probe for probe in self.probes.values() if probe.every]
+        return {*scheduled, *(probe.arrive for probe in scheduled if probe.arrive)}
 
     def close(self) -> None:
         """Let go of the ledger."""
@@ -109,31 +166,50 @@ class Prober(Collector):
 
     async def run_once(self, probe: Probe) -> Outcome:
         """Run a probe as when it is due: the ledger knows, and so do the metrics."""
-        ledger, to = self.ledger, probe.send.to or ""
+        now = self._now()
+        begun: list[str] = []
 
-        def before(mail: Mail) -> None:
-            self._allow(probe.send)
-            ledger.begin(mail.id, probe.name, to, self._now())
+        def begin(mail: Mail) -> None:
+            self._begin(probe, mail, now)
+            begun.append(mail.id)
 
-        outcome = await send_probe(probe, probe.send, self.key, self._now, before=before)
-        result = outcome.result
-        if outcome.mail and ledger.probe_of(outcome.mail.id):
-            ledger.settle(outcome.mail.id, is_sent=result.is_sent)
-        elif result.failure:
-            ledger.failed_before(probe.name)
-        if result.failure is None and not probe.arrive:
-            ledger.succeeded(probe.name, self._now())
-        self._told(probe, result.failure)
+        try:
+            outcome = await self._send(probe, probe.send, now, begin)
+        except BaseException:
+            for mail_id in begun:
+                self.ledger.abandon(mail_id)
+            raise
+        self._told(probe, outcome.result.failure)
         if probe.name in self._statuses:
-            self._statuses[probe.name].result = result
+            self._statuses[probe.name].observe(outcome.result)
+        self._settle(probe, outcome, is_begun=bool(begun))
         return outcome
+
+    def _begin(self, probe: Probe, mail: Mail, now: float) -> None:
+        try:
+            self.ledger.begin(mail.id, probe.name, probe.send.to or "", now)
+        except sqlite3.Error as error:
+            raise ProbeError("internal", f"the ledger cannot be written: {error}") from None
+
+    def _settle(self, probe: Probe, outcome: Outcome, *, is_begun: bool) -> None:
+        if outcome.mail and is_begun:
+            self.ledger.settle(outcome.mail.id, is_sent=outcome.result.is_sent)
+        elif outcome.result.failure:
+            self.ledger.failed_before(probe.name)
+        if outcome.result.failure is None and not probe.arrive:
+            self.ledger.succeeded(probe.name, self._now())
 
     def _told(self, probe: Probe, failure: Failure | None) -> None:
         """Log it when a probe begins to fail, or is well again."""
         before = self._statuses.get(probe.name, Status()).result
         had = before.failure if before else None
         if failure and (had is None or had[:2] != failure[:2]):
-            extra = {"probe": probe.name, "phase": failure.phase, "reason": failure.reason, "error": failure.text}
+            extra = {
+                "probe": probe.name,
+                "phase": failure.phase,
+                "reason": failure.reason,
+                "error": without_addresses(failure.text),
+            }
             logger.warning("a probe fails", extra=extra)
         elif had and not failure:
             logger.info("a probe is well again", extra={"probe": probe.name})
@@ -141,9 +217,10 @@ class Prober(Collector):
     async def _schedule(self, probe: Probe) -> None:
         assert probe.every is not None, "only what has an interval is scheduled"
         loop = asyncio.get_running_loop()
-        for due in starts(probe.name, probe.every, loop.time(), Random()):  # noqa: S311 - jitter
-            await asyncio.sleep(max(due - loop.time(), 0.0))
-            if loop.time() - due > probe.every:
+        ahead = loop.time() - self._now()  # taken once: a clock that is set runs no probe twice
+        for due in starts(probe.name, probe.every, self._now(), Random()):  # noqa: S311 - jitter
+            await asyncio.sleep(max(due + ahead - loop.time(), 0.0))
+            if loop.time() - due - ahead > probe.every:
                 continue  # what was missed is not made up for: the destination would get it all at once
             async with self._free:
                 with _logged(probe.name):
@@ -152,27 +229,38 @@ class Prober(Collector):
     async def _watch(self, arrive: Arrive) -> None:
         """Look into a mailbox as often as it is worth it."""
         box = mailbox(arrive)
-        pruned = looked = float("-inf")
-        loop = asyncio.get_running_loop()
         try:
             while True:
-                mine = [probe for probe in self.probes.values() if probe.arrive == arrive]
-                if loop.time() - looked >= _IDLE_SECONDS or any(self.ledger.waiting(it.name) for it in mine):
-                    with _logged(mine[0].name if mine else ""):
-                        await self.look(box, mine)
-                    looked = loop.time()
-                if loop.time() - pruned > _PRUNE_SECONDS:
-                    self.ledger.prune(self._now())
-                    pruned = loop.time()
-                await asyncio.sleep(arrive.every)
+                rest = _IDLE_SECONDS
+                with _logged(""):
+                    rest = await self._look_and_wait(box, arrive)
+                await asyncio.sleep(rest)
         finally:
-            if isinstance(box, Sink):
-                box.close()
+            box.close()
+            await box.closed()
 
-    async def look(self, box: Mailbox, probes: list[Probe]) -> None:
-        """Look into the mailbox of these probes once; only then is lost what is not there."""
+    async def _look_and_wait(self, box: Mailbox, arrive: Arrive) -> float:
+        """One look, and the time after it until the next is worth it; how long to rest besides."""
+        loop = asyncio.get_running_loop()
+        mine = [probe for probe in self.probes.values() if probe.arrive == arrive]
+        if not await self.look(box, mine):
+            return _IDLE_SECONDS  # asking for a login again and again is how to be locked out
+        until = loop.time() + _IDLE_SECONDS
+        while not await box.wait(arrive.every) and loop.time() < until:
+            if any(self.ledger.pending(probe.name) for probe in mine):
+                break
+        return 0.0
+
+    async def _prune(self) -> None:
+        while True:
+            with _logged(""):
+                self.ledger.prune(self._now())
+            await asyncio.sleep(_PRUNE_SECONDS)
+
+    async def look(self, box: Mailbox, probes: list[Probe]) -> bool:
+        """Look into the mailbox of these probes once; only then is lost what is not there. Whether that could be."""
         if not self.is_log_read() and any(probe.arrive and probe.arrive.log for probe in probes):
-            return  # what arrived while nobody followed the log would be lost
+            return True  # what arrived while nobody followed the log would be lost
         began = self._now()
         failure = None
         try:
@@ -186,22 +274,33 @@ class Prober(Collector):
             if status is None:
                 continue
             if failure and not status.mailbox:
-                extra = {"probe": probe.name, "reason": failure.reason, "error": failure.text}
+                extra = {"probe": probe.name, "reason": failure.reason, "error": without_addresses(failure.text)}
                 logger.warning("the mailbox of a probe cannot be looked at", extra=extra)
             status.mailbox = failure
             if failure is None:
-                for mail_id in self.ledger.lose(probe.name, began - probe.lost_after):
-                    logger.warning("a probe mail is lost", extra={"probe": probe.name, "id": mail_id})
-                    status.whereabouts.pop(mail_id, None)
+                self._lose(probe, began)
+        return failure is None
+
+    def _lose(self, probe: Probe, began: float) -> None:
+        for mail_id in self.ledger.lose(probe.name, began - probe.lost_after):
+            failure = whereabouts(self.ledger, mail_id, "lost", "it has not arrived")
+            extra = {"probe": probe.name, "id": mail_id, "error": without_addresses(failure.text)}
+            logger.warning("a probe mail is lost", extra=extra)
 
     def take(self, found: Found) -> bool:
         """A mail is in a mailbox: write it down, if it is ours. Whether it is, and need not be there any more."""
-        known = whose(found.raw, self.key)
+        known = whose(found.raw, self.key) or self._named(found.message_id)
         if known is None:
             return False
         name, mail_id = known
         self.arrived(name, mail_id, found)
         return True
+
+    def _named(self, message_id: str) -> tuple[str, str] | None:
+        """The probe and the id of a mail with a Message-ID of ours."""
+        told = named(message_id)
+        row = self.ledger.probe_of(told[0]) if told else None
+        return (row[0], told[0]) if told and row and self.key.is_ours(row[0], *told) else None
 
     def arrived(self, name: str, mail_id: str, found: Found) -> None:
         """This mail of a probe arrived."""
@@ -218,7 +317,6 @@ class Prober(Collector):
         status = self._statuses[name]
         status.arrival_seconds = seconds
         status.in_junk = found.is_junk
-        status.whereabouts.pop(mail_id, None)
         if seconds <= probe.late_after and not found.is_junk:
             self.ledger.succeeded(name, arrived)
         if seconds > probe.lost_after:
@@ -233,7 +331,8 @@ class Prober(Collector):
             probe = self.probes.get(row[0]) if row else None
             if probe is None or not ours(step, probe.name, self.key):
                 continue
-            self._statuses[probe.name].whereabouts[step.mail_id] = step.whereabouts
+            if step.is_attempt or self.ledger.where(step.mail_id) is None:
+                self.ledger.locate(step.mail_id, step.where)
             if step.is_delivered and probe.arrive and probe.arrive.log:
                 found = Found(b"", "", is_junk=False, place=step.place, arrived=step.time)
                 self.arrived(probe.name, step.mail_id, found)
@@ -258,16 +357,22 @@ class Prober(Collector):
             failure=failure[:2] if failure else None,
             phases=phases,
             counts=self.ledger.counts(probe.name),
-            pending=len(self.ledger.waiting(probe.name)) if probe.arrive else 0,
+            pending=self.ledger.pending(probe.name) if probe.arrive else 0,
             last_success=self.ledger.last_success(probe.name),
             certificate_expiry=status.certificate_expiry(),
         )
 
-    def _allow(self, send: Send) -> None:
-        to = send.to or ""
-        if not self._allowance.has_room(to, self._now()):
+    def _allow(self, to: str, now: float) -> None:
+        _ = self.ledger  # which knows of the mails before a restart
+        if not self._allowance.take(to, now):
             raise ProbeError("own_limit", "so many mails went there in the last hour that this one is not sent")
-        self._allowance.note(to, self._now())
+
+
+async def _stop(tasks: Iterable[asyncio.Task[None]]) -> None:
+    stopped = list(tasks)
+    for task in stopped:
+        task.cancel()
+    await asyncio.gather(*stopped, return_exceptions=True)
 
 
 @contextlib.contextmanager

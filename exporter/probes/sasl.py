@@ -56,8 +56,12 @@ class _CramMd5:
         self.initial: bytes | None = None
         self._username = username
         self._secret = secret
+        self._is_answered = False
 
     def answer(self, challenge: bytes) -> bytes:
+        if self._is_answered:  # each answer is one more to guess the secret from
+            raise ProbeError("protocol_error", "a challenge too many")
+        self._is_answered = True
         return f"{self._username} {hmac.new(self._secret.encode(), challenge, hashlib.md5).hexdigest()}".encode()
 
 

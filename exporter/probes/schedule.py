@@ -13,14 +13,17 @@ _JITTER_SHARE = 0.05
 _JITTER_SECONDS = 1.0
 
 
-def starts(name: str, every: float, begin: float, rng: Random) -> Iterator[float]:
-    """The times at which to run the probe of this name, without end, from `begin` on.
+def starts(name: str, every: float, now: float, rng: Random) -> Iterator[float]:
+    """The times at which to run the probe of this name, without end, from `now` (seconds since the epoch) on.
 
-    The first is anywhere within one interval, always at the same place for the same name; each is one interval after
-    the other, give or take a jitter of 5 % and at most a second, which does not add up.
+    They have a place within the interval that is the name's own, counted from the epoch: so whoever restarts or
+    reloads us more often than a probe is due does not put it off for ever. Each is one interval after the other, give
+    or take a jitter of 5 % and at most a second, which does not add up.
     """
     place = int.from_bytes(sha256(name.encode()).digest()[:8], "big") / 2**64
-    due = begin + place * every
+    due = now - now % every + place * every
+    if due < now:
+        due += every
     jitter = min(every * _JITTER_SHARE, _JITTER_SECONDS)
     while True:
         yield due + rng.uniform(0, jitter)

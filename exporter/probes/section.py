@@ -85,36 +85,56 @@ class Send:
             check_text("helo", self.helo)
         if self.source_address:
             _check_ip(self.source_address)
+            if self.family not in ("any", self.reachable_family):
+                raise ValueError("source_address: expected an address of the `family`")
 
     @property
     def port_number(self) -> int:
         """The port, given or usual."""
         return self.port or _PORTS[self.tls]
 
+    @property
+    def reachable_family(self) -> Literal["any", "ipv4", "ipv6"]:
+        """The addresses to use: with an own address, only those that can be reached from it."""
+        if self.source_address is None:
+            return self.family
+        return "ipv6" if ip_address(self.source_address).version == 6 else "ipv4"
+
 
 @dataclass(frozen=True, kw_only=True)
-class Imap:
-    """A mailbox over IMAP (RFC 3501); the junk folder is found by its special use (RFC 6154)."""
+class Account:
+    """Where and as whom to log in to a mailbox."""
 
     server: Text = field(metadata=doc("Host name or address."))
     port: Annotated[int, Between(1, 65535)] | None = field(
-        default=None, metadata=doc("Without it, 993 for implicit TLS, else 143.")
+        default=None, metadata=doc("Without it, the usual one: for IMAP 993 or 143, for POP3 995 or 110.")
     )
     tls: Literal["implicit", "starttls", "none"] = field(default="implicit", metadata=doc("How TLS begins."))
     verify: bool = field(default=True, metadata=doc("Whether the certificate has to be valid for `server`."))
     ca_file: Path | None = field(default=None, metadata=doc("Trusted authorities, PEM; without it, the host's."))
     username: Text = field(metadata=doc("Who logs in."))
-    password_file: Path | None = field(default=None, metadata=doc("The password, or the token of XOAUTH2."))
-    password_env: Text | None = field(default=None, metadata=doc("The environment variable that has it."))
-    auth: Literal["LOGIN", "XOAUTH2"] = field(default="LOGIN", metadata=doc("How to log in."))
-    folders: tuple[Text, ...] = field(
-        default=(), metadata=doc("Where to look; without it, INBOX and the folder for junk.")
+    password_file: Path | None = field(
+        default=None, metadata=doc("The password, or the token of XOAUTH2; line ends after it do not count.")
     )
+    password_env: Text | None = field(default=None, metadata=doc("The environment variable that has it."))
     delete: bool = field(default=True, metadata=doc("Delete the probe's mails when they are seen."))
 
     def __post_init__(self) -> None:
         check_secret(self.username, self.password_file, self.password_env)
         check_text("server", self.server)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imap(Account):
+    """A mailbox over IMAP (RFC 3501); the junk folder is found by its special use (RFC 6154)."""
+
+    auth: Literal["LOGIN", "XOAUTH2"] = field(default="LOGIN", metadata=doc("How to log in."))
+    folders: tuple[Text, ...] = field(
+        default=(), metadata=doc("Where to look; without it, INBOX and the folder for junk.")
+    )
+    idle: bool = field(
+        default=True, metadata=doc("Let the server tell of mail in the first folder (RFC 2177), where it can.")
+    )
 
     @property
     def port_number(self) -> int:
@@ -123,29 +143,32 @@ class Imap:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pop3:
+class Pop3(Account):
     """A mailbox over POP3 (RFC 1939)."""
-
-    server: Text = field(metadata=doc("Host name or address."))
-    port: Annotated[int, Between(1, 65535)] | None = field(
-        default=None, metadata=doc("Without it, 995 for implicit TLS, else 110.")
-    )
-    tls: Literal["implicit", "starttls", "none"] = field(default="implicit", metadata=doc("How TLS begins."))
-    verify: bool = field(default=True, metadata=doc("Whether the certificate has to be valid for `server`."))
-    ca_file: Path | None = field(default=None, metadata=doc("Trusted authorities, PEM; without it, the host's."))
-    username: Text = field(metadata=doc("Who logs in."))
-    password_file: Path | None = field(default=None, metadata=doc("The password."))
-    password_env: Text | None = field(default=None, metadata=doc("The environment variable that has it."))
-    delete: bool = field(default=True, metadata=doc("Delete the probe's mails when they are seen."))
-
-    def __post_init__(self) -> None:
-        check_secret(self.username, self.password_file, self.password_env)
-        check_text("server", self.server)
 
     @property
     def port_number(self) -> int:
         """The port, given or usual."""
         return self.port or (995 if self.tls == "implicit" else 110)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hook:
+    """A server of the exporter's own to which a mail service posts what arrives: the mail (`message/rfc822`), or a
+    form or JSON with the mail or with its `message_id`. It speaks plain HTTP: put it behind what does TLS."""
+
+    listen: Text = field(metadata=doc("`127.0.0.1:2580` or the like; any path of it will do."))
+    token_file: Path | None = field(
+        default=None,
+        metadata=doc("What has to be given as `Authorization: Bearer …`, or as the password in the URL's."),
+    )
+    token_env: Text | None = field(default=None, metadata=doc("The environment variable that has it."))
+
+    def __post_init__(self) -> None:
+        if (self.token_file is None) == (self.token_env is None):
+            raise ValueError("token_file: expected either token_file or token_env")
+        if not re.fullmatch(r"(?:\[[0-9a-f:]+\]|[\w.-]*):\d{1,5}", self.listen):
+            raise ValueError("listen: expected an address such as 127.0.0.1:2580")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,16 +182,23 @@ class Arrive:
     sink: Text | None = field(
         default=None, metadata=doc("`smtp://127.0.0.1:2525` or `lmtp://…`: a server of the exporter's own.")
     )
+    hook: Hook | None = field(default=None, metadata=doc("A mail service posts it to the exporter over HTTP."))
     log: bool = field(
         default=False,
         metadata=doc("No mailbox: that the followed logs tell of its delivery to the next host is enough."),
     )
     every: Duration = field(default=Duration(5.0), metadata=doc("How often to look, while a mail is awaited."))
+    authserv_id: Text | None = field(
+        default=None,
+        metadata=doc(
+            "Whose `Authentication-Results` are believed, as `mx.example.net`; without it, the topmost in the mail."
+        ),
+    )
 
     def __post_init__(self) -> None:
-        given = [self.imap, self.pop3, self.maildir, self.mbox, self.sink, self.log or None]
+        given = [self.imap, self.pop3, self.maildir, self.mbox, self.sink, self.hook, self.log or None]
         if sum(one is not None for one in given) != 1:
-            raise ValueError("expected exactly one of imap, pop3, maildir, mbox, sink, log")
+            raise ValueError("expected exactly one of imap, pop3, maildir, mbox, sink, hook, log")
         if self.sink and not re.fullmatch(r"(?:smtp|lmtp)://(?:\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}", self.sink):
             raise ValueError("sink: expected such as smtp://127.0.0.1:2525")
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 LINE_LIMIT = 4096  # bytes; RFC 5321 4.5.3.1.5 allows 512, EHLO of some servers has more
 LINES_LIMIT = 100  # lines of one reply
 REPLY_LIMIT = 1 << 16  # bytes of one reply
+_TEXT_LIMIT = 500  # characters of a reply that are kept
 _QUIT_SECONDS = 1.0
 _REPLY = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
 _EXTENSION = re.compile(r"[A-Z0-9][A-Z0-9-]{0,30}")
@@ -45,12 +46,13 @@ class Certificate(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """Where and why it failed; `text` is for people."""
+    """Where and why it failed; `text` is for people. `queue_id` is of a mail that waits in our own queue."""
 
     phase: str
     reason: str
     text: str
     reply_code: int | None = None
+    queue_id: str | None = None
 
 
 @dataclass
@@ -96,6 +98,9 @@ class Client:
         self._began = 0.0
         self._offered: dict[str, str] = {}
         self._opened: Link | None = None
+        self._may_quit = (
+            False  # the server has answered all that was said: else it may take a word for something else
+        )
         self.result = Result()
         dialogue.hide(password.encode())
 
@@ -109,6 +114,7 @@ class Client:
                 await self._log_in()
                 if raw is not None:
                     await self._transfer(raw)
+            self._may_quit = True
         except (OSError, UnicodeError, ProbeError) as error:
             self._fail(explain(error))
         finally:
@@ -118,8 +124,9 @@ class Client:
         return self.result
 
     def _fail(self, error: ProbeError) -> None:
-        text = self._dialogue.mask(error.text)
+        text = self._dialogue.mask(error.text)[:_TEXT_LIMIT]
         self.result.failure = Failure(self._phase, error.reason, text, error.reply_code)
+        self._may_quit = error.reply_code is not None
         self._dialogue.said("--", f"failed at {self._phase}: {error.reason}: {text}")
 
     def _lap(self, phase: str) -> None:
@@ -140,7 +147,7 @@ class Client:
     async def _open(self, deadline: float) -> None:
         send = self._send
         with self._in("dns"):
-            addresses = await resolve(send.server, send.port_number, send.family)
+            addresses = await resolve(send.server, send.port_number, send.reachable_family)
         with self._in("connect"):
             found = ", ".join(address for _, address in addresses)
             self._dialogue.said("--", f"connecting to {send.server} port {send.port_number}: {found}")
@@ -171,7 +178,7 @@ class Client:
             await self._ehlo()
 
     async def _ehlo(self) -> None:
-        name = str(self._send.helo or "") or await asyncio.to_thread(_own_name)
+        name = str(self._send.helo or "") or await asyncio.to_thread(own_name)
         reply = await self._command(f"{'LHLO' if self._send.protocol == 'lmtp' else 'EHLO'} {name}")
         if reply.code in (500, 501, 502, 504) and self._send.protocol == "smtp":
             reply = await self._command(f"HELO {name}")
@@ -179,7 +186,7 @@ class Client:
             self._offered = {}
         else:
             _expect(reply, 2, "ehlo")
-            self._offered = dict(_extension(line) for line in reply.lines[1:])
+            self._offered = offered(reply)
         names = sorted(name for name in self._offered if _EXTENSION.fullmatch(name))
         self.result.extensions = tuple(names[:_EXTENSIONS])
 
@@ -254,14 +261,14 @@ class Client:
             self.result.may_be_sent = False
         _expect(reply, 2, "end_of_data")
         self.result.is_sent = True
-        self.result.reply = self._dialogue.mask(reply.text)[:500]
+        self.result.reply = self._dialogue.mask(reply.text)[:_TEXT_LIMIT]
 
     async def _close(self, deadline: float) -> None:
         link = self._opened
         if link is None:
             return
         try:
-            if self.result.failure is None or self.result.failure.reply_code:
+            if self._may_quit:
                 async with asyncio.timeout_at(min(deadline, self._loop.time() + _QUIT_SECONDS)):
                     await self._command("QUIT")
         except (OSError, ProbeError):
@@ -280,20 +287,27 @@ class Client:
         return await self._reply()
 
     async def _reply(self) -> Reply:
-        self._link.allow(REPLY_LIMIT)
-        code = b""
-        lines: list[str] = []
-        while len(lines) < LINES_LIMIT:
-            line = await self._link.line(LINE_LIMIT)
-            self._dialogue.said("S:", line.decode("utf-8", "replace"))
-            match = _REPLY.fullmatch(line)
-            if match is None or (code and match[1] != code):
-                raise ProbeError("protocol_error", f"not a reply: {line[:200].decode('utf-8', 'replace')}")
-            code = match[1]
-            lines.append((match[3] or b"").decode("utf-8", "replace"))
-            if match[2] != b"-":
-                return Reply(int(code), tuple(lines))
-        raise ProbeError("protocol_error", f"a reply of more than {LINES_LIMIT} lines")
+        return await next_reply(self._link, self._dialogue)
+
+
+async def next_reply(link: Link, dialogue: Dialogue) -> Reply:
+    """The next reply of a server, of as many lines as it has. Raises OSError and ProbeError."""
+    link.allow(REPLY_LIMIT)
+    code = b""
+    lines: list[str] = []
+    while len(lines) < LINES_LIMIT:
+        line = await link.line(LINE_LIMIT)
+        dialogue.said("S:", line.decode("utf-8", "replace"))
+        match = _REPLY.fullmatch(line)
+        if match is None or (code and match[1] != code):
+            # Masked before it is cut: of a secret that is cut in two, the first part would stay.
+            shown = dialogue.mask(line.decode("utf-8", "replace"))
+            raise ProbeError("protocol_error", f"not a reply: {shown[:200]}")
+        code = match[1]
+        lines.append((match[3] or b"").decode("utf-8", "replace"))
+        if match[2] != b"-":
+            return Reply(int(code), tuple(lines))
+    raise ProbeError("protocol_error", f"a reply of more than {LINES_LIMIT} lines")
 
 
 @functools.lru_cache(maxsize=1)
@@ -301,8 +315,14 @@ def _looked_up_name() -> str:
     return socket.getfqdn()
 
 
-def _own_name() -> str:
+def own_name() -> str:
+    """The name of this host in EHLO; to look it up may take seconds."""
     return _looked_up_name()
+
+
+def offered(reply: Reply) -> dict[str, str]:
+    """The extensions that a reply to EHLO offers, in capitals, with their parameters."""
+    return dict(_extension(line) for line in reply.lines[1:])
 
 
 def _extension(line: str) -> tuple[str, str]:

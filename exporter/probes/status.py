@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from exporter.probes.smtp import Failure, Result
+from exporter.probes.smtp import Certificate, Failure, Result
 
 if TYPE_CHECKING:
     from exporter.probes.ledger import Ledger
@@ -19,14 +19,19 @@ class Status:
     """What is known of a probe beyond its ledger; times in seconds since the epoch."""
 
     result: Result | None = None
+    certificate: Certificate | None = None  # the last one that was valid
     arrival_seconds: float | None = None
     mailbox: Failure | None = None  # why the mailbox cannot be looked at
     in_junk: bool = False
-    whereabouts: dict[str, Failure] = field(default_factory=dict)  # of mails that wait, as our own log tells
 
     def certificate_expiry(self) -> float | None:
-        """When the certificate of the last dialogue expires."""
-        return self.result.certificate.expiry if self.result and self.result.certificate else None
+        """When the server's certificate expires, or did: of one that is refused Python tells nothing."""
+        return self.certificate.expiry if self.certificate else None
+
+    def observe(self, result: Result) -> None:
+        """A dialogue is over."""
+        self.result = result
+        self.certificate = result.certificate or self.certificate
 
 
 def failure_of(probe: Probe, status: Status, ledger: Ledger, now: float) -> Failure | None:
@@ -36,7 +41,7 @@ def failure_of(probe: Probe, status: Status, ledger: Ledger, now: float) -> Fail
     if status.mailbox:
         return status.mailbox
     if probe.arrive:
-        if missing := _missing(probe, status, ledger, now):
+        if missing := _missing(probe, ledger, now):
             return missing
         if status.in_junk:
             return Failure("arrival", "spam_folder", "the last mail is in the folder for junk")
@@ -46,15 +51,22 @@ def failure_of(probe: Probe, status: Status, ledger: Ledger, now: float) -> Fail
     return _stale(probe, last, now)
 
 
-def _missing(probe: Probe, status: Status, ledger: Ledger, now: float) -> Failure | None:
-    waiting = ledger.waiting(probe.name)
-    overdue = next((mail for mail in waiting if now - mail.started > probe.late_after), None)
-    if overdue:
-        late = Failure("arrival", "late", "a mail has not arrived in time; nothing is known of where it is")
-        return status.whereabouts.get(overdue.id, late)
-    if ledger.last_state(probe.name) == "lost":
-        return Failure("arrival", "lost", "the last mail of which it is known is lost")
+def _missing(probe: Probe, ledger: Ledger, now: float) -> Failure | None:
+    oldest = ledger.oldest(probe.name)
+    if oldest and now - oldest.started > probe.late_after:
+        return whereabouts(ledger, oldest.id, "late", "a mail has not arrived in time")
+    last = ledger.last_settled(probe.name)
+    if last and last[1] == "lost":
+        return whereabouts(ledger, last[0], "lost", "the last mail of which it is known is lost")
     return None
+
+
+def whereabouts(ledger: Ledger, mail_id: str, reason: str, words: str) -> Failure:
+    """That a mail is missing, and where it is if our log tells; if not, this is the reason."""
+    where = ledger.where(mail_id)
+    if where is None:
+        return Failure("arrival", reason, f"{words}; nothing is known of where it is")
+    return Failure("arrival", where.reason, f"{words}: {where.text}", where.reply_code, where.queue_id)
 
 
 def _stale(probe: Probe, last: float, now: float) -> Failure | None:

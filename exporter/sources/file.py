@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from pygtail import Pygtail
 
 from exporter.sources import position as state
@@ -16,7 +17,7 @@ from exporter.sources.logfile import LogFile
 from exporter.sources.rotation import Generations, Sibling, generations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from exporter.sources.position import Position
 
@@ -58,10 +59,12 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         self.path = Path(filename)
         self.offset_file = Path(offset_file) if offset_file is not None else None
         self.read_bytes = 0
+        self.dropped = 0  # nothing is, before it is in the file
         self.rotations = 0
         self.truncations = 0
         self.error: str | None = None
         self.is_up = False
+        self.left: Position | None = None  # the end of the file that was read before this one
         self._lines = Lines(line_bytes)
         self._block_bytes = min(block_bytes, line_bytes)
         self._file: LogFile | None = None
@@ -104,6 +107,18 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         if self._file is None or self._kept is not None:
             return self._kept
         return self._file.position(self._file.offset - len(self._lines.pending))
+
+    def place(self) -> object:
+        """The position, in plain values."""
+        return msgspec.to_builtins(self.position)
+
+    def paths(self) -> Collection[Path]:
+        """The log itself: its rotation is a change of it, too."""
+        return (self.path,)
+
+    def descriptors(self) -> Collection[int]:
+        """A file is always readable."""
+        return ()
 
     def save(self) -> None:
         """Remember the position; OSError when the disk refuses."""
@@ -242,6 +257,7 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         if self._lines.pending:
             self._kept = self.position
         self.rotations += not old.is_copy
+        self.left = old.position(old.offset)
         old.close()
         self._file = file
         self._lines.is_inside_overlong = False
@@ -303,6 +319,8 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
 
     def _find(self, position: Position, live: LogFile | None, *, was_live: bool) -> LogFile | None:
         rotated = generations(self.path, self._live)
+        if position.is_of_nothing:
+            return self._begin_after(position, live, rotated)
         renamed = [] if was_live else rotated.renamed(position)
         # Under a new inode: restored, edited, or on a device that has another number since a reboot.
         is_live = was_live or (not renamed and position.is_told_by_content)
@@ -323,6 +341,16 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
             file = self._give_up(position, live, later)
         self.truncations += was_live and file is not None
         return file
+
+    def _begin_after(self, position: Position, live: LogFile | None, rotated: Generations) -> LogFile | None:
+        """Begin with what was written after the log was seen empty."""
+        later = rotated.written_after(position.modified)
+        if not later:
+            later = [it for it in rotated.renamed(position) if it.is_written_since(position.modified)]
+        if rotated != generations(self.path, self._live):
+            self._is_moving = True
+            return None
+        return self._open_at(later[0], 0) if later else live
 
     def _give_up(self, position: Position, live: LogFile | None, later: list[Sibling]) -> LogFile | None:
         """Go on with what was written later than a file of which nothing is left."""

@@ -33,9 +33,9 @@ class LogFile:
         self._stream = self._file if is_live else decompressed(self._file)
         self._is_packed = self._stream is not self._file
         self._is_corrupt = False
+        self._modified = self.status().st_mtime_ns  # while its content was what was read: looked at before that
         # Taken once, now: a truncation from here on shows, even before the first read.
         self._head = b"" if self._is_packed else self._bytes_at(0, HEAD_BYTES)
-        self._modified = self.status().st_mtime_ns  # while its content was what was read
         self.size = 0  # the same, of the uncompressed bytes; that of the whole where this is a copy
 
     def close(self) -> None:
@@ -111,7 +111,8 @@ class LogFile:
         status = self.status()
         if status.st_size < self.offset or self._bytes_at(0, len(self._head)) != self._head:
             return False
-        self._modified = status.st_mtime_ns
+        if self._head or not status.st_size:
+            self._modified = status.st_mtime_ns
         if self._head:  # else nothing tells whether this is what was read, or what came after it
             self.size = max(self.size, status.st_size)
         return True

@@ -64,6 +64,11 @@ class Position:
         """Whether the content alone tells the file: its first line was read, and a time stands in it."""
         return self.offset > 0 and self.fingerprint.length > 0
 
+    @property
+    def is_of_nothing(self) -> bool:
+        """Whether nothing tells the file from others: it was empty. Its inode may be another file's since."""
+        return self.offset == 0 and self.fingerprint.length == 0
+
     def is_at(self, *, device: int, inode: int) -> bool:
         """Whether this is the place's inode; its content may be another since."""
         return inode == self.inode and self.device in (None, device)

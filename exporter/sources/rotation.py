@@ -22,10 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 SECOND = 10**9
+PACKED_SUFFIXES = frozenset((".gz", ".bz2", ".xz", ".zst"))
 
 _NUMBER = r"\.(?P<number>\d{1,4})"
 _DATE = r"[-._]?(?P<date>\d{4}[-._]?\d\d[\dT:._-]*)"
 _PACKED = r"(?P<packed>\.(?:gz|bz2|xz|zst))?"
+# A name as rotation makes it: `mail.log.1`, or `mail.1.log` with `extension`.
+_ROTATED = tuple(
+    re.compile(rf"(?P<stem>.+?){form}(?P<extension>{extension}){_PACKED}")
+    for form in (_NUMBER, _DATE)
+    for extension in ("", r"\.[^.\d][^.]*")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,20 @@ def generations(log: Path, live: os.stat_result | None) -> Generations:
         beside=[series for path in logs for series in _series(path, live)],
         below=[series for path in below for series in _series(path, live)],
     )
+
+
+def is_generation(name: str, log: str) -> bool:
+    """Whether a file of this name is taken for a rotated one of a log of that name."""
+    return _match(_patterns(log), name) is not None
+
+
+def logs_of(path: Path) -> Iterator[Path]:
+    """Logs that a file would be a rotated one of, by its name; a packed file is none by itself."""
+    for pattern in _ROTATED:
+        if found := pattern.fullmatch(path.name):
+            yield path.with_name(found["stem"] + found["extension"])
+    if path.suffix in PACKED_SUFFIXES:
+        yield path
 
 
 def head(path: Path) -> bytes:

@@ -7,7 +7,7 @@ file system's changes, a folder that was not there, or what there were too few w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,16 +26,17 @@ class Wakeup:
             self._inotify = INotify(nonblocking=True)
         self._names: dict[int, set[str]] = {}
 
-    async def wait(self, logs: Collection[Path], seconds: float) -> None:
-        """Return soon after one of the logs has changed since the last call, or after so many seconds."""
-        if self._inotify is None:
-            await asyncio.sleep(seconds)
-            return
-        self._watch(self._inotify, logs)
+    async def wait(self, logs: Collection[Path], seconds: float, descriptors: Collection[int] = ()) -> None:
+        """Return soon after one of the logs has changed since the last call, or one of the descriptors can be read;
+        or after so many seconds."""
+        if self._inotify is not None:
+            self._watch(self._inotify, logs)
+        own = () if self._inotify is None else (self._inotify.fileno(),)
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        while not self._has_change(self._inotify) and loop.time() < end:
-            await _readable(self._inotify.fileno(), end - loop.time())
+        while not self._has_change() and loop.time() < end:
+            if await _readable((*own, *descriptors), end - loop.time()) - {*own}:
+                break
         await asyncio.sleep(min(GATHER_SECONDS, seconds))
 
     def close(self) -> None:
@@ -56,21 +57,38 @@ class Wakeup:
                 inotify.rm_watch(gone)
         self._names = names
 
-    def _has_change(self, inotify: INotify) -> bool:
+    def _has_change(self) -> bool:
         """Whether what happened concerns the logs: their neighbours in a folder change all the time."""
-        happened = list(inotify.read(timeout=0))
+        happened = list(self._inotify.read(timeout=0)) if self._inotify else []
         return any(it.name in self._names.get(it.wd, ()) or it.mask & flags.Q_OVERFLOW for it in happened)
 
 
-async def _readable(descriptor: int, seconds: float) -> None:
-    """Return when there is something to read, or after so many seconds."""
+async def _readable(descriptors: Collection[int], seconds: float) -> set[int]:
+    """Return when one can be read, or after so many seconds; and which of them can."""
     loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    loop.add_reader(descriptor, ready.set)
+    change = asyncio.Event()
+    ready: set[int] = set()
+
+    def tell(descriptor: int) -> None:
+        ready.add(descriptor)
+        change.set()
+
+    watched = [it for it in descriptors if _add_reader(loop, it, tell)]
     try:
         async with asyncio.timeout(seconds):
-            await ready.wait()
+            await change.wait()
     except TimeoutError:
         pass
     finally:
-        loop.remove_reader(descriptor)
+        for descriptor in watched:
+            loop.remove_reader(descriptor)
+    return ready
+
+
+def _add_reader(loop: asyncio.AbstractEventLoop, descriptor: int, tell: Callable[[int], None]) -> bool:
+    """Whether the loop can wait for it: a file on disk, as standard input may be, is polled."""
+    try:
+        loop.add_reader(descriptor, tell, descriptor)
+    except (OSError, ValueError):
+        return False
+    return True

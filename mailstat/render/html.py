@@ -1,56 +1,47 @@
-"""One HTML file that needs nothing else: for a browser, by day or night, or for paper."""
+"""One HTML file that needs nothing else: for a browser, by day or night, or for paper. It has no script."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import tzinfo
+from hashlib import sha256
 from html import escape
+from pathlib import Path
 from typing import TextIO
 
 from mailstat.cell import RIGHT, show, visible
-from mailstat.report import Column, Report, Section
+from mailstat.report import Chart, Column, Figure, Report, Section
 
+STYLE = Path(__file__).with_name("page.css").read_text("utf-8")
+SHORT = 24  # characters of a text that is not broken into lines
+# The browser takes this one style sheet, and nothing else from anywhere.
+POLICY = (
+    f"default-src 'none'; style-src 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}';"
+    " base-uri 'none'; form-action 'none'"
+)
 HEAD = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="referrer" content="no-referrer">
 <title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; --ink: #1d2430; --paper: #ffffff; --line: #d4d9e1; --soft: #f4f6f9; }}
-@media (prefers-color-scheme: dark) {{
-  :root {{ --ink: #e3e7ee; --paper: #14181f; --line: #343b48; --soft: #1c222c; }}
-}}
-body {{ margin: 2rem auto; max-width: 90rem; padding: 0 1rem; color: var(--ink); background: var(--paper);
-  font: 15px/1.45 system-ui, sans-serif; }}
-h1 {{ font-size: 1.5rem; }}
-h2 {{ font-size: 1.1rem; margin: 2rem 0 .5rem; }}
-.wide {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
-th, td {{ padding: .3rem .8rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top;
-  overflow-wrap: anywhere; }}
-th {{ background: var(--soft); white-space: nowrap; }}
-.right {{ text-align: right; white-space: nowrap; }}
-@media print {{
-  @page {{ margin: 1.5cm; }}
-  :root {{ --ink: #000000; --paper: #ffffff; --line: #999999; --soft: #eeeeee; }}
-  body {{ margin: 0; max-width: none; font-size: 10pt; }}
-  .wide {{ overflow: visible; }}
-  thead {{ display: table-header-group; }}
-  tr {{ break-inside: avoid; }}
-}}
-</style>
+<style>{style}</style>
 </head>
 <body>
+<main>
 <h1>{title}</h1>
 """
-FOOT = "</body>\n</html>\n"
+FOOT = "</main>\n</body>\n</html>\n"
 
 
 def render(report: Report, out: TextIO, *, zone: tzinfo) -> None:
     """Write the report."""
-    out.write(HEAD.format(title=_text(report.title)))
+    out.write(HEAD.format(title=_text(report.title), policy=POLICY, style=STYLE))
+    _write_figures(report, out, zone)
+    _write_charts(report, out, zone)
     for section in report.sections:
         rows = section.rows if report.records is None else report.rows_of_records()
         _open(section, out)
@@ -63,6 +54,36 @@ def render(report: Report, out: TextIO, *, zone: tzinfo) -> None:
     out.write(FOOT)
 
 
+def _write_figures(report: Report, out: TextIO, zone: tzinfo) -> None:
+    if report.figures:
+        tiles = "".join(_tile(figure, zone) for figure in report.figures)
+        out.write(f'<dl class="figures">{tiles}</dl>\n')
+
+
+def _tile(figure: Figure, zone: tzinfo) -> str:
+    shown = show(figure.value, figure.kind, zone) or "-"
+    return f"<div><dt>{_text(figure.name)}</dt><dd>{escape(shown)}</dd></div>"
+
+
+def _write_charts(report: Report, out: TextIO, zone: tzinfo) -> None:
+    shown = [chart for chart in report.charts if any(map(sum, chart.series.values()))]
+    if shown:
+        out.write('<div class="charts">\n')
+        out.writelines(_figure(chart, zone) for chart in shown)
+        out.write("</div>\n")
+
+
+def _figure(chart: Chart, zone: tzinfo) -> str:
+    from mailstat.picture import colour, svg  # noqa: PLC0415 - a page without charts need not wait for it
+
+    legend = "".join(
+        f'<li class="{colour(name, place)}">{_text(name)} <b>{escape(show(sum(values), chart.kind, zone))}</b></li>'
+        for place, (name, values) in enumerate(chart.series.items())
+    )
+    words = f"<figcaption>{_text(chart.title)}</figcaption>" + (f"<ul>{legend}</ul>" if len(chart.series) > 1 else "")
+    return f'<figure class="{chart.form}">{words}{svg(chart, zone=zone)}</figure>\n'
+
+
 def _open(section: Section, out: TextIO) -> None:
     if section.title:
         out.write(f"<h2>{_text(section.title)}</h2>\n")
@@ -71,11 +92,13 @@ def _open(section: Section, out: TextIO) -> None:
 
 
 def _cell(value: object, column: Column, zone: tzinfo) -> str:
-    return f"<td{_align(column)}>{escape(show(value, column.kind, zone))}</td>"
+    shown = show(value, column.kind, zone)
+    align = _align(column) or (' class="short"' if len(shown) <= SHORT else "")
+    return f"<td{align}>{escape(shown)}</td>"
 
 
 def _align(column: Column) -> str:
-    return ' class="right"' if column.kind in RIGHT else ""
+    return ' class="right"' if column.kind in RIGHT else ' class="time"' if column.kind == "time" else ""
 
 
 def _text(text: str) -> str:

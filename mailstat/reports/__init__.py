@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO, cast
@@ -37,6 +38,13 @@ class ReportModule(Protocol):
         """Write it in a format of its own, where it has one. Raises ReportError."""
 
 
+class LiveModule(Protocol):
+    """What a module of this folder is that shows what happens just now."""
+
+    def run(self, options: Namespace, paths: Sequence[Path]) -> None:
+        """Show it until somebody has seen enough. Raises ReportError where it cannot be shown."""
+
+
 def helps() -> dict[str, str]:
     """What each report is for, by name. The modules are read, not imported: that would take longer than the help."""
     return {path.stem: _help(path.read_text("utf-8")) for path in sorted(Path(__file__).parent.glob("[a-z]*.py"))}
@@ -47,9 +55,19 @@ def load(name: str) -> ReportModule:
     return cast("ReportModule", import_module(f"{__name__}.{name}"))
 
 
+def load_live(name: str) -> LiveModule:
+    """The live view of that name."""
+    return cast("LiveModule", import_module(f"{__name__}.{name}"))
+
+
+def is_live(report: ReportModule) -> bool:
+    """Whether it shows what happens just now."""
+    return getattr(report, "IS_LIVE", False)
+
+
 def reads_log(report: ReportModule) -> bool:
-    """Whether it is about logs."""
-    return getattr(report, "READS_LOG", True)
+    """Whether it is about logs, and made once."""
+    return getattr(report, "READS_LOG", True) and not is_live(report)
 
 
 def formats(report: ReportModule) -> tuple[str, ...]:

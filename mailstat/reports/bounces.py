@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from mailstat.failure import failures
+from mailstat.report import ReportError
 from mailstat.suppression import add_arguments as add_suppression
 from mailstat.suppression import suppressed
 
@@ -30,6 +31,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def make(log: Log, options: Namespace) -> Report:
     """Ask for what failed for good, or for whom to suppress."""
+    if options.map and options.suppress is None:
+        raise ReportError("--map needs --suppress N: how often an address has to bounce")
     if options.suppress is not None:
         return suppressed(log, options, NAME)
     return failures(log, options, NAME, "Bounces", ("bounced", "expired"))

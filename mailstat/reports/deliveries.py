@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
-from mailstat.report import Column
+from mailstat.report import Chart, Column
 
 if TYPE_CHECKING:
     from mailstat.log import Log
-    from mailstat.report import Report
+    from mailstat.report import Report, Section
 
 NAME = "deliveries"
 HELP = "traffic and its outcome per hour, day, host, domain and more"
@@ -37,8 +38,10 @@ GROUPS: dict[str, tuple[str, str]] = {
 }
 IN_ORDER = frozenset({"hour", "day", "hour-of-day", "weekday"})
 WHOLE = frozenset({*IN_ORDER, "host", "mta", "service"})  # what every event has, so that all can be counted
+STATUSES = ("sent", "deferred", "bounced", "expired")
+UPRIGHT, LYING = 400, 15  # rows that a chart has room for
 OF_DELIVERIES = (
-    *(Column(name, "number") for name in ("sent", "deferred", "bounced", "expired")),
+    *(Column(name, "number") for name in STATUSES),
     Column("delay_p50", "seconds"),
     Column("delay_p99", "seconds"),
 )
@@ -80,4 +83,14 @@ def make(log: Log, options: Namespace) -> Report:
     columns = (head, *(OTHERS if is_whole else ()), *OF_DELIVERIES)
     query = Query("", columns, sql)
     kinds = None if is_whole else ("delivery",)
-    return report(log, options, NAME, f"Deliveries by {options.by}", [query], kinds=kinds)
+    made = report(log, options, NAME, f"Deliveries by {options.by}", [query], kinds=kinds)
+    return replace(made, charts=[_chart(made.sections[0], is_whole and options.by in IN_ORDER)])
+
+
+def _chart(section: Section, is_upright: bool) -> Chart:
+    """The outcome of each row, or of as many as a chart has room for."""
+    rows = section.rows[:UPRIGHT] if is_upright else section.rows[:LYING]
+    names = [column.name for column in section.columns]
+    series = {name: [row[names.index(name)] for row in rows] for name in STATUSES}
+    form: Literal["columns", "bars"] = "columns" if is_upright else "bars"
+    return Chart("Outcome", form, [row[0] for row in rows], series, section.columns[0].kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
+from mailstat.failure import KINDS, TOLD, WAITING
 from mailstat.report import Column
 
 if TYPE_CHECKING:
@@ -15,40 +16,39 @@ NAME = "destinations"
 HELP = "where mail goes: outcome and delays, stage by stage, by provider, domain and relay"
 DESCRIPTION = (
     "Deliveries by provider, by domain of the recipient and by relay: how many were sent, deferred, bounced and "
-    "expired, and of those that were sent the median and the 90th percentile of the delay, and of each of its stages "
+    "expired, how many wait where the log ends and since when the oldest of them is in the queue, and of those that "
+    "were sent the median and the 90th percentile of the delay, and of each of its stages "
     "(before the queue, in it, to connect, to transmit), in seconds."
 )
 STAGES = ("delay", "delay_before_queue", "delay_in_queue", "delay_connect", "delay_transmit")
 COUNTS = (
     *(Column(name, "number") for name in ("sent", "deferred", "bounced", "expired")),
     Column("failed", "percent"),
+    Column("waiting", "number"),
+    Column("oldest", "time"),
     *(Column(f"{stage}_{share}", "seconds") for stage in STAGES for share in ("p50", "p90")),
     Column("last", "time"),
 )
-MEASURES = """
+PERCENTILES = ",\n".join(
+    f"    quantile_disc({stage}, {share}) FILTER (status = 'sent')" for stage in STAGES for share in (0.5, 0.9)
+)
+MEASURES = f"""
     count(*) FILTER (status = 'sent') AS sent, count(*) FILTER (status = 'deferred') AS deferred,
     count(*) FILTER (status = 'bounced') AS bounced, count(*) FILTER (status = 'expired') AS expired,
     count(*) FILTER (status IN ('bounced', 'expired')) / nullif(count(*) FILTER (status <> 'deferred'), 0) AS failed,
-    quantile_disc(delay, 0.5) FILTER (status = 'sent'), quantile_disc(delay, 0.9) FILTER (status = 'sent'),
-    quantile_disc(delay_before_queue, 0.5) FILTER (status = 'sent'),
-    quantile_disc(delay_before_queue, 0.9) FILTER (status = 'sent'),
-    quantile_disc(delay_in_queue, 0.5) FILTER (status = 'sent'),
-    quantile_disc(delay_in_queue, 0.9) FILTER (status = 'sent'),
-    quantile_disc(delay_connect, 0.5) FILTER (status = 'sent'),
-    quantile_disc(delay_connect, 0.9) FILTER (status = 'sent'),
-    quantile_disc(delay_transmit, 0.5) FILTER (status = 'sent'),
-    quantile_disc(delay_transmit, 0.9) FILTER (status = 'sent'),
+    {WAITING.strip()},
+{PERCENTILES},
     epoch(max(time)) AS last
-FROM events WHERE kind = 'delivery'"""
-BY_PROVIDER = f"""
-SELECT destination(direction, provider) AS towards, {MEASURES}
-GROUP BY towards ORDER BY count(*) DESC, towards"""
-BY_DOMAIN = f"""
-SELECT domain(recipient) AS place, arg_max(destination(direction, provider), number), {MEASURES}
-AND recipient IS NOT NULL GROUP BY place ORDER BY count(*) DESC, place LIMIT 1000"""
-BY_RELAY = f"""
-SELECT relay_host, arg_max(destination(direction, provider), number), {MEASURES} AND direction = 'outbound'
-AND relay_host IS NOT NULL GROUP BY relay_host ORDER BY count(*) DESC, relay_host LIMIT 1000"""
+FROM told"""
+BY_PROVIDER = f"""{TOLD}
+SELECT towards, {MEASURES} GROUP BY towards ORDER BY count(*) DESC, towards"""
+BY_DOMAIN = f"""{TOLD}
+SELECT domain(recipient) AS place, arg_max(towards, number), {MEASURES}
+WHERE recipient IS NOT NULL GROUP BY place ORDER BY count(*) DESC, place LIMIT 1000"""
+BY_RELAY = f"""{TOLD}
+SELECT relay_host, arg_max(towards, number), {MEASURES}
+WHERE direction = 'outbound' AND relay_host IS NOT NULL
+GROUP BY relay_host ORDER BY count(*) DESC, relay_host LIMIT 1000"""
 
 
 def make(log: Log, options: Namespace) -> Report:
@@ -60,4 +60,4 @@ def make(log: Log, options: Namespace) -> Report:
         Query("By domain", (Column("domain"), Column("provider"), *COUNTS), BY_DOMAIN),
         Query("By relay", (Column("relay"), Column("provider"), *COUNTS), BY_RELAY),
     ]
-    return report(log, options, NAME, "Destinations", queries, kinds=("delivery",))
+    return report(log, options, NAME, "Destinations", queries, kinds=KINDS)

@@ -40,7 +40,7 @@ WITH told AS (
         reply, number,
         epoch(time) >= $first AND epoch(time) < $first_end AS is_before,
         epoch(time) >= $second AND epoch(time) < $second_end AS is_after
-    FROM events WHERE kind = 'delivery'
+    FROM deliveries()
 ), counted AS (
     SELECT label, status, reason, count(*) FILTER (is_before) AS before, count(*) FILTER (is_after) AS after,
         arg_max(reply, number) FILTER (is_before OR is_after) AS example

@@ -83,6 +83,8 @@ def _item(text: str) -> Item:
             return msgspec.convert(msgspec.json.decode(text), Item, strict=False)
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):  # bad JSON, or types
             pass
+    if _is_reply(text):
+        return Item(reply=text)
     for event in _events(text):
         record = {"mta": event.origin.mta, **msgspec.structs.asdict(event)}
         if record.get("reply"):
@@ -90,6 +92,11 @@ def _item(text: str) -> Item:
                 {name: record.get(name) for name in Item.__struct_fields__ if name in record}, Item
             )
     return Item(reply=text)
+
+
+def _is_reply(text: str) -> bool:
+    """Whether a text begins with a reply code, as no line of a log does: nobody is asked what it means there."""
+    return text[:1] in ("2", "4", "5") and text[:3].isdecimal() and text[3:4] in ("", " ", "-")
 
 
 def _events(line: str) -> list[Event]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mailstat.report import Column
+from mailstat.report import Chart, Column
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -15,7 +16,7 @@ NAME = "latency"
 HELP = "how long mail takes: percentiles by provider, and a histogram"
 DESCRIPTION = (
     "The delay of what was sent, from arrival to the end of the delivery, or of one stage of it: percentiles by "
-    "provider, then a histogram, whose bounds double."
+    "provider, then a histogram, whose bounds double, then the percentiles of each stage."
 )
 STAGES = ("before_queue", "in_queue", "connect", "transmit")
 SHARES = (("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999))
@@ -39,7 +40,7 @@ def make(log: Log, options: Namespace) -> Report:
     percentiles = f"""
         SELECT CASE WHEN grouping(destination(direction, provider)) = 1 THEN '(all)'
             ELSE destination(direction, provider) END AS towards,
-            count(*), min({delay}), {shares}, max({delay}), avg({delay}) {sent}
+            count(*), min({delay}), {shares}, max({delay}), round(favg({delay}), 6) {sent}
         GROUP BY ROLLUP (destination(direction, provider)) HAVING count(*) > 0
         ORDER BY grouping(destination(direction, provider)) DESC, count(*) DESC, towards"""
     histogram = f"""
@@ -64,5 +65,22 @@ def make(log: Log, options: Namespace) -> Report:
         Column("bar"),
     )
     queries = [Query("Percentiles", table, percentiles), Query("Histogram", bars, histogram)]
+    if not options.stage:
+        queries.append(Query("Stages", [Column("stage"), *table[1:]], _stages(shares)))
     title = f"Latency: {options.stage}" if options.stage else "Latency"
-    return report(log, options, NAME, title, queries, kinds=("delivery",))
+    made = report(log, options, NAME, title, queries, kinds=("delivery",))
+    rows = made.sections[1].rows
+    chart = Chart("Delays", "columns", [row[0] for row in rows], {"up to": [row[1] for row in rows]}, "seconds")
+    return replace(made, charts=[chart])
+
+
+def _stages(shares: str) -> str:
+    """The same percentiles of each stage, in the order of the stages."""
+    each = [
+        f"SELECT {place} AS place, '{stage}' AS stage, delay_{stage} AS delay FROM sent"  # noqa: S608
+        for place, stage in enumerate(STAGES)
+    ]
+    return f"""
+        WITH sent AS (SELECT * FROM events WHERE kind = 'delivery' AND status = 'sent')
+        SELECT stage, count(*), min(delay), {shares}, max(delay), avg(delay) FROM ({" UNION ALL ".join(each)})
+        WHERE delay IS NOT NULL GROUP BY place, stage ORDER BY place"""  # noqa: S608

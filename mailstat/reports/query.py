@@ -17,9 +17,10 @@ HELP = "your own SQL on the table of events"
 DESCRIPTION = (
     "The answer to a SELECT in the SQL of DuckDB. The table events has a row for each event and a column for each "
     "field of the event record, and besides: number (its place in the log), via, message_since and message_size (of "
-    "the message that it is about), is_arrival, is_removal, logins and notification (what it counts for). "
-    "destination(direction, provider), domain(address) and why(reason) are there too. SQL can read the table, and "
-    "nothing else."
+    "the message that it is about), is_arrival, is_removal, logins and notification (what it counts for), and "
+    "greylisted_at (on an acceptance: when the deferral was that it takes back). deliveries() has the deliveries, "
+    "with greylisting told afterwards; destination(direction, provider), domain(address) and why(reason) are there "
+    "too. SQL can read the table, and nothing else."
 )
 
 

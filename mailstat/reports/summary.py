@@ -24,20 +24,57 @@ EXAMPLE = 100  # characters of an example that people see; a document for machin
 OUTCOMES = ("parsed", "ignored", "unknown", "malformed")
 
 
-def make(log: Log, options: Namespace) -> Report:  # noqa: ARG001 - what every report is given
-    """Read the log and add it up."""
+def make(log: Log, options: Namespace) -> Report:
+    """Read the log and add it up, or remember what that gave."""
+    import json  # noqa: PLC0415
+
+    from mailstat.cache import fingerprint  # noqa: PLC0415
+    from mailstat.overview import figures  # noqa: PLC0415
+
+    if options.format == "html":
+        return _drawn(log)
+    question = (NAME, options.where and options.where.condition)
+    name = fingerprint(log, question) if log.cache else None
+    known = log.cache.text(f"{name}.json") if log.cache and name else None
+    document = json.loads(known) if known else _read(log)
+    if log.cache and name and log.is_whole and not known and name == fingerprint(log, question):
+        log.cache.keep_text(f"{name}.json", json.dumps(document).encode())
+    return Report(NAME, "Summary", _sections(document), document=document, figures=figures(document))
+
+
+def _drawn(log: Log) -> Report:
+    """Read the log in its order, for the pictures as well."""
     from mailstat.figures import Summary  # noqa: PLC0415 - the help of all reports must not wait for it
+    from mailstat.overview import charts, figures  # noqa: PLC0415
+    from mailstat.traffic import Traffic  # noqa: PLC0415
+
+    summary, traffic, count = Summary(), Traffic(), 0
+    for events in log.batches():
+        summary.add(events, range(count, count + len(events)))
+        traffic.add(events)
+        count += len(events)
+    document = _settled(log, summary)
+    drawn = charts(document, summary, traffic, log.zone)
+    return Report(NAME, "Summary", _sections(document), document=document, figures=figures(document), charts=drawn)
+
+
+def _read(log: Log) -> dict[str, Any]:
+    from mailstat.figures import Summary  # noqa: PLC0415 - the help of all reports must not wait for it
+
+    summary = Summary()
+    log.read(summary)
+    return _settled(log, summary)
+
+
+def _settled(log: Log, summary: Summary) -> dict[str, Any]:
     from parsers.clock import rfc3339  # noqa: PLC0415
     from parsers.speaker import Tally  # noqa: PLC0415
 
-    summary, lines = Summary(), Tally()
-    for events in log.batches():
-        summary.add(events)
+    lines = Tally()
     summary.settle()
     for tally in log.tallies.values():
         lines.add(tally)
-    document = _document(summary, lines, lambda time: rfc3339(time, log.zone))
-    return Report(NAME, "Summary", _sections(document), document=document)
+    return _document(summary, lines, lambda time: rfc3339(time, log.zone))
 
 
 def _document(summary: Summary, lines: Tally, shown: Callable[[float], str]) -> dict[str, Any]:

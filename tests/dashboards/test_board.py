@@ -48,12 +48,14 @@ def test_the_dashboards_are_what_the_code_says() -> None:
 
 
 def test_a_dashboard_that_is_not_current_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert generate.main([], tmp_path) == 0
-    assert generate.main(["--check"], tmp_path) == 0
+    manifests = tmp_path / "manifests"
+    manifests.mkdir()
+    assert generate.main([], tmp_path, manifests) == 0
+    assert generate.main(["--check"], tmp_path, manifests) == 0
     (tmp_path / "queue.json").write_text("{}")
     (tmp_path / "probe.json").unlink()
     (tmp_path / "gone.json").write_text("{}")
-    assert generate.main(["--check"], tmp_path) == 1
+    assert generate.main(["--check"], tmp_path, manifests) == 1
     assert re.findall(r"/(\w+)\.json", capsys.readouterr().err) == ["gone", "probe", "queue"]
 
 

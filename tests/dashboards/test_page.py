@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.exposition import generate_latest
 
 from exporter import compat
-from exporter.config import Config, FileSource
+from exporter.config import Config, LogSource
 from exporter.demo import PostfixTraffic
 from exporter.pipeline import Pipeline
 
@@ -25,7 +25,7 @@ def test_promtool_has_no_complaint(tmp_path: Path, exporters: list[str]) -> None
     log = tmp_path / "mail.log"
     source = PostfixTraffic(Random(1), start=1_790_000_000.0, rfc3339=True)
     log.write_text("".join(f"{line}\n" for _, line in islice(source, 3000)))
-    pipeline = Pipeline(Config(sources=(FileSource(file=log),)), None)
+    pipeline = Pipeline(Config(sources=(LogSource(file=log),)), None)
     while pipeline.step():
         pass
     page = generate_latest(compat.Compatible(pipeline.registry, exporters))

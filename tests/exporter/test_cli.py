@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import socket
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
@@ -16,6 +17,7 @@ from random import Random
 from signal import SIGINT
 from typing import NamedTuple
 
+import bcrypt
 import pytest
 
 from exporter.cli import main
@@ -499,3 +501,44 @@ def has_ipv6() -> bool:
     except OSError:
         return False
     return True
+
+
+# --- the door ---
+
+
+def test_the_web_configuration_is_checked_with_the_other(do: Callable[..., Done], tmp_path: Path) -> None:
+    path = tmp_path / "web.yml"
+    path.write_text("basic_auth_users: {alice: secret}\n")
+    done = do("--config.check", "--web.config.file", path)
+    assert done == (1, "", f'{path}: basic_auth_users["alice"]: expected a bcrypt hash, as of htpasswd -nBC 10\n')
+    path.write_text("http_server_config: {http2: true}\n")
+    assert do("--config.check", "--web.config.file", path).out.endswith(f"{path}: good\n")
+
+
+def test_a_service_behind_a_password_and_at_a_socket(tmp_path: Path, log: Path) -> None:
+    path, at = tmp_path / "web.yml", tmp_path / "scrape.sock"
+    hashed = bcrypt.hashpw(b"open sesame", bcrypt.gensalt(4)).decode()
+    path.write_text(f"basic_auth_users: {{ali: {hashed}}}\n")
+    append(log, Traffic().take(10))
+    more = ("--web.config.file", path, "--web.listen-address", f"unix:{at}")
+    with running(tmp_path, *more) as exporter:
+        login = b64encode(b"ali:open sesame").decode()
+        assert exporter.ask("/-/healthy")[0] == 401
+        assert exporter.ask("/-/healthy", Authorization=f"Basic {login}")[0] == 200
+        path.write_text("basic_auth_users: {ali: sesame}\n")
+        name = "mailstat_config_last_reload_successful"
+        assert f"{name} 0.0" in exporter.ask(f"/metrics?name[]={name}", Authorization=f"Basic {login}")[1]
+        path.write_text("")
+        assert f"{name} 1.0" in exporter.ask(f"/metrics?name[]={name}")[1]
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(at))
+            client.sendall(b"GET /-/healthy HTTP/1.0\r\n\r\n")
+            assert client.recv(1000).startswith(b"HTTP/1.0 200 OK")
+    assert not at.exists()
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "x", "1e3", "9999999"])
+def test_a_number_of_connections_that_is_none(do: Callable[..., Done], count: str) -> None:
+    done = do(f"--web.max-connections={count}")
+    assert done.status == 2
+    assert "expected a whole number from 1 on" in done.err

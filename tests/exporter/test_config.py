@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import parsers.mta
 from exporter import yamlfile
-from exporter.config import Config, ConfigError, FileSource, Labels, describe, load_config
+from exporter.config import Config, ConfigError, Labels, LogSource, describe, load_config
 
 MTAS = ", ".join(
     sorted(
@@ -23,7 +23,13 @@ MTAS = ", ".join(
     )
 )
 ZONE = "expected a time zone such as Europe/Prague"
-SECTIONS = "expected one of sources, queues, labels, blocks, attacks, accounts, timezone, reasons, providers, probes"
+SOURCE = "file, directory, container, journal, syslog, stdin, files, mta, timezone"
+EXACTLY = "expected exactly one of file, directory, container, journal, syslog, stdin"
+SYSLOG = "listen: expected udp://, tcp:// or tls://HOST:PORT, or unix:///PATH"
+SECTIONS = (
+    "expected one of sources, queues, labels, blocks, attacks, accounts, timezone, reasons, providers, probes,"
+    " posture, negative, resolver"
+)
 
 
 @pytest.fixture
@@ -61,8 +67,8 @@ def test_a_full_configuration(load):
     )
     assert config == Config(
         sources=(
-            FileSource(file=Path("/var/log/mail.log")),
-            FileSource(file=Path("/srv/relay/mail.log"), mta="postfix", timezone=ZoneInfo("America/New_York")),
+            LogSource(file=Path("/var/log/mail.log")),
+            LogSource(file=Path("/srv/relay/mail.log"), mta="postfix", timezone=ZoneInfo("America/New_York")),
         ),
         labels=Labels(providers=8, domains=100),
         timezone=ZoneInfo("Europe/Prague"),
@@ -75,7 +81,7 @@ def test_what_is_left_out_has_its_default(load, content):
 
 
 def test_a_key_without_a_value_is_left_out_where_it_may_be(load):
-    assert load("timezone:\nsources: [{file: /a, mta: }]").sources == (FileSource(file=Path("/a")),)
+    assert load("timezone:\nsources: [{file: /a, mta: }]").sources == (LogSource(file=Path("/a")),)
 
 
 def test_a_relative_path_starts_at_the_configuration_file(load, tmp_path):
@@ -101,7 +107,7 @@ BAD = {
     "a key like none of ours": ("colour: red", [f"colour: unknown key, {SECTIONS}"]),
     "a key of another section": (
         "sources: [{file: /a, providers: 3}]",
-        ["sources[0].providers: unknown key, expected one of file, mta, timezone"],
+        [f"sources[0].providers: unknown key, expected one of {SOURCE}"],
     ),
     "the value of an unknown key is not told": (
         "labels: {password: hunter2}",
@@ -120,8 +126,8 @@ BAD = {
         "2: a\ntrue: b\n2024-01-01: c",
         [f"{key}: unknown key, {SECTIONS}" for key in ("2", "a date", "true")],
     ),
-    "no file": ("sources: [{mta: postfix}]", ["sources[0].file: missing"]),
-    "a file of nothing": ("sources: [{file: }]", ["sources[0].file: expected a path, got nothing"]),
+    "no file": ("sources: [{mta: postfix}]", [f"sources[0]: {EXACTLY}"]),
+    "a file of nothing": ("sources: [{file: }]", [f"sources[0]: {EXACTLY}"]),
     "an empty path": ('sources: [{file: ""}]', ['sources[0].file: expected a path, got ""']),
     "a path with NUL": (
         'sources: [{file: "/a\\0b"}]',
@@ -135,9 +141,38 @@ BAD = {
         "sources: [{file: [/a]}]",
         ["sources[0].file: expected a path, got a list"],
     ),
+    "two sources in one": ("sources: [{file: /a, journal: {}}]", [f"sources[0]: {EXACTLY}"]),
+    "a journal twice": (
+        "sources: [{journal: {}}, {journal: {}}]",
+        ['sources[1].journal: "journal" is followed by sources[0]'],
+    ),
+    "standard input with a key": (
+        "sources: [{stdin: {file: a}}]",
+        ["sources[0].stdin.file: unknown key, expected one of "],
+    ),
+    "a scheme that syslog has not": (
+        "sources: [{syslog: {listen: http://127.0.0.1:514}}]",
+        [f'sources[0].syslog: {SYSLOG}, got "http://127.0.0.1:514"'],
+    ),
+    "syslog without a port": (
+        "sources: [{syslog: {listen: udp://a}}]",
+        [f'sources[0].syslog: {SYSLOG}, got "udp://a"'],
+    ),
+    "an impossible port": (
+        "sources: [{syslog: {listen: tcp://a:77777}}]",
+        [f'sources[0].syslog: {SYSLOG}, got "tcp://a:77777"'],
+    ),
+    "a network that is none": (
+        'sources: [{syslog: {listen: "udp://:514", allow: [192.0.2.1/24]}}]',
+        ['sources[0].syslog: allow: expected a network such as 192.0.2.0/24, got "192.0.2.1/24"'],
+    ),
+    "TLS without a certificate": (
+        'sources: [{syslog: {listen: "tls://:6514"}}]',
+        ["sources[0].syslog: cert_file and key_file: needed for tls://, and for nothing else"],
+    ),
     "a source that is only a path": (
         "sources: [/var/log/mail.log]",
-        ['sources[0]: expected a mapping of file, mta, timezone, got "/var/log/mail.log"'],
+        [f'sources[0]: expected a mapping of {SOURCE}, got "/var/log/mail.log"'],
     ),
     "one source that is no list": (
         "sources: {file: /a}",
@@ -231,9 +266,8 @@ BAD = {
         "sources: [{fiel: /a}, {mta: none of them}, 3]\nlabels: {providers: -1, domain: 5}\ntimezone: 7\nx: 1",
         [
             'sources[0].fiel: unknown key, did you mean "file"?',
-            "sources[1].file: missing",
             f'sources[1].mta: expected one of {MTAS}, got "none of them"',
-            "sources[2]: expected a mapping of file, mta, timezone, got 3",
+            f"sources[2]: expected a mapping of {SOURCE}, got 3",
             "labels.providers: expected a whole number from 1 to 1000, got -1",
             'labels.domain: unknown key, did you mean "domains"?',
             f"timezone: {ZONE}, got 7",
@@ -282,7 +316,7 @@ BAD = {
     ),
     "a list within itself": (
         "sources: &s [*s]",
-        ["sources[0]: expected a mapping of file, mta, timezone, got a list"],
+        [f"sources[0]: expected a mapping of {SOURCE}, got a list"],
     ),
     "a control character": ("# a comment\ntimezone: \x07", ["line 2: a control character"]),
     "no UTF-8": (b"# a comment\n# \xff\n", ["line 2: not UTF-8 text"]),
@@ -330,71 +364,20 @@ def test_any_text_is_a_configuration_or_has_printable_errors(scratch, content):
 
 def test_the_page_has_every_key_with_what_it_accepts():
     page = describe()
-    above, _, probes = page.partition("\n## `probes[]`\n")
-    assert {"name", "send", "server", "from", "password_file", "imap"} <= set(
-        re.findall(r"(?m)^\| `(\w+)` \|", probes)
-    )
-    assert re.findall(r"^\| `(\w+)` \|", above, re.MULTILINE) == [
-        "sources",
-        "queues",
-        "labels",
-        "blocks",
-        "attacks",
-        "accounts",
-        "timezone",
-        "reasons",
-        "providers",
-        "probes",
-        "file",
-        "mta",
-        "timezone",
-        "postfix",
-        "exim",
-        "sendmail",
-        "opensmtpd",
-        "qmail",
-        "spool",
-        "service",
-        "showq",
-        "spool",
-        "service",
-        "spool",
-        "service",
-        "spool",
-        "service",
-        "spool",
-        "service",
-        "providers",
-        "domains",
-        "idle_hours",
-        "messages",
-        "minutes",
-        "recovery",
-        "silence_hours",
-        "failures",
-        "users",
-        "blocks",
-        "quota",
-        "quotas",
-        "messages",
-        "surge",
-        "recipients",
-        "clients",
-        "bounces",
-        "messages",
-        "recipients",
-        "of",
-        "messages",
-        "recipients",
-    ]
+    sections = {part.partition("\n")[0]: part for part in page.split("\n## ")}
+    keys = {name: re.findall(r"(?m)^\| `(\w+)` \|", part) for name, part in sections.items()}
+    assert keys["Top level"] == [field.name for field in fields(Config)]
+    assert keys["`labels`"] == ["providers", "domains", "idle_hours"]
+    assert {"name", "send", "every", "late_after", "lost_after"} <= set(keys["`probes[]`"])
+    assert {"server", "from", "password_file", "imap"} <= set().union(*keys.values())
     assert "| `providers` | a whole number from 1 to 1000 | `32` |" in page
-    assert "| `file` | a path | required |" in page
+    assert "| `listen` | a text | required |" in page
 
 
 def test_the_example_on_the_page_is_a_configuration(load):
     example = re.search(r"```yaml\n(.*?)```", describe(), re.DOTALL)
     assert example
-    assert len(load(example[1]).sources) == 2
+    assert len(load(example[1]).sources) == 3
 
 
 def test_the_configuration_needs_no_web_server():

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter.finder import find_logs, read_error
+from exporter.finder import find_logs, has_journal, read_error
+from tests.journal import JournalWriter, needs_journal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,3 +138,22 @@ def test_a_log_in_a_closed_directory_is_found_and_told(open_tmp_path, place, req
     request.getfixturevalue("as_nobody")
     assert find_logs(open_tmp_path) == [log]
     assert read_error(log) == "Permission denied"
+
+
+@needs_journal
+def test_mail_in_the_journal(tmp_path):
+    folder = tmp_path / "var/log/journal"
+    assert not has_journal(tmp_path)
+    folder.mkdir(parents=True)
+    assert not has_journal(tmp_path)
+    writer = JournalWriter(folder)
+    writer.write("system.journal", "no mail", SYSLOG_FACILITY="9", _SYSTEMD_UNIT="cron.service")
+    assert not has_journal(tmp_path)
+    writer.write("system.journal", "connect from client.example.net[203.0.113.7]")
+    assert has_journal(tmp_path)
+
+
+def test_a_host_without_journalctl_has_no_journal(tmp_path, monkeypatch):
+    (tmp_path / "var/log/journal").mkdir(parents=True)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not has_journal(tmp_path)

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from exporter.config import Config, FileSource, Labels
+from exporter.config import Config, Labels, LogSource
 from exporter.demo import PostfixTraffic
 from exporter.metrics.catalogue import METRICS
 from exporter.pipeline import Pipeline
@@ -27,7 +27,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def pipeline(*logs: Path, state: Path | None = None, providers: int = 32) -> Pipeline:
-    sources = tuple(FileSource(file=log) for log in logs)
+    sources = tuple(LogSource(file=log) for log in logs)
     return Pipeline(Config(sources=sources, labels=Labels(providers=providers)), state, lambda: NOW)
 
 
@@ -111,7 +111,7 @@ def test_a_configuration_keeps_what_it_still_follows(log: Path, tmp_path: Path) 
     other.write_text("")
     made = pipeline(log, other)
     finish(made)
-    made.configure(Config(sources=(FileSource(file=log),), timezone=None))
+    made.configure(Config(sources=(LogSource(file=log),), timezone=None))
     assert not made.step()
     assert lines(made) == [LINES]
     made.close()

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config import Config, FileSource
-from exporter.pipeline import ENOUGH_LINES, Pipeline
+from exporter.config import Config, LogSource
+from exporter.pipeline import Pipeline
+from exporter.source import ENOUGH_LINES
 from parsers.events import Event
 from parsers.reader import LogReader
 
@@ -18,7 +19,7 @@ POSTFIX = "2026-11-21T10:00:00+00:00 mail postfix/smtpd[7]: connect from client.
 
 
 def pipeline(log: Path) -> Pipeline:
-    return Pipeline(Config(sources=(FileSource(file=log),)), None, lambda: NOW)
+    return Pipeline(Config(sources=(LogSource(file=log),)), None, lambda: NOW)
 
 
 def test_a_log_of_no_mail_server_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -82,7 +83,7 @@ def test_a_source_that_dies_is_restarted_behind_what_it_died_of(
         return read(reader, block)
 
     monkeypatch.setattr(LogReader, "read", fail)
-    exporter = Pipeline(Config(sources=(FileSource(file=log), FileSource(file=other))), None, lambda: times[0])
+    exporter = Pipeline(Config(sources=(LogSource(file=log), LogSource(file=other))), None, lambda: times[0])
     for text in (POSTFIX, "poison\n"):
         log.write_text(log.read_text() + text if log.exists() else text)
         other.write_text(log.read_text().replace("poison\n", POSTFIX))
@@ -107,7 +108,7 @@ def test_the_pauses_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(LogReader, "read", fail)
     log, times, pauses = tmp_path / "mail.log", [NOW], []
     log.write_text("")
-    exporter = Pipeline(Config(sources=(FileSource(file=log),)), None, lambda: times[0])
+    exporter = Pipeline(Config(sources=(LogSource(file=log),)), None, lambda: times[0])
     (source,) = exporter._sources
     for _ in range(8):
         with log.open("a") as file:

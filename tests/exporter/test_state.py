@@ -15,7 +15,8 @@ from random import Random
 import pytest
 from prometheus_client import generate_latest
 
-from exporter.config import Config, FileSource
+from exporter.begin import offset_file
+from exporter.config import Config, LogSource
 from exporter.demo import PostfixTraffic
 from exporter.pipeline import Pipeline
 from exporter.sources import position
@@ -36,9 +37,6 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-WATCHED = ("#", "mail_provider_blocked", "mail_account", "mail_auth_attacker")
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     made = tmp_path / "state"
@@ -47,13 +45,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def pipeline(folder: Path | None, *logs: Path) -> Pipeline:
-    return Pipeline(Config(sources=tuple(FileSource(file=log) for log in logs)), folder, lambda: NOW)
+    return Pipeline(Config(sources=tuple(LogSource(file=log) for log in logs)), folder, lambda: NOW)
 
 
 def shown(made: Pipeline) -> list[str]:
-    """A scrape, without what the process tells of itself and what is watched for a time, which begins anew; sums
-    depend a little on the order of adding."""
-    lines = [line for line in generate_latest(made).decode().splitlines() if not line.startswith(WATCHED)]
+    """A scrape, what is watched included; sums depend a little on the order of adding."""
+    lines = [line for line in generate_latest(made).decode().splitlines() if not line.startswith("#")]
     samples = [line.rpartition(" ") for line in lines]
     return [f"{name} {round(float(value), 6)}" for name, _, value in samples]
 
@@ -105,8 +102,8 @@ def test_a_log_that_is_followed_again_goes_on(log: Path, folder: Path, tmp_path:
     while made.step():
         pass
     before = shown(made)
-    made.configure(Config(sources=(FileSource(file=other),)))
-    made.configure(Config(sources=(FileSource(file=log), FileSource(file=other))))
+    made.configure(Config(sources=(LogSource(file=other),)))
+    made.configure(Config(sources=(LogSource(file=log), LogSource(file=other))))
     assert finish(made) == before
     finish(pipeline(folder, other))
     assert finish(pipeline(folder, log, other)) == before
@@ -126,9 +123,7 @@ def test_an_offset_file_is_taken_over_once(log: Path, folder: Path) -> None:
 
 
 def pipeline_offset_file(folder: Path, log: Path) -> Path:
-    from exporter.pipeline import _offset_file  # noqa: PLC0415 - the name that earlier releases gave
-
-    return _offset_file(folder, log)
+    return offset_file(folder, log)
 
 
 # --- the database ---

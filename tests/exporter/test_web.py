@@ -531,7 +531,7 @@ def test_a_port_that_is_taken_is_told_and_nothing_is_left_listening(stopped):
 def test_what_is_no_address_is_told(stopped, address):
     with pytest.raises(ListenError) as caught:
         stopped.listen(address)
-    assert str(caught.value) == f"cannot listen on {address}: expected host:port, :port or [address]:port"
+    assert str(caught.value) == f"cannot listen on {address}: expected host:port, :port, [address]:port or unix:/path"
 
 
 def test_a_host_that_is_not_ours_is_told(stopped):

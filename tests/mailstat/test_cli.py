@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from signal import SIGINT
 
@@ -283,9 +284,70 @@ def test_a_terminal_for_errors_changes_nothing_in_the_report(log: Path) -> None:
     done = subprocess.run(
         command("events", log, "--format", "json"), stdout=subprocess.PIPE, stderr=writer, cwd=ROOT, check=True
     )
-    os.set_blocking(reader, False)
-    with pytest.raises(BlockingIOError):
-        os.read(reader, 1)
     os.close(writer)
     os.close(reader)
+    assert done.stdout.decode() == run("events", log, "--format", "json").stdout
     assert len(done.stdout.splitlines()) == 5
+
+
+# --- how soon it is there ---
+
+HEAVY = frozenset(
+    "duckdb pyarrow rich pyparsing msgspec yaml numpy multiprocessing asyncio zstandard exporter.config parsers.mta"
+    " parsers.reader prometheus_client".split()
+)
+
+
+def imported(*arguments: str | Path, **environment: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *command(*arguments)[1:]],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=ROOT,
+        env=os.environ | environment,
+        check=True,
+    )
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("summary", "--help"), ("trace", "--help"), ("--version",)])
+def test_help_waits_for_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    found = imported(*arguments)
+    assert "mailstat.cli" in found
+    assert not found & HEAVY
+
+
+def test_a_reply_is_explained_without_what_reads_logs() -> None:
+    found = imported("explain", "550 5.1.1 <kim@example.org>: User unknown", "--format", "json")
+    assert "parsers.explanation" in found
+    assert not found & (HEAVY - {"msgspec", "yaml"})
+
+
+def test_what_is_remembered_waits_for_nothing_that_reads_logs(tmp_path: Path) -> None:
+    log = tmp_path / "mail.log"
+    log.write_text("".join(LINE.format(minute=minute % 10) for minute in range(7000)))
+    arguments = ("summary", log, "--format", "json")
+    assert {"parsers.mta", "parsers.reader"} <= imported(*arguments, XDG_CACHE_HOME=str(tmp_path))
+    assert not imported(*arguments, XDG_CACHE_HOME=str(tmp_path)) & (HEAVY - {"msgspec"})
+
+
+def test_ctrl_c_shows_what_was_read_until_then(tmp_path: Path) -> None:
+    """Of a log that has no end: the reader has had some of it by the time of its interruption."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with started("summary", pipe, "--format", "json", "--no-cache", "--jobs", "1") as process:
+        lines = "".join(LINE.format(minute=minute % 10) for minute in range(10)).encode()
+        end = os.open(pipe, os.O_WRONLY)
+        for _ in range(8000):
+            os.write(end, lines)
+        process.send_signal(SIGINT)
+        with suppress(BrokenPipeError):  # it does not wait for more
+            for _ in range(8000):
+                os.write(end, lines)
+        os.close(end)
+        assert process.stdout
+        assert process.stderr
+        report = json.loads(process.stdout.read())
+        assert b"interrupted" in process.stderr.read()
+    assert process.returncode == 130
+    assert 0 < report["deliveries"]["sent"] < 160_000

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 from argparse import Namespace
 from datetime import UTC, timedelta, timezone
+from fcntl import LOCK_EX, LOCK_NB, flock
 from itertools import islice
 from pathlib import Path
 from random import Random
-from tempfile import gettempdir
+from shutil import rmtree
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -46,8 +49,7 @@ def table_of(*events: Event, words: str = "number time kind recipient reply dela
 
 def test_sums_are_those_of_the_summary(log: Path) -> None:
     summary = Summary()
-    for batch in open_log(log).batches():
-        summary.add(batch)
+    open_log(log).read(summary)
     summary.settle()
     sql = """SELECT count(*) FILTER (is_arrival), sum(message_size) FILTER (is_arrival),
         count(*) FILTER (kind = 'removed' OR is_removal), count(*) FILTER (kind = 'connect'),
@@ -72,8 +74,7 @@ def test_sums_are_those_of_the_summary(log: Path) -> None:
 
 def test_deliveries_and_their_delays_are_those_of_the_summary(log: Path) -> None:
     summary = Summary()
-    for batch in open_log(log).batches():
-        summary.add(batch)
+    open_log(log).read(summary)
     summary.settle()
     sql = """SELECT destination(direction, provider) AS name, count(*) FILTER (status = 'sent'),
         count(*) FILTER (status = 'deferred'), count(*) FILTER (status = 'bounced'),
@@ -140,9 +141,8 @@ def test_sql_of_others_reads_the_table_and_nothing_else(sql: str) -> None:
             table.ask_freely(sql)
 
 
-def test_more_than_the_memory_holds_is_put_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "MEMORY", "100MB")
-    replies = [f"{number} " + "x" * 300 for number in range(1000)]
+def test_more_than_the_memory_holds_is_put_on_disk() -> None:
+    replies = [f"{number} " + "x" * 600 for number in range(1000)]  # 400 times: more than engine.MEMORY
     with engine.Table({"reply", "number"}, kinds=None, zone=UTC) as table:
         for _ in range(400):
             table.add([Delivery(1.0, ORIGIN, "A", "b", "sent", "outbound", reply=reply) for reply in replies])
@@ -162,13 +162,12 @@ def test_a_question_that_takes_too_much_room_is_no_traceback(monkeypatch: pytest
         )
 
 
-def test_nothing_is_left_behind() -> None:
-    before = set(Path(gettempdir()).glob("mailstat-*"))
+def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with table_of(Connect(1.0, ORIGIN)) as table:
-        during = set(Path(gettempdir()).glob("mailstat-*")) - before
         assert table.ask("SELECT count(*) FROM events") == [(1,)]
-        assert during
-    assert not any(path.exists() for path in during)
+        assert list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("module", ["exporter.cli", "exporter.pipeline", "mailstat.cli", "mailstat.reports.summary"])
@@ -176,3 +175,25 @@ def test_what_does_not_ask_a_database_does_not_load_one(module: str) -> None:
     code = f"import sys, {module}; print([name for name in ('duckdb', 'pyarrow') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_its_folder_is_locked_while_it_is_used() -> None:
+    """As systemd-tmpfiles(8) asks before it takes what is old."""
+    with table_of(Connect(1.0, ORIGIN)) as table:
+        folder = os.open(table._folder.name, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            flock(folder, LOCK_EX | LOCK_NB)
+        os.close(folder)
+
+
+def test_a_folder_that_is_taken_away_is_told_in_a_sentence() -> None:
+    """Somebody tidied up: DuckDB then misses `events.duckdb.wal`, in the middle of the work."""
+    with engine.Table({"reply", "number"}, kinds=None, zone=UTC) as table:
+        rmtree(table._folder.name)
+        with pytest.raises(ReportError, match="temporary files were taken away"):
+            table.add([Delivery(1.0, ORIGIN, "A", "b", "sent", "outbound", reply="x")] * engine.BATCH)
+
+
+def test_two_tables_at_once_know_nothing_of_each_other() -> None:
+    with table_of(Connect(1.0, ORIGIN)) as one, table_of(Connect(1.0, ORIGIN), Connect(2.0, ORIGIN)) as other:
+        assert [table.ask("SELECT count(*) FROM events") for table in (one, other)] == [[(1,)], [(2,)]]

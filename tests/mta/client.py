@@ -9,6 +9,8 @@ from email.utils import make_msgid
 from smtplib import SMTP, SMTPAuthenticationError
 from typing import NamedTuple
 
+from stack.ground import Entry
+
 TRUSTED, STRANGER = "127.0.0.1", "127.0.0.9"  # whom the server relays for, and whom it does not
 SENDER = "alice@example.com"
 USER, PASSWORD = "carol", "correct horse"
@@ -17,13 +19,6 @@ TIMEOUT = 30
 AT_ONCE = 4  # sessions
 
 Seen = Counter[tuple[str, ...]]
-
-
-class Entry(NamedTuple):
-    """A way into a server."""
-
-    host: str
-    port: int
 
 
 class Visit(NamedTuple):

@@ -8,9 +8,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from stack.ground import PACKAGES, Entry, certificate, is_listening
 from tests.mta import room
-from tests.mta.client import PASSWORD, USER, Entry
-from tests.mta.ground import HOST, PACKAGES, certificate, free_ports, is_listening
+from tests.mta.client import PASSWORD, USER
+from tests.mta.ground import HOST, free_ports
 from tests.service import environment, wait_for
 
 UNPACKED = ["dovecot-core", "dovecot-imapd", "dovecot-pop3d"]

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from stack.ground import PACKAGES, Entry, is_listening
 from tests.mta import room
-from tests.mta.client import MOST, TRUSTED, Entry
-from tests.mta.ground import HOST, PACKAGES, Addresses, Server, free_ports, is_listening
+from tests.mta.client import MOST, TRUSTED
+from tests.mta.ground import HOST, Addresses, Server, free_ports
 from tests.service import environment, wait_for
 
 PACKAGE = "opensmtpd"

@@ -13,8 +13,9 @@ from pathlib import Path
 from socket import gethostname
 from typing import NamedTuple
 
+from stack.ground import PACKAGES, absent, run
 from tests.mta.client import STRANGER
-from tests.mta.ground import HOST, PACKAGES, absent, run
+from tests.mta.ground import HOST
 from tests.service import environment, wait_for
 
 PACKAGE = "rsyslog"

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from stack.ground import Entry, absent, certificate, is_listening, run
 from tests.mta import room
-from tests.mta.client import MOST, PASSWORD, USER, Entry
-from tests.mta.ground import HOST, Addresses, Server, absent, certificate, free_ports, is_listening, run
+from tests.mta.client import MOST, PASSWORD, USER
+from tests.mta.ground import HOST, Addresses, Server, free_ports
 from tests.service import environment, wait_for
 
 UNPACKED = ["sendmail-bin", "sendmail-cf"]

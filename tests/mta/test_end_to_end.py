@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from stack.destination import Destination, Reply, listening
 from tests.mta import exim, opensmtpd, postfix, sendmail
 from tests.mta.client import PASSWORD, STRANGER, Seen, Visit, visit_all
-from tests.mta.destination import Destination, Reply, listening
 from tests.mta.ground import Addresses, Server, folder_of, mailstat
 from tests.service import Scrape, following
 

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from stack.ground import Entry
 from tests.mta import dovecot
-from tests.mta.client import AT_ONCE, PASSWORD, TIMEOUT, USER, Entry
+from tests.mta.client import AT_ONCE, PASSWORD, TIMEOUT, USER
 from tests.mta.ground import folder_of, mailstat
 from tests.service import Scrape, following, wait_for
 

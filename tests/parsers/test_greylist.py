@@ -104,7 +104,7 @@ def test_a_counter_counts_it_at_once_and_what_it_was_afterwards() -> None:
 def reasons(*batches: list[Event]) -> list[tuple[str, int, str]]:
     summary = Summary()
     for batch in batches:
-        summary.add(batch)
+        summary.add(batch, range(len(batch)))
         summary.settle()
     return [(row["reason"], row["count"], row["example"]) for row in summary.reasons()]
 

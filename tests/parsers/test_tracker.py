@@ -428,7 +428,7 @@ def test_hosts_that_have_no_messages_any_more_are_forgotten() -> None:
     log = Log()
     for number in range(INSTANCES * 2):
         log.say(CLIENT, REMOVED, host=f"mx{number}")
-    assert len(log.tracker._queues) <= INSTANCES
+    assert len(log.tracker.queues) <= INSTANCES
 
 
 # --- logins ---

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 from parsers.events import Auth, Event
 from parsers.mta.dovecot.auth import Verdict
+from parsers.recall import latest
 
 SESSIONS = 10_000  # clients that are remembered: those between a failure and their next try
 DELAY = 2.0  # seconds
@@ -26,6 +29,13 @@ class Tries(NamedTuple):
     def until(self, time: float) -> int:
         """How many there were, where the client goes on at this time."""
         return self.failed + (time - self.last.time >= DELAY)
+
+
+class Memory(msgspec.Struct, array_like=True):
+    """What is stored."""
+
+    tries: list[tuple[str, Tries]]
+    clients: list[tuple[tuple[str | None, str | None], Verdict]]
 
 
 class Sessions:
@@ -47,6 +57,15 @@ class Sessions:
                 self._end(event, joined)  # type: ignore[arg-type]
             joined.append(event)
         return joined
+
+    def memory(self) -> Memory:
+        """What it remembers."""
+        return Memory(latest(self._tries), latest(self._clients))
+
+    def restore(self, memory: object) -> None:
+        """Know what another one knew. Raises msgspec.ValidationError."""
+        known = msgspec.convert(memory, Memory)
+        self._tries, self._clients = dict(known.tries), dict(known.clients)
 
     def _verdict(self, event: Verdict, joined: list[Event]) -> None:
         if event.session:

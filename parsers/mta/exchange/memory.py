@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from parsers.events import Delivery, Event, Notification, Received
 from parsers.mta.exchange.recent import Recent
 
 MTA = "exchange"
 MESSAGES = 20_000  # that are remembered
+
+
+class Stored(msgspec.Struct, array_like=True):
+    """What is stored."""
+
+    received: list[tuple[tuple[str, str], bool]]
+    names: list[tuple[str, str]]
+    deferred: list[tuple[str, bool]]
 
 
 class Memory:
@@ -34,6 +44,17 @@ class Memory:
             elif type(event) is Notification and event.origin.mta == MTA:
                 self._complete(event)
         return [event for place, event in enumerate(events) if place not in again] if again else events
+
+    def memory(self) -> Stored:
+        """What it remembers."""
+        return Stored(self._received.latest(), self._names.latest(), self._deferred.latest())
+
+    def restore(self, memory: object) -> None:
+        """Know what another one knew. Raises msgspec.ValidationError."""
+        known = msgspec.convert(memory, Stored)
+        self._received.restore(known.received)
+        self._names.restore(known.names)
+        self._deferred.restore(known.deferred)
 
     def _is_known(self, event: Received) -> bool:
         key = (event.origin.instance, event.queue_id)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Generic, TypeVar
+
+from parsers.recall import latest
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -33,6 +36,14 @@ class Recent(Generic[Key, Value]):
         if len(self._new) >= self._least:
             self._old, self._new = self._new, {}
         self._new[key] = value
+
+    def latest(self) -> list[tuple[Key, Value]]:
+        """What was remembered last, oldest first."""
+        return latest(self._old | self._new)
+
+    def restore(self, known: Iterable[tuple[Key, Value]]) -> None:
+        """Know what another one knew."""
+        self._new, self._old = dict(known), {}
 
     def forget(self, key: Key) -> None:
         """Let go of it."""

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from parsers.memo import Memo
+from parsers.provider import provider_of_relay
 from parsers.reason import reason_of
 from parsers.reply import NOTHING, Reply, read_reply
 
@@ -75,22 +76,23 @@ def read_failure(text: str) -> Failure:
     own, other = read_reply(reply), read_reply(said) if said else NOTHING
     code, dsn = other if other.code else own
     phase = None if other.code else next((phase for words, phase in _PHASES if words in reply), None)
+    host = _field(text, "FQDN") or None
     return Failure(
         reply,
         code,
         dsn,
         phase,
-        _reason(reply, own, said, other, phase),
-        _field(text, "FQDN") or None,
+        _reason(reply, own, said, other, phase, provider_of_relay(host) if host else None),
+        host,
         _field(text, "IP") or None,
         bool(_EXPIRED(reply)),
     )
 
 
-def _reason(reply: str, own: Reply, said: str, other: Reply, phase: str | None) -> str:
+def _reason(reply: str, own: Reply, said: str, other: Reply, phase: str | None, provider: str | None) -> str:
     """What the other server said decides, unless it tells nothing."""
-    reason = reason_of(said, *other, None) if said else "unclassified"
-    return reason if reason != "unclassified" else reason_of(reply, *own, phase)
+    reason = reason_of(said, *other, None, provider) if said else "unclassified"
+    return reason if reason != "unclassified" else reason_of(reply, *own, phase, provider)
 
 
 def _field(text: str, name: str) -> str:

@@ -262,6 +262,7 @@ def unsent(
     recipient, original = read_recipient(first, top)
     host, ip, port, provider, _ = RELAYS[relay] if relay else NOWHERE
     is_remote = ip is not None or "@" in recipient
+    provider = (provider or provider_of_domain(recipient.rpartition("@")[2])) if is_remote else None
     return Delivery(
         time,
         origin,
@@ -283,9 +284,9 @@ def unsent(
         code,
         reply,
         phase,
-        (provider or provider_of_domain(recipient.rpartition("@")[2])) if is_remote else None,
+        provider,
         # The recipient's own address is no word of the cause, and without it these texts repeat.
-        reason_of(reply.replace(recipient, ""), code, dsn, phase),
+        reason_of(reply.replace(recipient, ""), code, dsn, phase, provider),
     )
 
 

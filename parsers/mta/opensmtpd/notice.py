@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 from parsers.events import Delivery, QueueAction, Received
+from parsers.recall import latest
 
 MOST = 10_000  # senders that wait for a notification, and recipients that were deferred
 OWED = 100  # notifications to one sender
@@ -34,6 +37,13 @@ class Deferral(NamedTuple):
 Waiting = tuple[str, str | None]  # message and recipient
 
 
+class Memory(msgspec.Struct, array_like=True):
+    """What is stored."""
+
+    owed: list[tuple[str, list[Failure]]]
+    deferred: list[tuple[Waiting, Deferral]]
+
+
 class Notices:
     """The notifications that senders will get, and the last deferral of each recipient that waits."""
 
@@ -42,6 +52,16 @@ class Notices:
         self._owed: dict[str, list[Failure]] = {}  # by sender
         self._deferred: dict[Waiting, Deferral] = {}
         self._delayed: dict[str, int] = {}  # how many of these each sender has
+
+    def memory(self) -> Memory:
+        """What it remembers."""
+        return Memory(latest(self._owed), latest(self._deferred, self.most))
+
+    def restore(self, memory: Memory) -> None:
+        """Know what another one knew."""
+        self._owed, self._deferred, self._delayed = dict(memory.owed), {}, {}
+        for waiting, deferral in memory.deferred:
+            self._defer(waiting, deferral)
 
     def follow(self, event: Delivery) -> None:
         """Remember what became of a recipient; one that expired has provider and reason of the last deferral."""

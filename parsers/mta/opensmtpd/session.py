@@ -22,12 +22,15 @@ from parsers.events import (
     Delivery,
     Disconnect,
     Event,
+    Origin,
     QueueAction,
     Received,
     Reject,
     Tls,
 )
+from parsers.mta.opensmtpd.notice import Memory as NoticeMemory
 from parsers.mta.opensmtpd.notice import Notices
+from parsers.recall import latest
 
 SESSIONS = 20_000  # that are remembered at a time; the oldest goes
 ARRIVING = 10_000  # messages of which not all was told yet
@@ -168,6 +171,65 @@ class Session(msgspec.Struct, gc=False):
     message: str = ""  # that was accepted last
 
 
+class Stored(msgspec.Struct, array_like=True):
+    """A session as it is stored: what waits is of one kind or of the other."""
+
+    name: str | None
+    ip: str | None
+    port: int | None
+    is_local: bool
+    user: str | None
+    auth: Auth | None
+    tls: Tls | None
+    message: str
+
+    @classmethod
+    def of(cls, it: Session) -> Stored:
+        """A session, to be stored."""
+        auth = it.waiting if isinstance(it.waiting, Auth) else None
+        tls = it.waiting if isinstance(it.waiting, Tls) else None
+        return cls(it.name, it.ip, it.port, it.is_local, it.user, auth, tls, it.message)
+
+    def session(self) -> Session:
+        """The session that was stored."""
+        return Session(self.name, self.ip, self.port, self.is_local, self.user, self.auth or self.tls, self.message)
+
+
+class Arriving(msgspec.Struct, array_like=True):
+    """A message as it is stored of which not all was told yet."""
+
+    time: float
+    origin: Origin
+    queue_id: str
+    client_name: str | None
+    client_ip: str | None
+    sasl_user: str | None
+    sender: str | None
+    protocol: str | None
+    original_queue_id: str | None
+    size: int | None
+    recipients: int | None
+    via: str | None
+    notification: str | None
+
+    @classmethod
+    def of(cls, event: Received) -> Arriving:
+        """A message, to be stored."""
+        return cls(**{name: getattr(event, name) for name in cls.__struct_fields__})
+
+    def received(self) -> Received:
+        """The message that was stored."""
+        return Received(**{name: getattr(self, name) for name in self.__struct_fields__})
+
+
+class Memory(msgspec.Struct, array_like=True):
+    """What is stored."""
+
+    sessions: list[tuple[str, Stored]]
+    arriving: list[tuple[str, Arriving]]
+    notices: NoticeMemory
+
+
 class Sessions:
     """The memory of all sessions, bounded in number: the oldest is forgotten."""
 
@@ -203,6 +265,19 @@ class Sessions:
             else:
                 step(event, append)
         return joined
+
+    def memory(self) -> Memory:
+        """What it remembers."""
+        sessions = [(name, Stored.of(it)) for name, it in latest(self._sessions)]
+        arriving = [(name, Arriving.of(it)) for name, it in latest(self._arriving)]
+        return Memory(sessions, arriving, self._notices.memory())
+
+    def restore(self, memory: object) -> None:
+        """Know what another one knew. Raises msgspec.ValidationError."""
+        known = msgspec.convert(memory, Memory)
+        self._sessions = {name: it.session() for name, it in known.sessions}
+        self._arriving = {name: it.received() for name, it in known.arriving}
+        self._notices.restore(known.notices)
 
     def _begin(self, session_id: str, session: Session) -> Session:
         sessions = self._sessions

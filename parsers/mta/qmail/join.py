@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
 
 from parsers.events import Auth, Delivery, Event, Notification, Received
 from parsers.mta.qmail.send import DOUBLE_BOUNCE, Started
 from parsers.mta.qmail.smtpd import Admitted
 from parsers.provider import provider_of_domain
+from parsers.recall import latest
 
 MOST = 20_000  # attempts under way, bounces not read yet, sessions: qmail has some hundred of each
 SESSION_SECONDS = 3600.0  # in which the same process with the same user is the same session
 
 Value = TypeVar("Value")
+
+
+class Attempt(NamedTuple):
+    """One that has begun."""
+
+    time: float
+    queue_id: str
+    transport: str
+    recipient: str
+
+
+class Memory(msgspec.Struct, array_like=True):
+    """What is stored."""
+
+    started: list[tuple[tuple[str, str], Attempt]]
+    bounces: list[tuple[tuple[str, str], str]]
+    sessions: list[tuple[tuple[str, str, str | None], float]]
 
 
 class Attempts:
@@ -24,7 +44,7 @@ class Attempts:
     """
 
     def __init__(self) -> None:
-        self._started: dict[tuple[str, str], Started] = {}
+        self._started: dict[tuple[str, str], Attempt] = {}  # by instance and number
         self._bounces: dict[tuple[str, str], str] = {}  # the message that a process queued a bounce about
         self._sessions: dict[tuple[str, str, str | None], float] = {}
         self._steps: dict[type[Event], Callable[[Any], Event | None]] = {
@@ -47,8 +67,19 @@ class Attempts:
                 joined.append(whole)
         return joined
 
+    def memory(self) -> Memory:
+        """What it remembers."""
+        return Memory(latest(self._started), latest(self._bounces), latest(self._sessions))
+
+    def restore(self, memory: object) -> None:
+        """Know what another one knew. Raises msgspec.ValidationError."""
+        known = msgspec.convert(memory, Memory)
+        self._started, self._bounces = dict(known.started), dict(known.bounces)
+        self._sessions = dict(known.sessions)
+
     def _begin(self, event: Started) -> None:
-        keep(self._started, (event.origin.instance, event.number), event)
+        attempt = Attempt(event.time, event.queue_id, event.transport, event.recipient)
+        keep(self._started, (event.origin.instance, event.number), attempt)
 
     def _finish(self, event: Delivery) -> Delivery:
         start = self._started.pop((event.origin.instance, event.queue_id or ""), None)

@@ -7,15 +7,35 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
 
 from parsers.events import Auth, Delivery, Event, Received
+from parsers.recall import latest
 
 SESSIONS = 20_000  # whose login is remembered
 MESSAGES = 20_000  # whose senders are known; that wait; that are on their way from the submission agent to the MTA
 RECIPIENTS = 1_000  # of one message that wait
 
-Waiting = dict[str | None, Delivery]  # the last deferral of each recipient
+STORED_MESSAGES = 5_000  # of those that wait
+
+
+class Deferral(NamedTuple):
+    """The last one of a recipient: the destination and the reason."""
+
+    direction: str
+    relay_host: str | None
+    relay_ip: str | None
+    transport: str | None
+    phase: str | None
+    provider: str | None
+    reason: str | None
+
+
+Waiting = dict[str | None, Deferral]
+Login = tuple[str | None, str | None]  # method and user
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -43,12 +63,29 @@ class Recent(Generic[Key, Value]):
         found = self._new.get(key)
         return self._old.get(key) if found is None else found
 
+    def latest(self) -> list[tuple[Key, Value]]:
+        """What was put in last, oldest first."""
+        return latest(self._old | self._new)
+
+    def restore(self, known: Iterable[tuple[Key, Value]]) -> None:
+        """Know what another one knew."""
+        self._new, self._old = dict(known), {}
+
+
+class Stored(msgspec.Struct, array_like=True):
+    """What is stored."""
+
+    logins: list[tuple[tuple[str, int | None], Login]]
+    senders: list[tuple[tuple[str, str], str]]
+    submitted: list[tuple[tuple[str, str, str], str]]
+    waiting: list[tuple[tuple[str, str], list[tuple[str | None, Deferral]]]]
+
 
 class Memory:
     """One is used for all logs that are read together."""
 
     def __init__(self) -> None:
-        self._logins: Recent[tuple[str, int | None], Auth] = Recent(SESSIONS)  # by host and pid
+        self._logins: Recent[tuple[str, int | None], Login] = Recent(SESSIONS)  # by host and pid
         self._senders: Recent[tuple[str, str], str] = Recent(MESSAGES)  # by instance and id
         self._submitted: Recent[tuple[str, str, str], str] = Recent(MESSAGES)  # by host, Message-ID, sender's name
         self._waiting: OrderedDict[tuple[str, str], Waiting] = OrderedDict()  # by instance and id
@@ -71,6 +108,24 @@ class Memory:
         if not replaced:
             return events
         return [each for event in events for each in replaced.get(id(event), (event,))]
+
+    def memory(self) -> Stored:
+        """What it remembers."""
+        waiting = latest(self._waiting, STORED_MESSAGES)
+        return Stored(
+            self._logins.latest(),
+            self._senders.latest(),
+            self._submitted.latest(),
+            [(key, list(recipients.items())) for key, recipients in waiting],
+        )
+
+    def restore(self, memory: object) -> None:
+        """Know what another one knew. Raises msgspec.ValidationError."""
+        known = msgspec.convert(memory, Stored)
+        self._logins.restore(known.logins)
+        self._senders.restore(known.senders)
+        self._submitted.restore(known.submitted)
+        self._waiting = OrderedDict((key, dict(recipients)) for key, recipients in known.waiting)
 
     def _delivery(self, event: Delivery, replaced: dict[int, list[Event]]) -> None:
         if event.origin.mta != "sendmail" or event.queue_id is None:
@@ -95,12 +150,20 @@ class Memory:
             if len(self._waiting) > MESSAGES:
                 self._waiting.popitem(last=False)
         if len(recipients) < RECIPIENTS or event.recipient in recipients:
-            recipients[event.recipient] = event
+            recipients[event.recipient] = Deferral(
+                event.direction,
+                event.relay_host,
+                event.relay_ip,
+                event.transport,
+                event.phase,
+                event.provider,
+                event.reason,
+            )
 
     def _auth(self, event: Auth) -> None:
         origin = event.origin
         if event.result == "success" and origin.mta == "sendmail":
-            self._logins.put((origin.host, origin.pid), event)
+            self._logins.put((origin.host, origin.pid), (event.sasl_method, event.sasl_user))
 
     def _received(self, event: Received) -> None:
         origin, sender, ip = event.origin, event.sender, event.client_ip
@@ -109,7 +172,7 @@ class Memory:
         if event.protocol and event.protocol[-1] == "A":
             login = self._logins.get((origin.host, origin.pid))
             if login:
-                event.sasl_method, event.sasl_user = login.sasl_method, login.sasl_user
+                event.sasl_method, event.sasl_user = login
         if sender:
             self._senders.put((origin.instance, event.queue_id), sender)
         is_from_here = ip is not None and (ip[:4] == "127." or ip == "::1")

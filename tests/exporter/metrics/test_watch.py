@@ -8,7 +8,9 @@ import pytest
 
 from exporter.config import Accounts, Attacks, Blocks, Config, OwnQuota, Quota
 from exporter.metrics.mail import MailMetrics
+from exporter.metrics.watch import Memory
 from exporter.schema import Text
+from exporter.state import decode, encode
 from parsers.events import Auth, Delivery, Event, Origin, Received
 from parsers.message import Message
 
@@ -52,6 +54,22 @@ def test_the_configuration_says_what_a_block_is() -> None:
     assert values(observed(*refused), BLOCKED) == {}
     config = Config(blocks=Blocks(messages=3, minutes=1))
     assert len(values(observed(*refused, config=config), BLOCKED)) == 1
+
+
+def test_what_is_watched_goes_on_in_another_process() -> None:
+    events: list[Event] = [delivery(60.0 * at, "blocked_ip") for at in range(1, 12)]
+    events += arrivals("kim", 150) + arrivals("lee", 20)
+    events += [
+        Auth(700.0 + at, ORIGIN, "failure", client_ip=f"198.51.100.{at}", sasl_user=f"user{at}") for at in range(15)
+    ]
+    whole, first, second = observed(*events), observed(*events[: len(events) // 2]), MailMetrics()
+    second.watch.restore(decode(encode(first.watch.memory()), Memory, "watch"))
+    second.observe(events[len(events) // 2 :])
+    names = [it.name for it in whole.watch.collect()]
+    assert [values(second, name) for name in names] == [values(whole, name) for name in names]
+    assert values(whole, BLOCKED)
+    assert values(whole, "mail_accounts_suspicious")["volume",] == 1
+    assert values(whole, "mail_auth_attackers")["spray",] == 15
 
 
 # --- accounts ---

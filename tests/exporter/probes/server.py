@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
@@ -25,10 +26,17 @@ class Act(Enum):
     LINE = "sends a line without end"
     SLOW = "sends a byte now and then"
     GARBAGE = "sends bytes that are no text"
+    PAUSE = "says what is right after a while"
     TLS = "begins TLS"
+    MUTE = "says that TLS may begin, and nothing more"
+    ALERT = "says that TLS may begin, and then that this version may not"
+    CRAWL = "says that TLS may begin, and a byte now and then"
 
 
 Step = bytes | Act
+
+# The beginning of a record of a handshake; the alert `protocol_version` (RFC 8446 6.2).
+_RECORDS = {Act.CRAWL: b"\x16\x03\x03\x3f\xff", Act.ALERT: b"\x15\x03\x03\x00\x02\x02\x46"}
 
 GOOD: Mapping[str, Step] = {
     "banner": b"220 mx.example.com ESMTP\r\n",
@@ -47,11 +55,12 @@ GOOD: Mapping[str, Step] = {
 
 @dataclass
 class Server:
-    """A server that listens, all commands that it got, and the mail."""
+    """A server that listens, all commands that it got, the mail, and the addresses of its clients."""
 
     port: int = 0
     commands: list[str] = field(default_factory=list)
     mails: list[bytes] = field(default_factory=list)
+    clients: list[str] = field(default_factory=list)
 
 
 @cache
@@ -61,16 +70,36 @@ def authority(name: str) -> trustme.CA:
 
 
 @cache
+def intermediate() -> trustme.CA:
+    """One that the trusted one signed; what it signs is shown with its own certificate."""
+    return authority("trusted").create_child_ca()
+
+
+@cache
 def tls(kind: str) -> ssl.SSLContext:
-    """What the server shows: a certificate that is `good`, `expired`, of the wrong `name`, or `untrusted`."""
+    """What the server shows: a certificate that is `good`, `expired`, of the wrong `name`, or `untrusted`; good ones
+    for other hosts are `for mx.example.com`, those of the intermediate authority `chain for mx.example.com`."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    name = "elsewhere.example.net" if kind == "name" else "localhost"
+    name = "elsewhere.example.net" if kind == "name" else kind.partition("for ")[2] or "localhost"
     expiry = datetime(2020, 1, 1, tzinfo=UTC) if kind == "expired" else None
-    made = authority("other" if kind == "untrusted" else "trusted").issue_cert(
+    issuer = authority("other" if kind == "untrusted" else "trusted")
+    made = (intermediate() if kind.startswith("chain") else issuer).issue_cert(
         name, not_before=datetime(2019, 1, 1, tzinfo=UTC), not_after=expiry or datetime(2040, 1, 1, tzinfo=UTC)
     )
     made.configure_cert(context)
     return context
+
+
+@contextlib.contextmanager
+def deaf() -> Iterator[int]:
+    """A port that takes no connection: its queue is full."""
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listening.getsockname())
+        yield listening.getsockname()[1]
 
 
 def ca_file(folder: Path) -> Path:
@@ -83,7 +112,12 @@ def ca_file(folder: Path) -> Path:
 
 @contextlib.asynccontextmanager
 async def serving(
-    steps: Mapping[str, Step] | None = None, certificate: str = "good", *, implicit: bool = False
+    steps: Mapping[str, Step] | None = None,
+    certificate: str = "good",
+    *,
+    implicit: bool = False,
+    host: str | None = None,
+    port: int = 0,
 ) -> AsyncIterator[Server]:
     """A server on a port of its own that does this where it differs from what is good."""
     script = {**GOOD, **(steps or {})}
@@ -94,12 +128,15 @@ async def serving(
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
+        server.clients.append(writer.get_extra_info("peername")[0])
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
             await _talk(reader, writer, script, certificate, server)
         writer.transport.abort()
         tasks.discard(task)
 
-    listening = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=tls(certificate) if implicit else None)
+    listening = await asyncio.start_server(
+        talk, host or "127.0.0.1", port, ssl=tls(certificate) if implicit else None
+    )
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server
@@ -139,10 +176,21 @@ async def _act(writer: asyncio.StreamWriter, step: Step, certificate: str) -> No
         writer.write(step)
     elif step is Act.TLS:
         writer.write(b"220 2.0.0 Go ahead\r\n")
+    elif step is Act.MUTE:
+        writer.write(b"220 2.0.0 Go ahead\r\n")
+        await asyncio.sleep(3600)
+    elif step in (Act.CRAWL, Act.ALERT):
+        writer.write(b"220 2.0.0 Go ahead\r\n")
+        await asyncio.sleep(0.1)  # what comes with the reply would be an injection
+        writer.write(_RECORDS[step])
+        await _without_end(writer, Act.CRAWL)
     elif step is Act.DROP:
         raise ConnectionResetError
     elif step is Act.GARBAGE:
         writer.write(bytes(range(256)) * 4)
+    elif step is Act.PAUSE:
+        await asyncio.sleep(0.3)
+        writer.write(b"250 2.1.0 Ok\r\n")
     elif step is Act.HANG:
         await asyncio.sleep(3600)
     else:
@@ -151,9 +199,14 @@ async def _act(writer: asyncio.StreamWriter, step: Step, certificate: str) -> No
 
 
 async def _without_end(writer: asyncio.StreamWriter, step: Act) -> None:
-    part = {Act.LINES: b"250-and more\r\n" * 100, Act.LINE: b"250 " + b"x" * 9000, Act.SLOW: b"2"}[step]
+    part = {
+        Act.LINES: b"250-and more\r\n" * 100,
+        Act.LINE: b"250 " + b"x" * 9000,
+        Act.SLOW: b"2",
+        Act.CRAWL: b"\x16",
+    }[step]
     for _ in range(sys.maxsize):
         writer.write(part)
         await writer.drain()
-        if step is Act.SLOW:
+        if step in (Act.SLOW, Act.CRAWL):
             await asyncio.sleep(0.02)

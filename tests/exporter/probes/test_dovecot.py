@@ -1,28 +1,36 @@
-"""Probe mail that a real Dovecot has, found there over IMAP and POP3."""
+"""Probe mail that a real Dovecot takes over LMTP and submission, found there over IMAP and POP3."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
+import json
 import os
 import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
+from exporter.probes.arrival import Found
+from exporter.probes.dialogue import Dialogue
 from exporter.probes.mailbox import mailbox
+from exporter.probes.message import HEADER, Key
 from exporter.probes.prober import Prober
+from exporter.probes.run import Outcome, send_probe
 from exporter.probes.section import Arrive, Imap, Pop3, Probe, Send
 from tests.exporter.probes.server import authority, ca_file, serving
 from tests.exporter.probes.test_smtp import PASSWORD, assert_hidden
 
 LIBRARY = Path("/usr/lib/dovecot")
-MISSING = [name for name in ("imap", "pop3", "dovecot-lda") if not (LIBRARY / name).exists()]
+MISSING = [name for name in ("imap", "pop3", "lmtp", "submission", "dovecot-lda") if not (LIBRARY / name).exists()]
 pytestmark = [
-    pytest.mark.skipif(bool(MISSING or not shutil.which("dovecot")), reason="needs dovecot-imapd and dovecot-pop3d"),
+    pytest.mark.skipif(bool(MISSING or not shutil.which("dovecot")), reason=f"no {MISSING} of Dovecot"),
     pytest.mark.skipif(os.geteuid() != 0, reason="Dovecot of Debian starts as root only"),
 ]
 
@@ -30,13 +38,22 @@ CONFIG = """
 base_dir = {folder}/run
 state_dir = {folder}/state
 log_path = {folder}/dovecot.log
-protocols = imap pop3
+protocols = imap pop3 lmtp submission
 ssl = yes
 ssl_cert = <{folder}/cert.pem
 ssl_key = <{folder}/key.pem
 ssl_dh =
-auth_mechanisms = plain login
+auth_mechanisms = plain login cram-md5 scram-sha-256 xoauth2
 auth_failure_delay = 0
+auth_username_format = %Ln
+submission_relay_host = 127.0.0.1
+submission_relay_port = {relay}
+submission_relay_trusted = no
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2
+  args = {folder}/oauth2.conf
+}}
 passdb {{
   driver = static
   args = password={password}
@@ -64,6 +81,18 @@ service imap-login {{
     port = 0
   }}
 }}
+service submission-login {{
+  inet_listener submission {{
+    address = 127.0.0.1
+    port = {submission}
+  }}
+}}
+service lmtp {{
+  inet_listener lmtp {{
+    address = 127.0.0.1
+    port = {lmtp}
+  }}
+}}
 service pop3-login {{
   inet_listener pop3 {{
     address = 127.0.0.1
@@ -76,10 +105,28 @@ service pop3-login {{
 """
 
 
+OAUTH2 = """
+introspection_mode = local
+local_validation_key_dict = fs:posix:prefix={folder}/keys/
+username_attribute = sub
+"""
+SIGNING_KEY = b"the key of the provider that gives the tokens out"
+
+
+def a_token(lifetime: float = 3600.0) -> str:
+    """A token for the user `probe`, as an identity provider makes it (RFC 7519)."""
+    now = int(time.time())
+    claims = {"sub": "probe", "iat": now, "nbf": now, "exp": int(now + lifetime)}
+    parts = [json.dumps(part).encode() for part in ({"alg": "HS256", "typ": "JWT"}, claims)]
+    signed = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
+    signature = hmac.digest(SIGNING_KEY, signed, "sha256")
+    return (signed + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+
+
 class Dovecot:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.imap, self.pop3 = free_port(), free_port()
+        self.imap, self.pop3, self.lmtp, self.submission, self.relay = (free_port() for _ in range(5))
         made = authority("trusted").issue_cert("localhost")
         made.private_key_and_cert_chain_pem.write_to_path(folder / "key.pem")
         shutil.copy(folder / "key.pem", folder / "cert.pem")
@@ -87,14 +134,15 @@ class Dovecot:
         home.mkdir()
         mail = pwd.getpwnam("mail")
         os.chown(home, mail.pw_uid, mail.pw_gid)
-        for above in (home, *home.parents):
-            if above != Path("/tmp") and above.is_relative_to("/tmp"):
-                above.chmod(above.stat().st_mode | 0o711)
-        text = CONFIG.format(folder=folder, password=PASSWORD, imap=self.imap, pop3=self.pop3)
+        ports = {name: getattr(self, name) for name in ("imap", "pop3", "lmtp", "submission", "relay")}
+        text = CONFIG.format(folder=folder, password=PASSWORD, **ports)
+        (folder / "oauth2.conf").write_text(OAUTH2.format(folder=folder))
+        (folder / "keys/default/HS256").mkdir(parents=True)
+        (folder / "keys/default/HS256/default").write_text(base64.b64encode(SIGNING_KEY).decode())
         (folder / "dovecot.conf").write_text(text)
         (folder / "password").write_text(PASSWORD)
         self.process = subprocess.Popen(["dovecot", "-F", "-c", folder / "dovecot.conf"])
-        for port in (self.imap, self.pop3):
+        for port in (self.imap, self.pop3, self.lmtp, self.submission):
             wait_for(port, folder / "dovecot.log")
 
     def deliver(self, raw: bytes) -> None:
@@ -128,10 +176,13 @@ def wait_for(port: int, log: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def dovecot(tmp_path_factory):
-    made = Dovecot(tmp_path_factory.mktemp("dovecot"))
-    yield made
-    made.stop()
+def dovecot():
+    # Not below pytest's folder: Dovecot's user has to go there, and pytest shuts it to others at each start.
+    with tempfile.TemporaryDirectory(prefix="mailstat-dovecot-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        made = Dovecot(Path(folder))
+        yield made
+        made.stop()
 
 
 def round_trip(dovecot: Dovecot, arrive: Arrive, looks: int = 2, then=lambda: None) -> Prober:
@@ -148,6 +199,7 @@ def round_trip(dovecot: Dovecot, arrive: Arrive, looks: int = 2, then=lambda: No
             box = mailbox(arrive)
             for _ in range(looks):
                 await prober.look(box, [probe])
+            box.close()
             return prober
 
     return asyncio.run(run())
@@ -177,6 +229,111 @@ def test_imap_that_deletes_nothing_counts_each_mail_once(dovecot):
         path.unlink()
 
 
+def test_the_server_tells_of_mail_and_nobody_asks_meanwhile(dovecot):
+    """Far sooner than anybody would ask, and again in the next silence."""
+
+    async def run() -> list[str]:
+        dialogue = Dialogue(asyncio.get_running_loop().time)
+        box = mailbox(Arrive(imap=Imap(**dovecot.login(dovecot.imap, delete=False))), dialogue)
+        found: list[Found] = []
+        await box.visit(lambda it: bool(found.append(it)))
+        for number in (1, 2):
+            waiting = asyncio.create_task(box.wait(3600.0))
+            while dialogue.text().count("+ idling") < number:
+                await asyncio.sleep(0.01)
+            await asyncio.to_thread(dovecot.deliver, f"{HEADER}: {number}\r\n\r\n".encode())
+            assert await waiting is True
+            await box.visit(lambda it: bool(found.append(it)))
+            assert len(found) == number
+        box.close()
+        return dialogue.text().splitlines()
+
+    lines = asyncio.run(run())
+    assert sum(" LOGIN " in line for line in lines) == 1
+    assert sum("C: DONE" in line for line in lines) == 2
+    assert_hidden("".join(lines))
+    for path in files(dovecot):
+        path.unlink()
+
+
+def test_a_mail_that_comes_between_a_look_and_the_wait_is_told_of(dovecot):
+    async def run() -> bool:
+        box = mailbox(Arrive(imap=Imap(**dovecot.login(dovecot.imap))))
+        await box.visit(lambda _: False)
+        await asyncio.to_thread(dovecot.deliver, f"{HEADER}: x\r\n\r\n".encode())
+        told = await box.wait(3600.0)
+        await box.visit(lambda _: True)
+        box.close()
+        return told
+
+    assert asyncio.run(run())
+    assert files(dovecot) == []
+
+
+def test_without_idle_it_is_asked(dovecot):
+    async def run() -> tuple[bool, float]:
+        box = mailbox(Arrive(imap=Imap(**dovecot.login(dovecot.imap), idle=False)))
+        await box.visit(lambda _: False)
+        told = await box.wait(0.01)
+        box.close()
+        return told
+
+    assert asyncio.run(run()) is False
+
+
+def test_a_server_that_goes_away_while_it_is_waited_for_is_asked_anew(dovecot):
+    async def run() -> list[str]:
+        dialogue = Dialogue(asyncio.get_running_loop().time)
+        box = mailbox(Arrive(imap=Imap(**dovecot.login(dovecot.imap))), dialogue)
+        await box.visit(lambda _: False)
+        waiting = asyncio.create_task(box.wait(0.5))
+        while "+ idling" not in dialogue.text():
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(
+            subprocess.run, ["doveadm", "-c", dovecot.folder / "dovecot.conf", "kick", "probe"], check=True
+        )
+        assert await waiting is False
+        await box.visit(lambda _: False)
+        box.close()
+        return dialogue.text().splitlines()
+
+    assert sum(" LOGIN " in line for line in asyncio.run(run())) == 2
+
+
+def test_a_folder_for_junk_that_is_named_is_one_by_its_use(dovecot):
+    raw = f"{HEADER}: x\r\n\r\n".encode()
+
+    async def run() -> list[Found]:
+        box = mailbox(Arrive(imap=Imap(**dovecot.login(dovecot.imap), folders=("INBOX", "Rubbish"))))
+        found: list[Found] = []
+        await box.visit(lambda it: not found.append(it))
+        box.close()
+        return found
+
+    dovecot.deliver(raw)
+    which = ["-u", "probe", "Rubbish", "mailbox", "INBOX", "all"]
+    subprocess.run(["doveadm", "-c", dovecot.folder / "dovecot.conf", "move", *which], check=True)
+    assert [(it.folder, it.is_junk) for it in asyncio.run(run())] == [("Rubbish", True)]
+
+
+@pytest.mark.parametrize("kind", ["imap", "pop3"])
+def test_a_mail_of_strangers_with_lines_of_megabytes_keeps_nobody_from_ours(dovecot, kind):
+    login = dovecot.login(getattr(dovecot, kind))
+    arrive = Arrive(imap=Imap(**login)) if kind == "imap" else Arrive(pop3=Pop3(**login))
+    for raw in (
+        b"Subject: x\r\n\r\n" + b"y" * 3_000_000,
+        b"X: " + b"z" * 2_000_000 + b"\r\n\r\n",
+        b".\r\n" * 500_000,
+    ):
+        dovecot.deliver(f"{HEADER}: one 1 2\r\n".encode() + raw)
+    prober = round_trip(dovecot, arrive)
+    assert counts(prober) == {"sent": 1, "arrived": 1}
+    assert prober.status(prober.probes["one"]).mailbox is None
+    assert len(files(dovecot)) == 3
+    for path in files(dovecot):
+        path.unlink()
+
+
 def test_pop3(dovecot):
     prober = round_trip(dovecot, Arrive(pop3=Pop3(**dovecot.login(dovecot.pop3))))
     assert counts(prober) == {"sent": 1, "arrived": 1}
@@ -200,3 +357,83 @@ def test_the_wrong_password_is_told_and_not_shown(dovecot, kind, caplog, tmp_pat
     prober = round_trip(dovecot, arrive, looks=1)
     assert prober._statuses["one"].mailbox.reason == "mailbox_auth"
     assert_hidden(caplog.text + str(prober._statuses))
+
+
+def submitted(dovecot: Dovecot, word: str, **how) -> Outcome:
+    """A mail that is submitted, with this secret; Dovecot hands it on to a server of ours."""
+
+    async def run() -> Outcome:
+        (dovecot.folder / "word").write_text(word)
+        async with serving(port=dovecot.relay):
+            login = dovecot.login(dovecot.submission, password_file=dovecot.folder / "word", helo="probe.example.com")
+            send = Send(**login, from_="a@example.com", to="b@example.net", **how)
+            return await send_probe(Probe(name="one", send=send, timeout=20.0), send, Key(b"k" * 32), time.time)
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("name", ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256", None])
+def test_submission_by_each_mechanism(dovecot, name):
+    outcome = submitted(dovecot, PASSWORD, auth=name)
+    assert outcome.result.is_sent, outcome.dialogue.text() + (dovecot.folder / "dovecot.log").read_text()[-2000:]
+    assert f"C: AUTH {name or 'SCRAM-SHA-256'}" in outcome.dialogue.text()
+    assert_hidden(outcome.dialogue.text())
+
+
+@pytest.mark.parametrize("name", ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256"])
+def test_submission_with_the_wrong_password(dovecot, name):
+    failure = submitted(dovecot, f"wrong{PASSWORD}", auth=name).result.failure
+    assert (failure.phase, failure.reason, failure.reply_code) == ("auth", "smtp_auth", 535)
+
+
+def test_submission_with_a_token(dovecot):
+    token = a_token()
+    outcome = submitted(dovecot, token, auth="XOAUTH2")
+    assert outcome.result.is_sent, outcome.dialogue.text() + (dovecot.folder / "dovecot.log").read_text()[-2000:]
+    assert token not in outcome.dialogue.text()
+
+
+def test_submission_with_a_token_that_is_too_old(dovecot):
+    token = a_token(-60.0)
+    outcome = submitted(dovecot, token, auth="XOAUTH2")
+    failure = outcome.result.failure
+    assert (failure.phase, failure.reason) == ("auth", "smtp_auth")
+    assert token not in outcome.dialogue.text() + str(outcome.result)
+
+
+@pytest.mark.parametrize(("lifetime", "reason"), [(3600.0, None), (-60.0, "mailbox_auth")])
+def test_imap_with_a_token(dovecot, tmp_path, lifetime, reason, caplog):
+    token = a_token(lifetime)
+    (tmp_path / "token").write_text(token)
+    login = dovecot.login(dovecot.imap, password_file=tmp_path / "token", auth="XOAUTH2")
+    prober = round_trip(dovecot, Arrive(imap=Imap(**login)))
+    failure = prober.status(prober.probes["one"]).mailbox
+    assert (failure and failure.reason) == reason
+    assert token not in caplog.text + str(failure)
+    for path in files(dovecot):
+        path.unlink()
+
+
+def test_lmtp_into_the_mailbox(dovecot):
+    async def run() -> Prober:
+        send = Send(
+            server="127.0.0.1",
+            port=dovecot.lmtp,
+            protocol="lmtp",
+            tls="none",
+            from_="a@example.com",
+            to="probe@example.net",
+        )
+        arrive = Arrive(imap=Imap(**dovecot.login(dovecot.imap)))
+        probe = Probe(name="one", every=60.0, send=send, arrive=arrive)
+        prober = Prober([probe], None)
+        outcome = await prober.run_once(probe)
+        assert outcome.result.is_sent, outcome.dialogue.text()
+        box = mailbox(arrive)
+        while not prober.ledger.counts("one")["arrived"]:
+            await prober.look(box, [probe])
+        box.close()
+        return prober
+
+    assert counts(asyncio.run(run())) == {"sent": 1, "arrived": 1}
+    assert files(dovecot) == []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 
 import pytest
 
+from exporter.probes import imap
 from exporter.probes.imap import ImapMailbox
 from exporter.probes.section import Imap
 from tests.exporter.probes.test_smtp import PASSWORD
@@ -63,3 +65,79 @@ FOUND = [*LOGGED_IN, b"* OK [UIDVALIDITY 1]\r\nm4 OK\r\n", b"* SEARCH 1\r\nm5 OK
 )
 def test_a_hostile_mailbox_is_left(steps, repeat):
     assert hostile(steps, repeat).startswith("protocol_error")
+
+
+async def idling(says: list[bytes], repeat: bytes = b"", seconds: float = 2.0) -> tuple[bool | str, int, list[bytes]]:
+    """What waiting comes to where the server answers IDLE with this, and then repeats something; how often it was
+    logged in to in all, when the mailbox is looked into once more; and what it was told."""
+    logins = 0
+    heard: list[bytes] = []
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def talk(reader, writer) -> None:
+        nonlocal logins
+        tasks.add(asyncio.current_task())
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            writer.write(b"* OK ready\r\n")
+            idle = b""
+            while line := await reader.readline():
+                heard.append(line)
+                tag, _, command = line.strip().partition(b" ")
+                logins += command.startswith(b"LOGIN")
+                if command == b"IDLE":
+                    idle = tag
+                    writer.writelines(it.replace(b"TAG", tag) for it in says)
+                    while repeat:
+                        writer.write(repeat)
+                        await writer.drain()
+                elif tag == b"DONE":
+                    writer.write(idle + b" OK\r\n")
+                else:
+                    writer.write(b"* CAPABILITY IMAP4rev1 IDLE\r\n" + tag + b" OK\r\n")
+        writer.transport.abort()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    os.environ["IMAP_PASSWORD"] = PASSWORD
+    port = server.sockets[0].getsockname()[1]
+    box = ImapMailbox(Imap(server="127.0.0.1", port=port, tls="none", username="u", password_env="IMAP_PASSWORD"))
+    try:
+        await box.visit(lambda _: False)
+        told: bool | str = await box.wait(seconds)
+        await box.visit(lambda _: False)
+        box.close()
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return told, logins, heard
+
+
+@pytest.fixture
+def short_idle(monkeypatch):
+    monkeypatch.setattr(imap, "_IDLE_SECONDS", 1.5)
+
+
+def test_a_server_that_tells_of_mail_is_believed_at_once():
+    told, logins, heard = asyncio.run(idling([b"+ idling\r\n* OK Still here\r\n* 3 EXISTS\r\n"], seconds=3600.0))
+    assert (told, logins) == (True, 1)
+    assert heard.count(b"DONE\r\n") == 1
+
+
+def test_idling_ends_and_begins_anew_by_itself(short_idle):
+    told, logins, heard = asyncio.run(idling([b"+ idling\r\n* OK Still here\r\n* 1 EXPUNGE\r\n"]))
+    assert (told, logins) == (False, 1)
+    assert heard.count(b"DONE\r\n") == 1
+    assert imap._IDLE_SECONDS < 29 * 60
+
+
+def test_a_server_that_refuses_what_it_offers_is_asked_now_and_then(short_idle):
+    told, logins, heard = asyncio.run(idling([b"TAG BAD not today\r\n"]))
+    assert (told, logins) == (False, 1)
+    assert b"DONE\r\n" not in heard
+
+
+@pytest.mark.parametrize("repeat", [b"* OK Still here\r\n" * 1000, b"x" * 65536])
+def test_a_server_that_tells_without_end_is_left(repeat):
+    told, logins, _ = asyncio.run(idling([b"+ idling\r\n"], repeat, seconds=0.1))
+    assert (told, logins) == (False, 2)

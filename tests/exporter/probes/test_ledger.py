@@ -25,10 +25,11 @@ def sent(ledger, mail_id: str = "a", time: float = 1000.0) -> None:
 
 def test_a_mail_that_arrives(ledger):
     sent(ledger)
-    assert [mail.id for mail in ledger.waiting("one")] == ["a"]
+    assert ledger.pending("one") == 1
+    assert ledger.oldest("one").id == "a"
     assert ledger.arrive("a", "INBOX/1", 1010.0, LATE) is Arrival.FIRST
     assert counts(ledger) == {"sent": 1, "arrived": 1}
-    assert ledger.waiting("one") == []
+    assert ledger.pending("one") == 0
 
 
 def test_the_same_copy_is_counted_once_and_another_is_a_duplicate(ledger):
@@ -57,7 +58,7 @@ def test_a_lost_mail_that_arrives_is_found(ledger):
     assert ledger.lose("one", 1000.0) == []
     assert ledger.lose("one", 1001.0) == ["a"]
     assert ledger.lose("one", 1001.0) == []
-    assert ledger.last_state("one") == "lost"
+    assert ledger.last_settled("one") == ("a", "lost")
     ledger.arrive("a", "Junk/1", 4000.0, LATE, is_junk=True)
     assert counts(ledger) == {"sent": 1, "arrived": 1, "late": 1, "lost": 1, "found": 1, "spam_folder": 1}
 

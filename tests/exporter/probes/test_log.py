@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.config import Config, FileSource
+from exporter.config import Config, LogSource
 from exporter.pipeline import Pipeline
+from exporter.probes.mailbox import OwnLog
+from exporter.probes.prober import Prober
 from exporter.probes.section import Arrive, Probe
 from tests.exporter.probes.test_prober import NOW, Bench, bench  # noqa: F401 - a fixture
 from tests.exporter.probes.test_smtp import a_send
@@ -37,7 +39,7 @@ async def with_log(it: Bench, *lines: str, message_id: str | None = None) -> Non
     outcome = await it.prober.run_once(it.probe)
     log = it.maildir.parent / "mail.log"
     log.write_text("".join([BEGIN.format(message_id=message_id or outcome.mail.message_id), *lines]))
-    pipeline = Pipeline(Config(sources=(FileSource(file=log),)), None, it.clock)
+    pipeline = Pipeline(Config(sources=(LogSource(file=log),)), None, it.clock)
     pipeline.hooks.append(it.prober.follow)
     it.clock.time += 10
     while pipeline.step():
@@ -59,6 +61,30 @@ def test_the_log_tells_where_a_late_mail_is(bench):  # noqa: F811
         await with_log(it, DEFERRED)
         it.clock.time = NOW + 130
         assert it.value("mail_probe_failure_info", phase="arrival", reason="queued_greylisted") == 1
+
+    bench(None, play)
+
+
+def test_where_a_mail_is_is_known_after_a_restart_and_when_it_is_lost(bench):  # noqa: F811
+    async def play(it):
+        await with_log(it, DEFERRED)
+        it.prober.close()
+        again = Prober([it.probe], it.maildir.parent, it.clock)
+        it.clock.time = NOW + 1900
+        await again.look(OwnLog(), [it.probe])
+        assert again.ledger.counts("one")["lost"] == 1
+        (view,) = again.views()
+        assert view.reason == "arrival: queued_greylisted"
+        assert "450 4.7.1 Greylisted" in view.failure
+        again.close()
+
+    bench(None, play)
+
+
+def test_what_the_log_says_after_the_arrival_is_not_kept(bench):  # noqa: F811
+    async def play(it):
+        await with_log(it, SENT, DEFERRED)
+        assert it.prober.ledger._base.execute("SELECT count(*) FROM whereabouts").fetchone() == (0,)
 
     bench(None, play)
 

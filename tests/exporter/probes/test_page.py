@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from aiohttp import ClientSession
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from exporter.config import Config
+from exporter.page import render
 from exporter.pipeline import Pipeline
 from exporter.probes.page import ProbePage, targeted
 from exporter.probes.prober import Prober
@@ -96,6 +98,43 @@ def test_targets_with_and_without_a_port(tmp_path):
     probe = Probe(name="one", send=a_send(tmp_path, 25), targets=others)
     found = [(targeted(probe, other).server, targeted(probe, other).port_number) for other in others]
     assert found == [("mx.example.net", 25), ("2001:db8::1", 26), ("2001:db8::2", 25), ("mx.example.org", 2525)]
+
+
+def test_the_page_for_people_shows_why_a_probe_fails_and_no_address(tmp_path):
+    said = b"550 5.1.1 <probe@example.net>: User <script> unknown, ask postmaster@example.net\r\n"
+
+    async def shown() -> str:
+        async with serving({"RCPT": said}) as server:
+            probe = Probe(name="one", every=60.0, send=a_send(tmp_path, server.port, username="probe"))
+            prober = Prober([probe], None)
+            await prober.run_once(probe)
+            text = render(Pipeline(Config(), None), "/metrics", 1_800_000_000.0, prober.views())
+            prober.close()
+            return text
+
+    text = asyncio.run(shown())
+    assert "1 of 1 probe failing" in text
+    assert "rcpt: user_unknown" in text
+    assert "User &lt;script&gt; unknown" in text
+    assert "example.net" not in text
+    assert_hidden(text)
+
+
+def test_the_page_of_probes_that_are_well(tmp_path):
+    async def shown() -> str:
+        async with serving() as server:
+            probes = [Probe(name=name, every=60.0, send=a_send(tmp_path, server.port)) for name in ("one", "two")]
+            prober = Prober([*probes, Probe(name="asked", send=probes[0].send)], None)
+            for probe in probes:
+                await prober.run_once(probe)
+            text = render(Pipeline(Config(), None), "/metrics", time.time(), prober.views())
+            prober.close()
+            return text
+
+    text = asyncio.run(shown())
+    assert "failing" not in text
+    assert text.count("success</span>") == 2
+    assert "asked" not in text
 
 
 def test_no_destination_gets_more_than_its_limit(tmp_path):

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sqlite3
+import subprocess
 import sys
 from pathlib import Path
 from random import Random
@@ -17,10 +18,11 @@ from prometheus_client import CollectorRegistry
 from exporter.probes.ledger import Ledger
 from exporter.probes.mailbox import mailbox
 from exporter.probes.maildir import Maildir
+from exporter.probes.message import Key, whose
 from exporter.probes.prober import Prober
 from exporter.probes.schedule import starts
 from exporter.probes.section import Arrive, Probe
-from tests.exporter.probes.server import serving
+from tests.exporter.probes.server import Act, serving
 from tests.exporter.probes.test_smtp import a_send
 
 NOW = 1_800_000_000.0
@@ -61,8 +63,8 @@ class Bench:
         path.write_bytes(raw)
         return path
 
-    async def look(self) -> None:
-        await self.prober.look(self.box, [self.probe])
+    async def look(self) -> bool:
+        return await self.prober.look(self.box, [self.probe])
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, {"probe": "one"} | labels)
@@ -204,11 +206,13 @@ def test_a_mail_of_a_gigabyte_is_read_no_further_than_its_beginning(tmp_path):
 def test_an_mbox_is_read_on(bench):
     async def play(it):
         path = it.maildir.parent / "mbox"
-        path.write_bytes(b"From x@example.com Fri Jan 15 08:00:00 2027\nSubject: other\n\ntext\n\n")
+        path.touch()
         it.probe = dataclasses.replace(it.probe, arrive=Arrive(mbox=path))
         it.prober.configure([it.probe])
         it.box = mailbox(it.probe.arrive)
-        await it.look()
+        assert await it.look()
+        path.write_bytes(b"From x@example.com Fri Jan 15 08:00:00 2027\nSubject: other\n\ntext\n\n")
+        assert await it.look()
         outcome = await it.prober.run_once(it.probe)
         with path.open("ab") as box:
             box.write(b"From x@example.com Fri Jan 15 08:00:00 2027\n" + outcome.mail.raw + b"\n")
@@ -252,13 +256,133 @@ def test_starts_are_spread_and_do_not_drift():
     assert abs(times[-1] - times[0] - 999 * 60) <= 1
 
 
+@pytest.mark.parametrize("every", [2.0, 60.0, 3600.0, 86400.0])
+def test_a_restart_changes_no_start(every):
+    for name in ("one", "two", "three"):
+        first = next(starts(name, every, NOW, Random(1)))
+        again = next(starts(name, every, first - every * 0.01, Random(1)))
+        later = next(starts(name, every, first + 1.5, Random(1)))
+        assert NOW <= first <= NOW + every + 1
+        assert abs(again - first) <= 1
+        assert abs((later - first) % every) <= 1 or abs((later - first) % every - every) <= 1
+
+
+def test_a_reload_breaks_no_dialogue_off_and_ends_what_is_gone(tmp_path):
+    async def play() -> None:
+        async with serving({"RCPT": Act.PAUSE}) as server:
+            send = a_send(tmp_path, server.port)
+            one, two = (Probe(name=name, every=1.0, send=send, timeout=5.0) for name in ("one", "two"))
+            prober = Prober([one], None)
+            running = asyncio.create_task(prober.run())
+            while not any(command.startswith("RCPT") for command in server.commands):
+                await asyncio.sleep(0.01)
+            prober.configure([one, two])
+            while not all(prober.ledger.counts(name)["sent"] for name in ("one", "two")):
+                await asyncio.sleep(0.01)
+            assert prober.ledger.counts("one")["send_failed"] == 0
+            prober.configure([two])
+            while prober.ledger.counts("two")["sent"] < 3:
+                await asyncio.sleep(0.01)
+            assert prober.ledger.counts("one")["sent"] <= 3
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            prober.close()
+
+    asyncio.run(play())
+
+
+def test_a_dialogue_that_is_broken_off_may_have_sent_the_mail(bench):
+    async def play(it):
+        task = asyncio.create_task(it.prober.run_once(it.probe))
+        while (
+            it.prober.ledger.last_settled("one") is None
+            and not it.prober.ledger._base.execute("SELECT 1 FROM mail WHERE state = 'sending'").fetchone()
+        ):
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert it.value("mail_probe_pending_messages") == 1
+        it.clock.time += 1801
+        await it.look()
+        assert (it.count("lost"), it.count("send_failed")) == (0, 1)
+
+    bench({".": Act.HANG}, play)
+
+
+def test_a_ledger_that_cannot_be_written_is_a_failure_and_nothing_is_sent(bench):
+    async def play(it):
+        await it.prober.run_once(it.probe)
+        it.prober.ledger._base.execute("PRAGMA query_only = ON")
+        with pytest.raises(sqlite3.Error):
+            await it.prober.run_once(it.probe)
+        assert it.value("mail_probe_failure_info", phase="mail", reason="internal") == 1
+        assert it.value("mail_probe_success") == 0
+        assert it.count("sent") == 1
+
+    bench(None, play, arrives=False)
+
+
+def test_what_is_old_is_forgotten_without_any_mailbox(tmp_path):
+    ledger = Ledger(tmp_path / "probes.db")
+    ledger.begin("old", "one", "b@example.net", NOW - 30 * 86400)
+    ledger.close()
+
+    async def play() -> None:
+        prober = Prober([], tmp_path, Clock())
+        running = asyncio.create_task(prober.run())
+        while prober.ledger.probe_of("old"):
+            await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        prober.close()
+
+    asyncio.run(play())
+
+
+def test_what_cannot_be_reached_fails_for_that_and_not_for_the_limit(bench):
+    async def play(it):
+        away = dataclasses.replace(it.probe, send=a_send(it.maildir.parent, 1))
+        reasons = {(await it.prober.run_once(away)).result.failure.reason for _ in range(130)}
+        assert reasons == {"refused"}
+        assert (await it.prober.run_once(it.probe)).result.is_sent
+
+    bench(None, play)
+
+
+def test_the_limit_of_a_destination_holds_over_a_restart(bench):
+    async def play(it):
+        results = [(await it.prober.send(it.probe, it.probe.send)).result for _ in range(60)]
+        results += [(await it.prober.run_once(it.probe)).result for _ in range(50)]
+        assert all(result.is_sent for result in results)
+        it.prober.close()
+        again = Prober([it.probe], it.maildir.parent, it.clock)
+        reasons = [(await again.run_once(it.probe)).result.failure for _ in range(11)]
+        again.close()
+        assert [failure.reason for failure in reasons if failure] == ["own_limit"]
+
+    bench(None, play)
+
+
+def test_the_expiry_of_a_certificate_stays_when_the_server_goes(bench):
+    async def play(it):
+        send = dataclasses.replace(it.probe.send, tls="starttls")
+        await it.prober.run_once(dataclasses.replace(it.probe, send=send))
+        await it.prober.run_once(dataclasses.replace(it.probe, send=a_send(it.maildir.parent, 1)))
+        assert it.value("mail_probe_success") == 0
+        assert it.value("mail_probe_certificate_expiry_timestamp_seconds") == 2208988800
+
+    bench(None, play)
+
+
 RUN = """
 import asyncio, sys
 from pathlib import Path
 from exporter.config import load_config
 from exporter.probes.prober import Prober
 folder = Path(sys.argv[1])
-asyncio.run(Prober(load_config(folder / "mailstat.yml").probes, folder).run())
+prober = Prober(load_config(folder / "mailstat.yml").probes, folder)
+print("up", flush=True)
+asyncio.run(prober.run())
 """
 
 
@@ -270,7 +394,8 @@ def test_killed_at_any_moment_no_mail_is_counted_wrongly(tmp_path):
 async def _killed(folder: Path, kills: int) -> None:
     maildir = a_maildir(folder)
     chance = Random(7)
-    async with serving() as server:
+    # Long enough before and after the mail is taken to be killed there, too.
+    async with serving({"RCPT": Act.PAUSE, ".": Act.PAUSE}) as server:
         (folder / "mailstat.yml").write_text(
             f"probes: [{{name: one, every: 1s, send: {{server: 127.0.0.1, port: {server.port}, tls: none,"
             " from: a@example.com, to: b@example.com}, arrive: {maildir: Maildir, every: 50ms}, late_after: 1s,"
@@ -278,11 +403,11 @@ async def _killed(folder: Path, kills: int) -> None:
         )
         delivering = asyncio.create_task(_deliver(server, maildir))
         for _ in range(kills):
-            process = await asyncio.create_subprocess_exec(sys.executable, "-c", RUN, str(folder))
-            await asyncio.sleep(1.0 + chance.random() * 1.5)
+            process = await _started(folder)
+            await asyncio.sleep(chance.random() * 1.5)
             process.send_signal(signal.SIGKILL)
             await process.wait()
-        process = await asyncio.create_subprocess_exec(sys.executable, "-c", RUN, str(folder))
+        process = await _started(folder)
         try:
             await _until_settled(folder, server)
         finally:
@@ -291,12 +416,26 @@ async def _killed(folder: Path, kills: int) -> None:
             delivering.cancel()
     ledger = Ledger(folder / "probes.db")
     counts = ledger.counts("one")
-    arrived = ledger._base.execute("SELECT count(*) FROM mail WHERE state = 'arrived'").fetchone()[0]
+    rows = dict(ledger._base.execute("SELECT id, state FROM mail"))
     ledger.close()
-    assert arrived >= 1
-    assert counts["arrived"] == arrived
+    key = Key.in_folder(folder)
+    taken = [whose(raw, key)[1] for raw in server.mails]
+    arrived = [mail_id for mail_id, state in rows.items() if state == "arrived"]
+    sys.stdout.write(f"{kills} kills, {len(taken)} mails taken, {len(arrived)} arrived, {counts}\n")
+    assert len(taken) >= kills // 5
+    # The last ones may be on their way when the last process is ended.
+    assert len(set(taken) - set(arrived)) <= 1
+    assert set(arrived) <= set(taken)
+    assert len(set(taken)) == len(taken)
+    assert counts["arrived"] == len(arrived)
     assert counts["lost"] == counts["found"]
     assert counts["duplicate"] == 0
+
+
+async def _started(folder: Path) -> asyncio.subprocess.Process:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", RUN, str(folder), stdout=subprocess.PIPE)
+    assert await process.stdout.readline() == b"up\n"
+    return process
 
 
 async def _deliver(server, maildir: Path) -> None:

@@ -2,21 +2,26 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import re
+from email import message_from_bytes
+from email.policy import default
 
 import dkim
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from prometheus_client import CollectorRegistry, generate_latest
 
 from exporter.probes.message import Key, whose
-from exporter.probes.run import send_probe
+from exporter.probes.prober import Prober
+from exporter.probes.run import Outcome, send_probe
 from exporter.probes.sasl import mechanism
 from exporter.probes.section import Dkim, Probe, Send
 from tests.exporter.probes.fault import FAULTS
-from tests.exporter.probes.server import Act, ca_file, serving
+from tests.exporter.probes.server import Act, ca_file, deaf, serving
 
 PASSWORD = "hunter2-and-more"
 NOW = 1_800_000_000.0
@@ -36,7 +41,9 @@ def a_send(folder, port: int, **what) -> Send:
 
 async def run(folder, steps=None, certificate="good", timeout=30.0, **what):
     """The outcome of a probe to a server that does this, and the server."""
-    async with serving(steps, certificate, implicit=what.pop("implicit", False)) as server:
+    async with serving(
+        steps, certificate, implicit=what.pop("implicit", False), host=what.pop("host", None)
+    ) as server:
         send = a_send(folder, **({"port": server.port} | what))
         outcome = await send_probe(Probe(name="one", send=send, timeout=timeout), send, KEY, lambda: NOW)
         return outcome, server
@@ -46,7 +53,7 @@ async def run(folder, steps=None, certificate="good", timeout=30.0, **what):
 def test_each_fault_has_its_phase_and_reason_before_the_deadline(tmp_path, fault):
     took = []
     for _ in range(3):  # a machine that is busy may be late, three times in a row it is not
-        outcome, _ = asyncio.run(run(tmp_path, fault.steps, fault.certificate, DEADLINE, **fault.send))
+        outcome = inject(tmp_path, fault, DEADLINE)
         result = outcome.result
         assert (result.failure.phase, result.failure.reason) == (fault.phase, fault.reason), outcome.dialogue.text()
         assert result.failure.reply_code == fault.reply_code
@@ -58,15 +65,40 @@ def test_each_fault_has_its_phase_and_reason_before_the_deadline(tmp_path, fault
     raise AssertionError(took)
 
 
+def inject(folder, fault, timeout: float):
+    """What a probe says of a fault."""
+    with contextlib.ExitStack() as stack:
+        port = {"port": stack.enter_context(deaf())} if fault.is_deaf else {}
+        what = {**port, **fault.send, "implicit": fault.is_implicit}
+        return asyncio.run(run(folder, fault.steps, fault.certificate, timeout, **what))[0]
+
+
 def test_there_are_enough_of_them():
     assert len(FAULTS) >= 40
     assert len({fault.what for fault in FAULTS}) == len(FAULTS)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.what)
-def test_no_fault_shows_the_password(tmp_path, fault, caplog):
-    outcome, _ = asyncio.run(run(tmp_path, fault.steps, fault.certificate, 0.2, **fault.send, **login(fault)))
-    assert_hidden(outcome.dialogue.text() + str(outcome.result) + caplog.text)
+def test_each_fault_is_in_the_metrics_and_shows_no_password(tmp_path, fault, caplog):
+    async def play() -> tuple[str, Outcome]:
+        with contextlib.ExitStack() as stack:
+            port = {"port": stack.enter_context(deaf())} if fault.is_deaf else {}
+            async with serving(fault.steps, fault.certificate, implicit=fault.is_implicit) as server:
+                send = a_send(tmp_path, **({"port": server.port} | port | fault.send | login(fault)))
+                prober = Prober([Probe(name="one", every=60.0, send=send, timeout=0.2)], None)
+                outcome = await prober.run_once(prober.probes["one"])
+                registry = CollectorRegistry()
+                registry.register(prober)
+                text = generate_latest(registry).decode() + str(prober.views())
+                prober.close()
+                return text, outcome
+
+    text, outcome = asyncio.run(play())
+    phase, reason = outcome.result.failure[:2]
+    assert 'mail_probe_success{probe="one"} 0.0' in text
+    assert 'mail_probe_messages_total{probe="one",result="send_failed"} 1.0' in text
+    assert f'mail_probe_failure_info{{phase="{phase}",probe="one",reason="{reason}"}} 1.0' in text
+    assert_hidden(text + outcome.dialogue.text() + str(outcome.result) + caplog.text)
 
 
 def login(fault) -> dict:
@@ -157,6 +189,61 @@ def test_lmtp(tmp_path):
     outcome, server = asyncio.run(run(tmp_path, protocol="lmtp"))
     assert outcome.result.is_sent
     assert server.commands[0] == "LHLO probe.example.com"
+
+
+def test_ipv6_and_the_address_to_send_from(tmp_path):
+    for host, family, source in (("::1", "ipv6", None), ("::1", "any", "::1"), ("127.0.0.1", "ipv4", "127.0.0.5")):
+        outcome, server = asyncio.run(run(tmp_path, host=host, server=host, family=family, source_address=source))
+        assert outcome.result.is_sent, outcome.dialogue.text()
+        assert outcome.result.address == host
+        assert server.clients == [source or host]
+
+
+def test_an_own_address_is_used_for_servers_of_its_family_alone(tmp_path):
+    outcome, _ = asyncio.run(run(tmp_path, server="127.0.0.1", family="any", source_address="::1"))
+    assert outcome.result.failure[:2] == ("dns", "dns")
+    with pytest.raises(ValueError, match="source_address"):
+        a_send(tmp_path, 25, family="ipv4", source_address="::1")
+
+
+def test_a_text_of_any_language_arrives_as_seven_bits(tmp_path):
+    _, server = asyncio.run(run(tmp_path, text="Schöne Grüße, 你好", subject="Prüfung ✓", size=4000))
+    made = message_from_bytes(server.mails[0], policy=default)
+    assert server.mails[0].isascii()
+    assert made.get_content().startswith("Schöne Grüße, 你好")
+    assert made["Subject"] == "Prüfung ✓"
+
+
+def test_a_server_that_asks_again_gets_no_second_answer(tmp_path):
+    steps = {"EHLO": b"250-mx\r\n250 AUTH CRAM-MD5\r\n", "AUTH": b"334 PDE+\r\n"}
+    outcome, server = asyncio.run(run(tmp_path, steps, username="probe"))
+    assert outcome.result.failure[:2] == ("auth", "protocol_error")
+    assert len(server.commands) == 3
+
+
+def test_a_password_that_is_cut_in_two_is_not_shown(tmp_path):
+    for before in range(180, 206):
+        said = b"x" * before + PASSWORD.encode() + b"\r\n"
+        outcome, _ = asyncio.run(run(tmp_path, {"AUTH": said}, username="probe"))
+        assert PASSWORD[:4] not in outcome.dialogue.text() + str(outcome.result)
+
+
+@pytest.mark.parametrize("verb", ["EHLO", "STARTTLS", "RCPT", "."])
+def test_a_dialogue_that_is_broken_off_says_nothing_more(tmp_path, verb):
+    async def play() -> list[str]:
+        steps = {verb: Act.MUTE if verb == "STARTTLS" else Act.HANG}
+        async with serving(steps) as server:
+            send = a_send(tmp_path, server.port, tls="starttls" if verb == "STARTTLS" else "none")
+            probe = Probe(name="one", send=send, timeout=30.0)
+            task = asyncio.create_task(send_probe(probe, send, KEY, lambda: NOW))
+            while not any(it.startswith(verb) for it in server.commands) and not (verb == "." and server.mails):
+                await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await asyncio.sleep(0.05)
+            return server.commands
+
+    assert "QUIT" not in asyncio.run(play())
 
 
 def test_pipelining(tmp_path):

@@ -22,6 +22,7 @@ from pygtail import Pygtail
 
 from exporter.sources import position as state
 from exporter.sources.file import FileTail
+from exporter.sources.logfile import LogFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,6 +108,32 @@ def pack(path: Path, form: str, to: Path | None = None) -> None:
     packed.write_bytes(PACKERS[form](path.read_bytes()))
     shutil.copystat(path, packed)
     path.unlink()
+
+
+# What pygtail 0.14 does wrong or raises at, as tried, and where it is tried here.
+FAILURES = {
+    "two rotations by name between two polls": "test_two_rotations_between_two_polls",
+    "copied and cut, and grown beyond the old offset since": "test_copytruncate_then_grown_beyond_the_old_offset",
+    "copied and cut, and still smaller": "test_copytruncate_then_smaller",
+    "copied and cut while the file is open": "test_copytruncate_with_a_log_that_was_empty_between_two_polls",
+    "cut without a copy, beside an old file": "test_truncation_without_a_copy_beside_an_old_file",
+    "an inode that is used again": "test_a_reused_inode_is_another_file",
+    "renamed and packed at once": "test_rotations_with_compression",
+    "a packed file gives the same kind of lines as a plain one": "test_the_half_read_file_is_compressed",
+    "other packers, dates with hours": "test_names_that_rotation_gives",
+    "a directory for old logs": "test_a_directory_for_old_logs",
+    "renamed to a name that nobody knows": "test_a_log_rotated_to_an_unknown_name_is_read_anew",
+    "half a line": "test_a_half_written_line_waits_for_its_end",
+    "an offset file that is broken, or empty": "test_a_bad_offset_file_starts_over",
+    "bytes that are no UTF-8, and carriage returns": "test_bytes_are_delivered_as_they_are",
+    "no log for a moment": "test_a_log_that_is_missing_for_a_moment_is_drained_and_waited_for",
+    "killed before the end was reached": "test_a_save_in_the_middle_repeats_nothing",
+}
+
+
+def test_each_failure_of_others_is_tried() -> None:
+    assert len(FAILURES) == 16
+    assert [name for name in FAILURES.values() if not callable(globals().get(name))] == []
 
 
 # --- plain following
@@ -587,6 +614,92 @@ def test_a_reused_inode_by_the_state_on_disk(log: Path, offset_file: Path) -> No
     assert old is not None
     state.save(offset_file, state.Position(old.device, log.stat().st_ino, old.fingerprint, old.offset, old.modified))
     assert FileTail(log, offset_file).read() == b"a3\nn0\nn1\nn2\nn3\nn4\n"
+
+
+@pytest.mark.parametrize("form", ["", *PACKERS])
+@pytest.mark.parametrize("holder", ["the log", "a rotated file"])
+def test_an_inode_is_reused_of_a_log_that_was_empty_when_it_was_seen(
+    log: Path, offset_file: Path, form: str, holder: str
+) -> None:
+    """Nothing tells such a log from another one: what was written after it was seen is read, oldest first."""
+    log.touch()
+    append(beside(log, ".4"), b"before\n")
+    os.utime(beside(log, ".4"), (1, 1))
+    tail = FileTail(log, offset_file)
+    assert tail.read() == b""
+    old = tail.position
+    tail.close()
+    assert old is not None
+    for number, line in ((3, b"a1\n"), (2, b"b1\n"), (1, b"c1\n")):
+        time.sleep(TICK_SECONDS)
+        append(log, line)
+        rename(log, f".{number}")
+    if form:
+        pack(beside(log, ".3"), form)
+    append(log, b"d1\n")
+    inode = (log if holder == "the log" else beside(log, ".2")).stat().st_ino
+    state.save(offset_file, state.Position(old.device, inode, old.fingerprint, 0, old.modified))
+    tail = FileTail(log, offset_file)
+    assert tail.read() == b"a1\nb1\nc1\nd1\n"
+    assert (tail.rotations, tail.truncations, tail.skipped_bytes) == (3, 0, 0)
+
+
+def test_a_log_that_was_empty_when_it_was_seen_goes_on_where_it_is(log: Path, offset_file: Path) -> None:
+    append(beside(log, ".1"), b"before\n")
+    time.sleep(TICK_SECONDS)
+    log.touch()
+    reader = Reader(log, offset_file, restarts=True)
+    assert reader.poll() == b""
+    append(log, b"a1\n")
+    assert reader.poll() == b"a1\n"
+    reader.tail.close()
+
+
+def test_an_empty_log_that_is_gone_is_not_an_old_file_with_its_inode(log: Path, offset_file: Path) -> None:
+    append(beside(log, ".2"), b"before\n")
+    time.sleep(TICK_SECONDS)
+    log.touch()
+    reader = Reader(log, offset_file, restarts=True)
+    reader.poll()
+    old = reader.tail.position
+    reader.tail.close()
+    assert old is not None
+    log.unlink()
+    append(log, b"a1\n")
+    inode = beside(log, ".2").stat().st_ino
+    state.save(offset_file, state.Position(old.device, inode, old.fingerprint, 0, old.modified))
+    assert FileTail(log, offset_file).read() == b"a1\n"
+
+
+def test_an_empty_log_is_found_in_a_directory_for_old_logs(log: Path, reader: Reader) -> None:
+    log.touch()
+    reader.poll()
+    append(log, b"a1\n")
+    (log.parent / "old").mkdir()
+    log.rename(beside(log.parent / "old" / log.name, ".1"))
+    append(log, b"b1\n")
+    assert reader.poll() == b"a1\nb1\n"
+
+
+def test_what_is_written_while_a_log_is_found_empty_was_not_there(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer may come between the read that finds nothing and the look at the time."""
+    log.touch()
+    seen = log.stat().st_mtime_ns
+    read = LogFile.read
+
+    def read_and_be_late(file: LogFile, size: int) -> bytes:
+        chunk = read(file, size)
+        time.sleep(TICK_SECONDS)
+        append(log, b"a1\n")
+        return chunk
+
+    tail = FileTail(log)
+    monkeypatch.setattr(LogFile, "read", read_and_be_late)
+    assert next(tail.blocks(), b"") == b""
+    assert tail.position
+    assert (tail.position.offset, tail.position.modified) == (0, seen)
+    monkeypatch.undo()
+    assert tail.read() == b"a1\n"
 
 
 def test_a_log_under_a_new_inode_and_device_goes_on(log: Path, offset_file: Path) -> None:

@@ -10,6 +10,7 @@ import pty
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import repeat
 from zoneinfo import ZoneInfo
@@ -19,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstat import render
-from mailstat.report import Column, Record, Report, Section
+from mailstat.report import Chart, Column, Figure, Record, Report, Section
 
 BERLIN = ZoneInfo("Europe/Berlin")
 COLUMNS = (
@@ -220,7 +221,7 @@ def test_html_has_only_the_tags_and_attributes_of_the_page(text: str) -> None:
     page = Tags()
     page.feed(rendered("html", one(text)))
     assert page.open == []
-    assert page.names <= set("html head meta title style body h1 h2 div table thead tbody tr th td p".split())
+    assert page.names <= set("html head meta title style body main h1 h2 div table thead tbody tr th td p".split())
     assert page.attributes <= {"lang", "charset", "name", "content", "http-equiv", "class", "scope"}
 
 
@@ -230,8 +231,21 @@ def test_html_shows_what_the_text_says() -> None:
     assert {"Things", "First", "2026-01-05 11:00:01", "1,234", "3 m 20 s", "2 KiB", "50.0 %"} <= set(page.text)
 
 
+def test_html_shows_figures_and_charts_and_leaves_out_those_of_nothing() -> None:
+    charts = [
+        Chart("Some", "columns", ["x"], {"sent": [1], "bounced": [0]}),
+        Chart("None", "columns", ["x"], {"sent": [0]}),
+        Chart("Empty", "bars", [], {}),
+    ]
+    page = Tags()
+    page.feed(rendered("html", replace(REPORT, figures=[Figure("delay", 1.5, "seconds")], charts=charts)))
+    assert page.open == []
+    assert {"delay", "1.5 s", "Some", "sent ", "x: sent 1"} <= set(page.text)
+    assert not {"None", "Empty"} & set(page.text)
+
+
 def test_html_needs_nothing_else() -> None:
-    page = rendered("html", REPORT)
+    page = rendered("html", replace(REPORT, charts=[Chart("Some", "ring", ["x"], {"sent": [1]})]))
     assert not any(word in page for word in ("src=", "href=", "url(", "@import", "<script"))
 
 

@@ -14,18 +14,18 @@ import pytest
 
 from mailstat import render, reports
 from mailstat.cli import build_parser
-from mailstat.log import Log, Selection
-from parsers.events import Event, Origin
+from mailstat.log import Digest, Log, Selection
+from parsers.events import Delivery, Event, Origin
 from parsers.mta import SERVERS
 from parsers.reader import understand
 from parsers.tracker import Tracker
 
 START = 1_767_571_200.0
 MTAS = [mta for mta, server in SERVERS.items() if server.grammar]
-SEARCHES = {"trace"}  # the files themselves, not the events
+SEARCHES = {"trace", "replay"}  # the files themselves, not the events; Prometheus
 NAMES = [name for name in reports.helps() if reports.reads_log(reports.load(name)) and name not in SEARCHES]
 PERIODS = ["2026-01-05", "2026-01-05T00:01..2026-01-06", "--all"]
-ARGUMENTS = {"diff": [PERIODS], "query": [["SELECT * FROM events"]], "bounces": [[], ["--suppress", "1"]]}
+ARGUMENTS = {"diff": [PERIODS], "query": [["SELECT * FROM events"]], "bounces": [["--suppress", "1"], []]}
 
 
 @cache
@@ -52,6 +52,10 @@ class Samples(Log):
 
     def batches(self) -> Iterator[list[Event]]:
         yield list(events_of(self.mta))
+
+    def read(self, digest: Digest) -> None:
+        for batch in self.batches():
+            digest.add(batch, range(len(batch)))
 
 
 def options_of(name: str, words: list[str]) -> Namespace:
@@ -85,6 +89,16 @@ def test_every_report_is_content_with_nothing(name: str) -> None:
     made = reports.load(name).make(Log([], Selection(), zone=UTC), options_of(name, words))
     for form in render.names():
         render.render(form, made, io.StringIO(), zone=UTC)
+
+
+@pytest.mark.parametrize("mta", MTAS)
+@pytest.mark.parametrize("name", ["summary", "deliveries"])
+def test_a_page_has_charts_of_every_server(name: str, mta: str) -> None:
+    out = io.StringIO()
+    made = reports.load(name).make(Samples(mta), options_of(name, ["--format", "html"]))
+    render.render("html", made, out, zone=UTC)
+    has_deliveries = any(isinstance(event, Delivery) for event in events_of(mta))
+    assert ("<svg" in out.getvalue()) >= has_deliveries
 
 
 def choices(name: str) -> Iterator[list[str]]:

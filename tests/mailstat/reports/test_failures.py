@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
 
-from mailstat.log import Log, Selection
+from mailstat.log import Digest, Log, Selection
 from mailstat.report import Report
 from mailstat.reports import bounces, deferrals, destinations, diff, rejects, timeline
 from parsers.events import Delivery, Event, Origin, Received, Reject, Removed
@@ -25,8 +25,8 @@ class Given(Log):
         self._given = list(events)
         Tracker().follow(self._given)
 
-    def batches(self) -> Iterator[list[Event]]:
-        yield self._given
+    def read(self, digest: Digest) -> None:
+        digest.add(self._given, range(len(self._given)))
 
 
 def delivery(
@@ -41,7 +41,9 @@ def rows(report: Report, section: int = 0) -> list[dict[str, Any]]:
 
 
 def ask(module: Any, events: Sequence[Event], **options: Any) -> Report:
-    given: Report = module.make(Given(events), Namespace(where=None, now=DAY, zone=UTC, **options))
+    given: Report = module.make(
+        Given(events), Namespace(**{"where": None, "now": DAY, "zone": UTC, "map": None} | options)
+    )
     return given
 
 
@@ -71,6 +73,21 @@ def test_what_waits_is_what_was_not_tried_again_nor_removed() -> None:
         "oldest": DAY + 1,
         "example": "450 last",
     }
+
+
+def test_what_the_same_host_accepts_at_the_next_attempt_was_greylisted() -> None:
+    vague: dict[str, Any] = {"reply": "451 Try again later", "reply_code": 451, "relay_host": "mx.example.org"}
+    events = [
+        Received(DAY + 1, ORIGIN, "A1", client_ip="192.0.2.1"),
+        delivery(5, "deferred", reason="system_error", phase="rcpt", **vague),
+        delivery(5, "deferred", "b@example.org", reason="system_error", phase="rcpt", **vague),
+        delivery(305, "sent", relay_host="mx.example.org"),
+    ]
+    found = rows(ask(deferrals, events))
+    assert [(row["reason"], row["attempts"], row["waiting"]) for row in found] == [
+        ("greylisted", 1, 0),
+        ("system_error", 1, 1),
+    ]
 
 
 def test_an_id_that_comes_again_waits_though_the_first_of_it_left() -> None:
@@ -113,6 +130,16 @@ def test_destinations_tell_each_stage_of_what_was_sent() -> None:
     assert (row["sent"], row["bounced"], round(row["failed"], 3)) == (10, 1, 0.091)
     assert (row["delay_p50"], row["delay_p90"]) == (7.5, 7.5)
     assert (row["delay_connect_p50"], row["delay_transmit_p90"]) == (2.0, 4.0)
+
+
+def test_destinations_tell_what_waits_for_them() -> None:
+    events = [
+        delivery(1, "deferred", provider="google"),
+        delivery(9, "sent", provider="google"),
+        delivery(2, "deferred", queue_id="B2", provider="google"),
+    ]
+    (row,) = rows(ask(destinations, events))
+    assert (row["deferred"], row["waiting"], row["oldest"]) == (2, 1, DAY + 2)
 
 
 def test_rejects_are_told_by_reason_and_by_client() -> None:

@@ -18,4 +18,4 @@ def test_a_report_is_what_its_module_says(name: str) -> None:
     assert reports.helps()[name] == report.HELP
     assert "\n" not in report.HELP
     assert report.DESCRIPTION
-    assert callable(report.make)
+    assert callable(reports.load_live(name).run if reports.is_live(report) else report.make)

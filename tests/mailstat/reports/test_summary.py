@@ -19,7 +19,7 @@ LINE = (
 def report_of(reply: str, folder: Path) -> Report:
     path = folder / "mail.log"
     path.write_text(LINE.format(reply=reply))
-    return summary.make(Log([path], Selection(), zone=UTC), Namespace())
+    return summary.make(Log([path], Selection(), zone=UTC), Namespace(format="table", where=None))
 
 
 def shown(report: Report) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.generate import generate
-from exporter.config import Config, FileSource
+from exporter.config import Config, LogSource
 from exporter.pipeline import Pipeline
 from mailstat.cli import main
 from parsers.clock import Clock
@@ -168,7 +168,7 @@ def test_only_one_of_two_servers_is_asked_for(logs: tuple[Path, Path], capsys: p
 
 def pipeline(state: Path, *logs: Path) -> Pipeline:
     state.mkdir(exist_ok=True)
-    return Pipeline(Config(sources=tuple(FileSource(file=log) for log in logs)), state, lambda: NOW)
+    return Pipeline(Config(sources=tuple(LogSource(file=log) for log in logs)), state, lambda: NOW)
 
 
 def finish(made: Pipeline) -> dict[tuple[str, str], float]:

@@ -25,6 +25,15 @@ def delivery(text: str) -> Delivery:
     return event
 
 
+def test_a_code_means_what_the_provider_that_says_it_means() -> None:
+    said = "SMTP error from remote mail server after end of data: 550 5.7.27 no"
+    told = [
+        delivery(f"** kim@example.org R=dnslookup T=remote_smtp H={host} [203.0.113.9]: {said}").reason
+        for host in ("gmail-smtp-in.l.google.com", "mx.example.org")
+    ]
+    assert told[0] == "auth_spf" != told[1]
+
+
 # --- delivered ---
 
 FIELDS = [

@@ -1,21 +1,11 @@
-"""Logs of real Exim servers, held against what their clients did and what their destinations saw.
-
-Each folder has the log (in Exim's own file, and through syslog) and the truth: one JSON object for each thing that a
-scripted client, a scripted destination or the operator did. MAILSTAT_LAB names further folders of the same make
-(separated as in PATH); those of other servers are left to their own tests.
-"""
+"""Logs of real Exim servers (tests/lab.py), held against what their clients did and their destinations saw."""
 
 from __future__ import annotations
 
-import gzip
-import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC
-from functools import lru_cache
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 import pytest
 
@@ -26,7 +16,6 @@ from parsers.events import (
     Connect,
     ConnectionFailure,
     Delivery,
-    Event,
     Problem,
     QueueAction,
     Received,
@@ -38,107 +27,33 @@ from parsers.mta.exim.delivery import phase_of
 from parsers.mta.exim.field import read_codes, read_relay
 from parsers.reader import LogReader
 from parsers.tracker import Tracker
+from tests.lab import Lab, clock, domain, folders, name, read_lab, read_text, runs
 
-SHARED = Path(__file__).parents[4] / "../shared/lab"
-MORE = map(Path, filter(None, os.environ.get("MAILSTAT_LAB", "").split(":")))
-FORMS = ("mainlog", "mail.log", "mail.iso.log", "mail.rfc5424.log")
-BLOCK = 300  # lines
-
-Kind = TypeVar("Kind", bound=Event)
+RUNS = runs("exim")
+pytestmark = [pytest.mark.corpus, pytest.mark.skipif(not RUNS, reason="no logs of this server are here")]
 
 
-class Lab(NamedTuple):
-    """One run: the events of its log in context, and the truth."""
-
-    events: list[Event]
-    truth: list[dict[str, Any]]
-    lines: list[str]
-    outcomes: Counter[str]
-    strange: list[str]
-    in_flight: int
-
-    def all(self, kind: type[Kind]) -> Iterator[Kind]:
-        return (event for event in self.events if type(event) is kind)
-
-    def told(self, *what: str) -> Iterator[dict[str, Any]]:
-        return (told for told in self.truth if told["ev"] in what)
-
-
-def read_bytes(path: Path) -> bytes:
-    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-
-
-def found(folder: Path, name: str) -> list[Path]:
-    return [path for path in (folder / name, folder / f"{name}.gz") if path.exists()]
-
-
-@lru_cache
-def read_lab(folder: Path, form: str) -> Lab:
-    truth = [json.loads(line) for line in read_bytes(found(folder, "truth.jsonl")[0]).splitlines()]
-    tracker, events, strange = Tracker(), [], []
-    reader = LogReader(clock(truth), lambda outcome, message: strange.append(f"{outcome}: {message}"))
-    lines = read_bytes(found(folder, form)[0]).decode("utf-8", "surrogateescape").splitlines(keepends=True)
-    for start in range(0, len(lines), BLOCK):
-        some = reader.read("".join(lines[start : start + BLOCK]))
-        tracker.follow(some)
-        events += some
-    outcomes = Counter[str]()
-    for tally in reader.tallies.values():
-        for outcome in ("parsed", "ignored", "unknown", "malformed"):
-            outcomes[outcome] += getattr(tally, outcome)
-    return Lab(events, truth, lines, outcomes, strange, sum(tracker.in_flight().values()))
-
-
-def clock(truth: list[dict[str, Any]]) -> Clock:
-    return Clock(UTC, lambda: truth[-1]["t"])
-
-
-FOLDERS = [folder for folder in (*sorted(SHARED.glob("exim-*")), *MORE) if found(folder, "mainlog")]
-RUNS = [(folder, form) for folder in FOLDERS for form in FORMS if found(folder, form)]
-pytestmark = [pytest.mark.corpus, pytest.mark.skipif(not RUNS, reason="the shared logs are not here")]
-
-
-@pytest.fixture(params=RUNS, ids=lambda run: f"{run[0].name}-{run[1]}")
+@pytest.fixture(params=RUNS, ids=name)
 def lab(request: pytest.FixtureRequest) -> Lab:
     return read_lab(*request.param)
 
 
-def domain(address: str) -> str:
-    return address.rpartition("@")[2]
-
-
-def test_every_line_is_known(lab: Lab) -> None:
-    assert lab.outcomes.total() == len(lab.lines)
-    assert lab.strange == []
-
-
-@pytest.mark.parametrize("name", ["rejectlog", "paniclog"])
-def test_every_line_of_the_other_logs_is_known(name: str) -> None:
-    for folder in FOLDERS:
-        for path in found(folder, name):
-            strange: list[str] = []
-            reader = LogReader(Clock(UTC, lambda: 0.0), lambda _, message: strange.append(message))  # noqa: B023
-            reader.read(read_bytes(path).decode("utf-8", "surrogateescape"))
-            assert strange == []
+@pytest.mark.parametrize("log", ["rejectlog", "paniclog"])
+def test_every_line_of_the_other_logs_is_known(log: str) -> None:
+    for folder in folders("exim"):
+        strange: list[str] = []
+        reader = LogReader(Clock(UTC, lambda: 0.0), lambda _, message: strange.append(message))  # noqa: B023
+        reader.read(read_text(folder, log) or "")
+        assert strange == []
 
 
 def test_the_reject_log_has_the_refusals_of_the_main_log() -> None:
-    for folder in FOLDERS:
-        refused = [event for event in read_lab(folder, "mainlog").events if type(event) in (Reject, Auth)]
-        text = "".join(read_bytes(path).decode("utf-8", "surrogateescape") for path in found(folder, "rejectlog"))
-        again = LogReader(clock(read_lab(folder, "mainlog").truth)).read(text)
+    for folder in folders("exim"):
+        refused = [event for event in read_lab(folder, ("mainlog",)).events if type(event) in (Reject, Auth)]
+        text = read_text(folder, "rejectlog") or ""
+        again = LogReader(clock(read_lab(folder, ("mainlog",)).truth)).read(text)
         # Each process writes the one log and then the other.
         assert sorted(map(repr, map(as_record, again))) == sorted(map(repr, map(as_record, refused)))
-
-
-@pytest.mark.parametrize("size", [1, 1_000_000])
-def test_the_events_are_the_same_however_the_log_is_cut(lab: Lab, size: int) -> None:
-    reader = LogReader(clock(lab.truth))
-    events: list[Event] = []
-    for start in range(0, len(lab.lines), size):
-        events += reader.read("".join(lab.lines[start : start + size]))
-    Tracker().follow(events)  # for what it adds to an event
-    assert list(map(as_record, events)) == list(map(as_record, lab.events))
 
 
 # --- outbound: what the destinations saw ---
@@ -409,8 +324,8 @@ def test_connections_are_those_of_the_clients_where_they_are_logged(lab: Lab) ->
 def test_what_the_subject_of_a_notification_says_is_what_became_of_the_message() -> None:
     """The tracker tells a bounce from a warning by what it knows of the message; the subject, where it is logged,
     tells it too."""
-    for folder in FOLDERS:
-        plain = read_lab(folder, "mainlog")
+    for folder in folders("exim"):
+        plain = read_lab(folder, ("mainlog",))
         text = "".join(plain.lines)
         blind = LogReader(clock(plain.truth)).read(
             text.replace(' T="Mail delivery', ' Z="').replace(' T="Warning', ' Z="')
@@ -475,10 +390,3 @@ def test_the_metrics_of_delays_and_sessions_are_filled(lab: Lab) -> None:
     assert samples["mail_delivery_seconds_count", ""] > 0
     assert samples["mail_tls_connections_total", "inbound"] > 0
     assert samples["mail_tls_connections_total", "outbound"] > 0
-
-
-def test_logs_that_differ_in_form_have_the_same_events() -> None:
-    for folder in FOLDERS:
-        forms = [form for form in FORMS if found(folder, form)]
-        kinds = [Counter(type(event) for event in read_lab(folder, form).events) for form in forms]
-        assert all(other == kinds[0] for other in kinds)

@@ -1,125 +1,40 @@
-"""Logs of real Sendmail servers, held against what their clients did and what their destinations saw.
-
-The folders are of the same make as Postfix' (see tests/parsers/test_lab.py): the log in several forms, and the truth.
-MAILSTAT_LAB names further ones (separated as in PATH), of which those of Sendmail are read.
-"""
+"""Logs of real Sendmail servers (tests/lab.py), held against what their clients did and their destinations saw."""
 
 from __future__ import annotations
 
-import gzip
-import json
-import os
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC
-from functools import lru_cache
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 import pytest
 
 from exporter.metrics.mail import MailMetrics
 from mailstat.figures import Summary
-from parsers.clock import Clock
 from parsers.events import (
     Auth,
     ConnectionFailure,
     Delivery,
-    Event,
     Notification,
     QueueAction,
     Queued,
     Received,
     Reject,
     Tls,
-    as_record,
 )
-from parsers.reader import LogReader
-from parsers.tracker import Tracker
+from tests.lab import Lab, domain, name, read_lab, runs
 
-SHARED = Path(__file__).parents[4] / "../shared/lab"
-NAMED = map(Path, filter(None, os.environ.get("MAILSTAT_LAB", "").split(":")))
-FOLDERS = [*sorted(SHARED.glob("sendmail-*")), *(folder for folder in NAMED if "sendmail" in folder.name)]
-FORMS = ("mail.log", "mail.iso.log", "mail.rfc5424.log")
-BLOCK = 300  # lines
-
-Kind = TypeVar("Kind", bound=Event)
+RUNS = runs("sendmail")
+pytestmark = [pytest.mark.corpus, pytest.mark.skipif(not RUNS, reason="no logs of this server are here")]
 
 
-class Lab(NamedTuple):
-    """One run: the events of its log in context, and the truth."""
-
-    events: list[Event]
-    truth: list[dict[str, Any]]
-    lines: list[str]
-    outcomes: Counter[str]
-    strange: list[str]
-    in_flight: int
-
-    def all(self, kind: type[Kind]) -> Iterator[Kind]:
-        return (event for event in self.events if type(event) is kind)
-
-    def told(self, *what: str) -> Iterator[dict[str, Any]]:
-        return (told for told in self.truth if told["ev"] in what)
-
-
-def read_bytes(path: Path) -> bytes:
-    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-
-
-def found(folder: Path, name: str) -> list[Path]:
-    return [path for path in (folder / name, folder / f"{name}.gz") if path.exists()]
-
-
-def read_events(lines: list[str], now: float, size: int, strange: list[str]) -> tuple[list[Event], Counter[str], int]:
-    tracker, events, outcomes = Tracker(), [], Counter[str]()
-    reader = LogReader(Clock(UTC, lambda: now), lambda outcome, message: strange.append(f"{outcome}: {message}"))
-    for start in range(0, len(lines), size):
-        some = reader.read("".join(lines[start : start + size]))
-        tracker.follow(some)
-        events += some
-    for tally in reader.tallies.values():
-        for outcome in ("parsed", "ignored", "unknown", "malformed"):
-            outcomes[outcome] += getattr(tally, outcome)
-    return events, outcomes, sum(tracker.in_flight().values())
-
-
-@lru_cache
-def read_lab(folder: Path, form: str) -> Lab:
-    truth = [json.loads(line) for line in read_bytes(found(folder, "truth.jsonl")[0]).splitlines()]
-    lines = read_bytes(found(folder, form)[0]).decode("utf-8", "surrogateescape").splitlines(keepends=True)
-    strange: list[str] = []
-    events, outcomes, flying = read_events(lines, truth[-1]["t"], BLOCK, strange)
-    return Lab(events, truth, lines, outcomes, strange, flying)
-
-
-RUNS = [(folder, form) for folder in FOLDERS for form in FORMS if found(folder, form)]
-pytestmark = [pytest.mark.corpus, pytest.mark.skipif(not RUNS, reason="the shared logs are not here")]
-
-
-@pytest.fixture(params=RUNS, ids=lambda run: f"{run[0].name}-{run[1]}")
+@pytest.fixture(params=RUNS, ids=name)
 def lab(request: pytest.FixtureRequest) -> Lab:
     return read_lab(*request.param)
-
-
-def domain(address: str) -> str:
-    return address.rpartition("@")[2]
 
 
 def is_local(address: str) -> bool:
     """Whether the server itself is where an address goes."""
     return "@" not in address or domain(address) in ("corp.example", "lab.example", "mail.lab.example")
-
-
-def test_every_line_is_known(lab: Lab) -> None:
-    assert lab.outcomes.total() == len(lab.lines)
-    assert lab.strange == []
-
-
-@pytest.mark.parametrize("size", [1, 1_000_000])
-def test_the_events_are_the_same_however_the_log_is_cut(lab: Lab, size: int) -> None:
-    events, _, _ = read_events(lab.lines, lab.truth[-1]["t"], size, [])
-    assert list(map(as_record, events)) == list(map(as_record, lab.events))
 
 
 # --- outbound: what the destinations saw ---
@@ -361,7 +276,7 @@ def test_failed_handshakes_with_destinations_are_told(lab: Lab) -> None:
 def test_the_metrics_and_the_summary_count_the_same(lab: Lab) -> None:
     metrics, summary = MailMetrics(), Summary()
     metrics.observe(lab.events)
-    summary.add(lab.events)
+    summary.add(lab.events, range(len(lab.events)))
     summary.settle()
     samples = {
         (sample.name, *sorted(sample.labels.items())): sample.value
@@ -384,9 +299,3 @@ def test_the_metrics_and_the_summary_count_the_same(lab: Lab) -> None:
     for status, count in summary.statuses().items():
         assert total("mail_deliveries_total", status=status) == count
     assert total("mail_messages_removed_total") == summary.removed
-
-
-def test_logs_that_differ_in_form_have_the_same_events() -> None:
-    for folder in FOLDERS:
-        kinds = [Counter(map(type, read_lab(folder, form).events)) for form in FORMS if found(folder, form)]
-        assert all(other == kinds[0] for other in kinds)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ssl import SSLContext
 from threading import Thread
 from typing import NamedTuple
 
@@ -14,13 +15,14 @@ LATER = "451 4.7.1 Greylisted, please try again later"
 REPLIES = {
     "unknown": "550 5.1.1 User unknown",
     "later": LATER,
+    "shortly": "451 4.7.1 Not now",
     "never": "452 4.2.2 Mailbox is full",
     "spam": "554 5.7.1 Message refused as spam",
     "busy": "450 4.3.0 Out of memory, try again",
 }
-AT_RCPT = ("unknown", "later", "never")
+AT_RCPT = ("unknown", "later", "shortly", "never")
 AT_END = ("spam", "busy", "cut")
-PASSING = ("later", "busy", "cut")  # only at the first time
+PASSING = ("later", "shortly", "busy", "cut")  # only at the first time
 SHY = "421 4.3.2 Too busy, closing"
 TAKEN = "250 2.0.0 Taken"
 
@@ -64,11 +66,25 @@ class Shy(asyncio.Protocol):
 
 class Destination:
     """One host of the outside world, that turns the first `shy` clients away. Its event loop's thread writes what it
-    saw; read it when nothing comes any more."""
+    saw; read it when nothing comes any more.
 
-    def __init__(self, *, shy: int = 0) -> None:
+    With `tls` it offers that. `policy` gives what it says to all recipients, "" while it looks at each; `on_taken`
+    gets each message that it takes.
+    """
+
+    def __init__(
+        self,
+        *,
+        shy: int = 0,
+        tls: SSLContext | None = None,
+        policy: Callable[[], str] = str,
+        on_taken: Callable[[Envelope], object] | None = None,
+    ) -> None:
         self.replies: list[Reply] = []
         self._shy = shy
+        self._tls = tls
+        self._policy = policy
+        self._on_taken = on_taken
         self._asked: set[str] = set()
 
     # --- what aiosmtpd calls ---
@@ -76,6 +92,8 @@ class Destination:
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
+        if refusal := self._policy():
+            return self._answer(refusal, address, envelope=envelope)
         asked = wish(address)
         if asked in AT_RCPT and self._insists(address):
             return self._answer(REPLIES[asked], address, envelope=envelope)
@@ -89,6 +107,8 @@ class Destination:
             server.transport.abort()
             self.replies += [Reply(to, envelope.mail_from or "", None) for to in envelope.rcpt_tos]
             return ""
+        if asked not in REPLIES and self._on_taken:
+            self._on_taken(envelope)
         return self._answer(REPLIES.get(asked, TAKEN), *envelope.rcpt_tos, envelope=envelope)
 
     def _insists(self, address: str) -> bool:
@@ -109,7 +129,13 @@ class Destination:
             self._shy -= 1
             self.replies.append(Reply("", "", 421, "4.3.2"))
             return Shy()
-        return SMTP(self, hostname="mx.example.com", enable_SMTPUTF8=True, loop=asyncio.get_running_loop())
+        return SMTP(
+            self,
+            hostname="mx.example.com",
+            enable_SMTPUTF8=True,
+            tls_context=self._tls,
+            loop=asyncio.get_running_loop(),
+        )
 
 
 @contextmanager

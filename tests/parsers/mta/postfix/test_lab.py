@@ -1,32 +1,19 @@
-"""Logs of real Postfix servers, held against what their clients did and what their destinations saw.
-
-Each folder has the log (or two, where each instance writes its own; or the same log in several forms) and the truth:
-one JSON object for each thing that a scripted client, a scripted destination or the operator did. MAILSTAT_LAB names
-further folders of the same make (separated as in PATH).
-"""
+"""Logs of real Postfix servers (tests/lab.py), held against what their clients did and their destinations saw."""
 
 from __future__ import annotations
 
-import gzip
-import json
-import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import UTC
-from functools import lru_cache
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 import pytest
 
-from parsers.clock import Clock
 from parsers.events import (
     Auth,
     ConnectionFailure,
     Delivery,
     Disconnect,
-    Event,
     Notification,
     Problem,
     QueueAction,
@@ -34,98 +21,24 @@ from parsers.events import (
     Received,
     Reject,
     Removed,
-    as_record,
 )
 from parsers.mta.postfix.delivery import COMMANDS, read_relay
 from parsers.mta.postfix.smtpd import PHASES
-from parsers.reader import LogReader
 from parsers.reply import read_reply
-from parsers.tracker import Tracker
+from tests.lab import Lab, domain, name, read_lab, runs
 
-SHARED = Path(__file__).parents[2] / "../shared/lab"
-FOLDERS = [
-    *sorted(SHARED.glob("postfix-*")),
-    *(Path(it) for it in os.environ.get("MAILSTAT_LAB", "").split(":") if "postfix" in it),
-]
-FORMS = (("mail.log", "mail-out.log"), ("mail.iso.log",), ("mail.rfc5424.log",))  # the same log, or its halves
-BLOCK = 300  # lines
-
-Kind = TypeVar("Kind", bound=Event)
+RUNS = runs("postfix")
+pytestmark = [pytest.mark.corpus, pytest.mark.skipif(not RUNS, reason="no logs of this server are here")]
 
 
-class Lab(NamedTuple):
-    """One run: the events of its logs in context, and the truth."""
-
-    events: list[Event]
-    truth: list[dict[str, Any]]
-    files: list[list[str]]  # lines
-    outcomes: Counter[str]
-    strange: list[str]
-    in_flight: int
-    has_daemons: bool  # RFC 5424's APP-NAME, as rsyslog writes it, has the instance and no daemon
-
-    def all(self, kind: type[Kind]) -> Iterator[Kind]:
-        return (event for event in self.events if type(event) is kind)
-
-    def told(self, *what: str) -> Iterator[dict[str, Any]]:
-        return (told for told in self.truth if told["ev"] in what)
-
-
-def read_bytes(path: Path) -> bytes:
-    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-
-
-def found(folder: Path, name: str) -> list[Path]:
-    return [path for path in (folder / name, folder / f"{name}.gz") if path.exists()]
-
-
-@lru_cache
-def read_lab(folder: Path, form: tuple[str, ...]) -> Lab:
-    truth = [json.loads(line) for line in read_bytes(found(folder, "truth.jsonl")[0]).splitlines()]
-    tracker, events, outcomes, strange, files = Tracker(), [], Counter[str](), [], []
-    for path in (path for name in form for path in found(folder, name)):
-        clock = Clock(UTC, lambda: truth[-1]["t"])
-        reader = LogReader(clock, lambda outcome, message: strange.append(f"{outcome}: {message}"))
-        lines = read_bytes(path).decode("utf-8", "surrogateescape").splitlines(keepends=True)
-        for start in range(0, len(lines), BLOCK):
-            some = reader.read("".join(lines[start : start + BLOCK]))
-            tracker.follow(some)
-            events += some
-        files.append(lines)
-        for tally in reader.tallies.values():
-            for outcome in ("parsed", "ignored", "unknown", "malformed"):
-                outcomes[outcome] += getattr(tally, outcome)
-    flying = sum(tracker.in_flight().values())
-    return Lab(events, truth, files, outcomes, strange, flying, "rfc5424" not in form[0])
-
-
-RUNS = [(folder, form) for folder in FOLDERS for form in FORMS if any(found(folder, name) for name in form)]
-pytestmark = [pytest.mark.corpus, pytest.mark.skipif(not RUNS, reason="the shared logs are not here")]
-
-
-@pytest.fixture(params=RUNS, ids=lambda run: f"{run[0].name}-{run[1][0]}")
+@pytest.fixture(params=RUNS, ids=name)
 def lab(request: pytest.FixtureRequest) -> Lab:
     return read_lab(*request.param)
 
 
-def domain(address: str) -> str:
-    return address.rpartition("@")[2]
-
-
-def test_every_line_is_known(lab: Lab) -> None:
-    assert lab.outcomes.total() == sum(map(len, lab.files))
-    assert lab.strange == []
-
-
-@pytest.mark.parametrize("size", [1, 1_000_000])
-def test_the_events_are_the_same_however_the_log_is_cut(lab: Lab, size: int) -> None:
-    events: list[Event] = []
-    for lines in lab.files:
-        reader = LogReader(Clock(UTC, lambda: lab.truth[-1]["t"]))
-        for start in range(0, len(lines), size):
-            events += reader.read("".join(lines[start : start + size]))
-    Tracker().follow(events)  # for what it adds to an event
-    assert list(map(as_record, events)) == list(map(as_record, lab.events))
+def has_daemons(lab: Lab) -> bool:
+    """RFC 5424's APP-NAME, as rsyslog writes it, has the instance and no daemon."""
+    return lab.form != ("mail.rfc5424.log",)
 
 
 # --- outbound: what the destinations saw ---
@@ -139,7 +52,7 @@ def test_deliveries_for_each_recipient_domain_are_the_acceptances(lab: Lab) -> N
     )
     assert sent == Counter(domain(recipient) for told in lab.told("accepted") for recipient in told["rcpts"]) + (
         # discard(8) delivers to nobody; only the name of the daemon tells, for its relay is "none".
-        Counter() if lab.has_daemons else Counter({"discardme.example": sent["discardme.example"]})
+        Counter() if has_daemons(lab) else Counter({"discardme.example": sent["discardme.example"]})
     )
 
 
@@ -194,7 +107,7 @@ def test_whom_no_destination_accepted_is_told_to_be_bounced_expired_or_deleted(l
 
 
 def test_the_messages_that_the_operator_deleted_are_removed(lab: Lab) -> None:
-    if not lab.has_daemons:
+    if not has_daemons(lab):
         pytest.skip("only the name of the daemon tells a deletion from any other removal")
     deleted = Counter(told["qid"] for told in lab.told("delete"))
     assert deleted == Counter(event.queue_id for event in lab.all(Removed) if event.origin.program == "postsuper")
@@ -398,10 +311,3 @@ def test_rejects_are_those_that_clients_were_given(lab: Lab) -> None:
 def test_nothing_is_in_flight_that_is_not_in_the_queue(lab: Lab) -> None:
     left = [told["queue_left"] for told in lab.told("settled")]
     assert left == [lab.in_flight]
-
-
-def test_logs_that_differ_in_form_have_the_same_events() -> None:
-    for folder in FOLDERS:
-        forms = [form for form in FORMS if any(found(folder, name) for name in form)]
-        kinds = [Counter(type(event) for event in read_lab(folder, form).events) for form in forms]
-        assert all(other == kinds[0] for other in kinds)

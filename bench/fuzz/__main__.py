@@ -1,0 +1,7 @@
+"""`python -m bench.fuzz`."""
+
+import sys
+
+from bench.fuzz.run import main
+
+sys.exit(main())

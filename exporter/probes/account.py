@@ -1,0 +1,45 @@
+"""A connection to the server of a mailbox, with the secret to log in there."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from exporter.probes.link import Link, connect, resolve, tls_context
+from exporter.probes.section import secret
+
+if TYPE_CHECKING:
+    from exporter.probes.dialogue import Dialogue
+    from exporter.probes.section import Imap, Pop3
+
+_CONNECT_SECONDS = 30.0
+
+
+async def opened(how: Imap | Pop3, dialogue: Dialogue) -> Link:
+    """A connection to a mailbox's server, with TLS where that comes first. Raises OSError and ProbeError."""
+    loop = asyncio.get_running_loop()
+    addresses = await resolve(how.server, how.port_number, "any")
+    dialogue.said("--", f"connecting to {how.server} port {how.port_number}")
+    link, _ = await connect(addresses, how.port_number, None, loop.time() + _CONNECT_SECONDS)
+    try:
+        if how.tls == "implicit":
+            await secured(link, how, dialogue)
+    except BaseException:
+        link.close()
+        raise
+    return link
+
+
+async def secured(link: Link, how: Imap | Pop3, dialogue: Dialogue) -> None:
+    """Begin TLS."""
+    context = await asyncio.to_thread(tls_context, how.ca_file, is_verified=how.verify)
+    await link.start_tls(context, how.server)
+    if link.tls is not None:
+        dialogue.said("--", f"{link.tls.version()} {(link.tls.cipher() or ('?',))[0]}")
+
+
+def password(how: Imap | Pop3, dialogue: Dialogue) -> str:
+    """The secret of this account, which the dialogue hides from now on. Raises SecretError."""
+    found = secret(how.password_file, how.password_env)
+    dialogue.hide(found.encode(), found.replace("\\", "\\\\").replace('"', '\\"').encode())
+    return found

@@ -1,0 +1,239 @@
+"""Looks at our domains and servers from outside when it is time, and at what receivers wrote on mail that arrived."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.registry import Collector
+
+from exporter.metrics.probe import collect_inspections
+from exporter.probes.dns.verdict import Verdict
+from exporter.probes.placement import Placement, look, verify
+from exporter.probes.schedule import starts
+
+if TYPE_CHECKING:
+    from exporter.config import Config
+    from exporter.probes.dns.world import World
+    from exporter.probes.estate import Negative, Posture
+    from exporter.probes.negative import Attempted
+    from exporter.probes.posture import Findings
+    from exporter.probes.section import Probe
+
+logger = logging.getLogger(__name__)
+
+_FIRST_SECONDS = 15.0  # within which the first look after a start is
+_SELECTORS = 8  # of a domain that are remembered from signatures
+_VERIFYING = 4  # signatures at a time
+_VERIFY_SECONDS = 20.0
+_LOCAL_PART = re.compile(r"[^\s<>@]{1,64}@")
+
+
+Due = TypeVar("Due", "Posture", "Negative")
+
+
+@dataclass
+class Seen:
+    """What is known of each name of the configuration; nothing where nobody has looked yet."""
+
+    findings: dict[str, Findings] = field(default_factory=dict)
+    refusals: dict[str, Mapping[str, Verdict]] = field(default_factory=dict)
+    placements: dict[str, Placement] = field(default_factory=dict)
+    own_signature: dict[str, str] = field(default_factory=dict)
+
+
+class Inspector(Collector):
+    """Runs postures and negative probes, and reads mail that arrived."""
+
+    def __init__(self, config: Config) -> None:
+        self.seen = Seen()
+        self._selectors: dict[str, dict[str, None]] = {}
+        self._changed = asyncio.Event()
+        self._verifying: set[asyncio.Task[None]] = set()
+        self._world: World | None = None
+        self.configure(config)
+
+    def configure(self, config: Config) -> None:
+        """Go on with this configuration; what is known of names that stay is kept."""
+        self._config = config
+        self._world = None
+        self._probes: dict[str, Probe] = {probe.name: probe for probe in config.probes}
+        self._postures: dict[str, Posture] = {it.name: it for it in config.posture}
+        self._negatives: dict[str, Negative] = {it.name: it for it in config.negative}
+        _keep(self.seen.findings, self._postures)
+        _keep(self.seen.refusals, self._negatives)
+        _keep(self.seen.placements, self._probes)
+        _keep(self.seen.own_signature, self._probes)
+        self._changed.set()
+
+    @property
+    def world(self) -> World:
+        """Through what the checks look; made when it is needed first. Raises ImportError without the extra."""
+        if self._world is None:
+            from exporter.probes.dns.resolver import Resolver  # noqa: PLC0415 - an extra
+            from exporter.probes.dns.world import World  # noqa: PLC0415 - an extra
+
+            self._world = World(resolver=Resolver(self._config.resolver))
+        return self._world
+
+    async def run(self) -> None:
+        """Look at what is due, until cancelled; begin anew when the configuration changes."""
+        while True:
+            self._changed.clear()
+            tasks = [asyncio.create_task(_repeated(it, self.examine)) for it in self._postures.values()]
+            tasks += [asyncio.create_task(_repeated(it, self.attempt)) for it in self._negatives.values()]
+            try:
+                await self._changed.wait()
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def examine(self, posture: Posture, *, is_told: bool = True) -> Findings:
+        """Look at a domain now; log what changed where that is to be told."""
+        await asyncio.to_thread(_load)
+        from exporter.probes.posture import examine  # noqa: PLC0415 - an extra
+
+        findings = await examine(posture, self.world, self._selectors.get(posture.domain.lower(), ()))
+        before = self.seen.findings.get(posture.name)
+        if is_told:
+            _tell(posture.name, before.checks if before else {}, findings.checks)
+            _tell(posture.name, before.zones if before else {}, findings.zones)
+        self.seen.findings[posture.name] = findings
+        return findings
+
+    async def attempt(self, negative: Negative, *, is_told: bool = True) -> Attempted:
+        """Try at a server now what it has to refuse; log what changed where that is to be told."""
+        from exporter.probes.negative import attempt  # noqa: PLC0415 - only where it is configured
+
+        attempted = await attempt(negative, time.time)
+        if is_told:
+            _tell(negative.name, self.seen.refusals.get(negative.name, {}), attempted.verdicts)
+        self.seen.refusals[negative.name] = attempted.verdicts
+        return attempted
+
+    # --- mail that arrived ---
+
+    def observe_arrival(self, name: str, raw: bytes, _folder: str, arrived: float) -> None:
+        """Read what the receiver wrote on a probe's mail."""
+        probe = self._probes.get(name)
+        if probe is None or probe.arrive is None:
+            return
+        domain = str(probe.send.dkim.domain if probe.send.dkim else (probe.send.from_ or "").rpartition("@")[2])
+        placement = look(raw, probe.arrive.authserv_id, arrived, domain)
+        self.seen.placements[name] = placement
+        for signature in placement.signatures:
+            self._remember(signature.domain, signature.selector)
+        if probe.send.dkim and len(self._verifying) < _VERIFYING:
+            task = asyncio.get_running_loop().create_task(self._verify(name, raw, domain))
+            self._verifying.add(task)
+            task.add_done_callback(self._verifying.discard)
+
+    def _remember(self, domain: str, selector: str) -> None:
+        """A selector of a domain of ours: mail may name any, so only so many are looked at."""
+        if any(it.domain.lower() == domain for it in self._postures.values()):
+            known = self._selectors.setdefault(domain, {})
+            if len(known) < _SELECTORS:
+                known[selector] = None
+
+    async def _verify(self, name: str, raw: bytes, domain: str) -> None:
+        try:
+            from exporter.probes.dns.resolver import Names  # noqa: PLC0415 - an extra
+
+            names = Names(self.world.resolver, _VERIFY_SECONDS)
+            result = await asyncio.to_thread(verify, raw, domain, names.txt)
+        except ImportError:
+            return  # without the extra nobody can ask for the key
+        except Exception:
+            logger.exception("a signature could not be verified", extra={"probe": name})
+            return
+        if name in self._probes:
+            self.seen.own_signature[name] = result
+
+    # --- a scrape ---
+
+    def describe(self) -> list[Family]:
+        """Nothing in advance: registering must not collect."""
+        return []
+
+    def collect(self) -> Iterator[Family]:
+        """The families of a scrape."""
+        yield from collect_inspections(self.seen)
+
+
+def _load() -> None:
+    """Load what the checks need, for some it takes a second. Raises ImportError without the extra."""
+    for module in ("checkdmarc.dmarc", "cryptography.x509", "dkim", "exporter.probes.posture"):
+        import_module(module)
+
+
+def _keep(known: dict[str, Any], names: Iterable[str]) -> None:
+    for gone in known.keys() - set(names):
+        del known[gone]
+
+
+async def _repeated(what: Due, look_at: Callable[[Due], Awaitable[object]]) -> None:
+    """Look once soon, then each interval; spread, so that not all begin at once."""
+    loop = asyncio.get_running_loop()
+    chance = Random()  # noqa: S311 - jitter
+    first = next(starts(what.name, min(what.every, _FIRST_SECONDS), loop.time(), chance))
+    await asyncio.sleep(first - loop.time())
+    while True:
+        begin = loop.time()
+        try:
+            await look_at(what)
+        except ImportError as error:
+            logger.warning("posture needs more: install mailstat[posture]", extra={"error": str(error)})
+            return
+        except Exception:
+            logger.exception("what is ours could not be looked at", extra={"probe": what.name})
+        await asyncio.sleep(max(begin + what.every * chance.uniform(1, 1.02) - loop.time(), 1.0))
+
+
+def _tell(name: str, before: Mapping[str, Verdict], after: Mapping[str, Verdict]) -> None:
+    """Log what changed."""
+    for check, verdict in after.items():
+        known = before.get(check)
+        if known is not None and known[:2] == verdict[:2]:
+            continue
+        text = _LOCAL_PART.sub("…@", verdict.text)
+        extra = {"probe": name, "check": check, "reason": verdict.reason, "text": text}
+        if verdict.is_valid is False:
+            logger.warning("a check failed", extra=extra)
+        elif verdict.is_valid is None:
+            logger.info("a check cannot tell", extra=extra)
+        elif known is not None:
+            logger.info("a check is well again", extra=extra)
+
+
+async def inspect_once(config: Config, name: str) -> tuple[list[str], bool]:
+    """Look once at what has this name, for whoever waits: what to show, and whether there is good and nothing bad.
+
+    Raises ImportError without the extra that a posture needs."""
+    inspector = Inspector(config)
+    posture = next((it for it in config.posture if it.name == name), None)
+    negative = next((it for it in config.negative if it.name == name), None)
+    verdicts: dict[str, Verdict] = {}
+    lines: list[str] = []
+    if posture:
+        findings = await inspector.examine(posture, is_told=False)
+        verdicts = {**findings.checks, **findings.zones}
+    elif negative:
+        attempted = await inspector.attempt(negative, is_told=False)
+        lines, verdicts = attempted.dialogue.text().splitlines(), attempted.verdicts
+    told = {it.is_valid for it in verdicts.values()}
+    return [*lines, *(_line(*it) for it in verdicts.items())], True in told and False not in told
+
+
+def _line(check: str, verdict: Verdict) -> str:
+    word = {True: "good", False: "BAD", None: "?"}[verdict.is_valid]
+    text = "".join(char if char.isprintable() else "?" for char in verdict.text)[:500]
+    return f"{check:16} {word:5} {verdict.reason}{': ' + text if text else ''}"

@@ -1,0 +1,110 @@
+"""Whether the exporter's configuration is accepted, what it leaves open, and whether its state can be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from exporter.config import load_config
+from exporter.door.section import WebConfig, load_web_config
+from exporter.door.tls import context
+from exporter.schema import InvalidError
+from mailstat.account import READ, SEARCH, WRITE, Account, quoted
+from mailstat.host import Finding, Host
+
+
+def check(host: Host) -> Iterator[Finding]:
+    """Both files, the secrets that they name, and the folder of the state."""
+    account = host.account
+    if host.config_file:
+        yield from _file(account, host.config_file, "--config.file", load_config)
+    if host.web_config_file:
+        yield from _file(account, host.web_config_file, "--web.config.file", _checked_web)
+        yield from _web(account, host.web_config_file)
+    yield from _secrets(host)
+    yield _state(host)
+
+
+def _file(account: Account, path: Path, option: str, load: Callable[[Path], object]) -> Iterator[Finding]:
+    try:
+        load(path)
+    except InvalidError as invalid:
+        command = f"mailstat_exporter --config.check {option}={quoted(path)}"
+        yield from (Finding("error", str(path), error, command) for error in invalid.errors)
+        return
+    yield _readable(account, path) or Finding("good", str(path), "it is accepted")
+
+
+def _readable(account: Account, path: Path) -> Finding | None:
+    try:
+        if list(account.obstacles(path, READ)):
+            return Finding("error", str(path), f"{account.name} may not read it", account.mend(path, READ))
+    except OSError as error:
+        return Finding("error", str(path), str(error.strerror), f"ls -l {quoted(path)}")
+    return None
+
+
+def _checked_web(path: Path) -> WebConfig:
+    config = load_web_config(path)
+    if config.tls:
+        context(config.tls)
+    return config
+
+
+def _web(account: Account, path: Path) -> Iterator[Finding]:
+    try:
+        config = load_web_config(path)
+    except InvalidError:
+        return
+    for file in config.files():
+        if found := _readable(account, file):
+            yield found
+    if config.tls and config.tls.key_file:
+        yield from _private(config.tls.key_file)
+    if config.users:
+        yield from _private(path)
+        if not config.tls:
+            text = "passwords go over the network in the clear: there is no tls_server_config"
+            yield Finding("warning", str(path), text, "mailstat_exporter --web.listen-address=127.0.0.1:9587")
+
+
+def _private(path: Path) -> Iterator[Finding]:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return
+    if mode & 0o004:
+        yield Finding("error", str(path), "everybody may read it, and it holds a secret", f"chmod o= {quoted(path)}")
+
+
+def _secrets(host: Host) -> Iterator[Finding]:
+    """The files that hold the probes' passwords."""
+    for probe in host.config.probes:
+        parts = (probe.send, *(vars(probe.arrive).values() if probe.arrive else ()))
+        files = {value for part in parts if part for value in _paths(part)}
+        for path in sorted(files):
+            found = _readable(host.account, path)
+            yield from [found] if found else _private(path)
+
+
+def _paths(part: object) -> Iterator[Path]:
+    names = getattr(part, "__dict__", {})
+    yield from (value for name, value in names.items() if name == "password_file" and isinstance(value, Path))
+
+
+def _state(host: Host) -> Finding:
+    folder, account = host.at(host.state_dir), host.account
+    name = str(host.state_dir)
+    text = f"{account.name} may not write there: after a restart the logs are read from their start"
+    install = f"install --directory --owner={account.name} --mode=0750 {quoted(host.state_dir)}"
+    try:
+        rights = list(account.obstacles(folder, WRITE | SEARCH))
+    except FileNotFoundError:
+        parent = folder.parent
+        may_make = parent.is_dir() and not list(account.obstacles(parent, WRITE | SEARCH))
+        return Finding("note", name, "it is not there yet") if may_make else Finding("error", name, text, install)
+    except OSError as error:
+        return Finding("note", name, f"we cannot look ourselves: {error.strerror}", "sudo mailstat doctor")
+    if rights:
+        return Finding("error", name, text, f"chown {account.name} {quoted(host.state_dir)}")
+    return Finding("good", name, f"{account.name} may keep the state there")

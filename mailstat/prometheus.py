@@ -1,0 +1,138 @@
+"""Prometheus itself, as the engine of questions that it alone answers rightly: a server over a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mailstat.report import ReportError
+
+LOCAL = "127.0.0.1"
+PATIENCE = 60.0  # seconds until it has to answer after its start
+TICK = 0.05
+TIMEOUT = 120  # seconds for one question
+MOST_SAID = 1000  # characters of what promtool says that are told
+POINTS = 10_000  # of a series in one answer: it refuses more than 11,000
+
+Labels = dict[str, str]
+
+
+def require() -> None:
+    """Raises ReportError where Prometheus is not installed."""
+    absent = [name for name in ("prometheus", "promtool") if not shutil.which(name)]
+    if absent:
+        raise ReportError(
+            f"{' and '.join(absent)} not found: this is asked of Prometheus itself, which has to be installed "
+            "(Debian and Ubuntu have both in the package prometheus)"
+        )
+
+
+def promtool(*arguments: str | Path) -> str:
+    """What promtool says. Raises ReportError, with that, where it fails."""
+    command = ["promtool", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603
+    if done.returncode:
+        said = "; ".join(line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip())
+        raise ReportError(f"promtool {' '.join(map(str, arguments[:2]))}: {said[:MOST_SAID]}")
+    return done.stdout
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """A server over the blocks in `folder/data`, which scrapes nothing: its address."""
+    port = _free_port()
+    config = folder / "prometheus.yml"
+    config.write_text("")
+    command = (
+        "prometheus",
+        f"--config.file={config}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        "--storage.tsdb.retention.time=100y",  # old logs are not to be thrown away
+        f"--web.listen-address={LOCAL}:{port}",
+        "--log.level=error",
+    )
+    with (folder / "prometheus.out").open("ab") as out:
+        server = subprocess.Popen(command, stdout=out, stderr=out)  # noqa: S603
+    url = f"http://{LOCAL}:{port}"
+    try:
+        _wait(server, url, folder / "prometheus.out")
+        yield url
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind((LOCAL, 0))
+        return int(found.getsockname()[1])
+
+
+def _wait(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    end = time.monotonic() + PATIENCE
+    while not is_ready(url):
+        if server.poll() is not None or time.monotonic() > end:
+            raise ReportError(f"Prometheus does not start: {log.read_text(errors='replace')[-2000:]}")
+        time.sleep(TICK)
+
+
+# --- questions ---
+
+
+def is_ready(url: str) -> bool:
+    """Whether it answers."""
+    try:
+        with urllib.request.urlopen(f"{url}/-/ready", timeout=TIMEOUT) as answer:  # noqa: S310 - our own
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def ask(url: str, path: str, **parameters: str | float) -> Any:
+    """The data of an answer of its API. Raises OSError, with what it says, where it refuses."""
+    query = urllib.parse.urlencode(parameters)
+    try:
+        with urllib.request.urlopen(f"{url}/api/v1/{path}?{query}", timeout=TIMEOUT) as answer:  # noqa: S310
+            return json.load(answer)["data"]
+    except urllib.error.HTTPError as error:
+        raise OSError(f"{path}?{query}: {error.read().decode(errors='replace')}") from None
+
+
+def instant(url: str, expression: str) -> list[tuple[Labels, float]]:
+    """What an expression is now: labels and value of each series."""
+    found = ask(url, "query", query=expression)
+    if found["resultType"] == "scalar":
+        return [({}, float(found["result"][1]))]
+    return [(row["metric"], float(row["value"][1])) for row in found["result"]]
+
+
+def over_time(
+    url: str, expression: str, start: float, end: float, step: float
+) -> list[tuple[Labels, list[tuple[float, float]]]]:
+    """What it was at each step from start to end: labels, and times with values, of each series."""
+    found: dict[str, tuple[Labels, list[tuple[float, float]]]] = {}
+    while start <= end:
+        last = min(start + (POINTS - 1) * step, end)
+        answer = ask(url, "query_range", query=expression, start=start, end=last, step=step)
+        for row in answer["result"]:
+            _, points = found.setdefault(json.dumps(row["metric"], sort_keys=True), (row["metric"], []))
+            points += [(at, float(value)) for at, value in row["values"]]
+        start = last + step
+    return list(found.values())
+
+
+def backfill(samples: Path, folder: Path) -> None:
+    """Make blocks of samples in OpenMetrics. Raises ReportError."""
+    (folder / "data").mkdir(exist_ok=True)
+    # One block for a month: for each it would read all samples again.
+    promtool("tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=744h", samples, folder / "data")

@@ -1,0 +1,179 @@
+"""Places for clients: how many, for how long, and who has to go; sockets of all kinds."""
+
+from __future__ import annotations
+
+import socket
+import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from exporter.door.address import ListenError
+from exporter.door.visitor import Patience
+from tests.exporter.door.place import Place, ask
+
+SLOW = b"GET /metrics HTTP/1.1\r\nHost: a\r\nX-"
+
+
+def is_closed(client: socket.socket) -> bool:
+    """Whether the other end has gone; waits for it."""
+    try:
+        return client.recv(100) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize("text", [b"", b"G", SLOW], ids=["nothing", "a byte", "half a head"])
+def test_who_says_nothing_whole_in_time_is_sent_away(place: Place, text: bytes) -> None:
+    place.open(None, patience=Patience(request=0.2))
+    with place.connect() as slow:
+        slow.sendall(text)
+        assert is_closed(slow)
+
+
+def test_the_second_request_has_to_be_whole_in_time_too(place: Place) -> None:
+    place.open(None, patience=Patience(request=0.3, answer=0.1))
+    connection = place.client()
+    assert ask(connection).status == 200
+    with place.connect() as other:  # let the time pass in which the answer has to be taken
+        assert is_closed(other)
+    connection.sock.sendall(SLOW)
+    assert is_closed(connection.sock)
+    connection.close()
+
+
+def test_who_does_not_take_the_answer_is_sent_away(place: Place) -> None:
+    place.open(None, patience=Patience(request=5, answer=0.2))
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        slow.connect(("127.0.0.1", place.port))
+        slow.settimeout(0.5)
+        with pytest.raises((TimeoutError, ConnectionError)):
+            # Answers pile up until the server's buffers are full.
+            slow.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 1_000_000)
+        slow.settimeout(30)
+        while not is_closed(slow):
+            pass
+
+
+def test_where_all_places_are_taken_the_one_goes_who_says_nothing(place: Place) -> None:
+    reception = place.open(None, most=5)
+    silent = [place.connect() for _ in range(5)]
+    for client in silent:
+        client.sendall(SLOW)
+    assert place.get().status == 200
+    assert is_closed(silent[0])
+    assert reception.visitors <= 5
+    for _ in range(20):
+        assert place.get().status == 200
+    for client in silent:
+        client.close()
+
+
+def test_a_scraper_that_comes_again_outlasts_who_says_nothing(place: Place) -> None:
+    place.open(None, most=4)
+    kept = place.client()
+    silent = [place.connect() for _ in range(2)]
+    for _ in range(10):
+        assert ask(kept).status == 200
+        silent.append(place.connect())
+        silent[-1].sendall(SLOW)
+    assert ask(kept).status == 200
+    kept.close()
+    for client in silent:
+        client.close()
+
+
+def test_many_scrapes_at_once_share_few_places(place: Place) -> None:
+    reception = place.open(None, most=8, patience=Patience(grace=30))
+    with ThreadPoolExecutor(40) as threads:
+        answers = list(threads.map(lambda _: place.get().status, range(200)))
+    assert answers == [200] * 200
+    assert reception.sent_away == 0
+
+
+def test_who_comes_while_the_loop_is_busy_need_not_come_again(place: Place) -> None:
+    """A connection that finds the system's list full is tried again a second later: that was the slowest scrape."""
+    place.open(None)
+    go_on = threading.Event()
+    place.loop.call_soon_threadsafe(go_on.wait, 60)
+    clients = [place.connect() for _ in range(400)]
+    go_on.set()
+    for client in clients:
+        client.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert all(client.recv(100).startswith(b"HTTP/1.1 200 OK") for client in clients)
+    for client in clients:
+        client.close()
+
+
+def test_who_goes_leaves_a_place(place: Place) -> None:
+    reception = place.open(None)
+    for _ in range(30):
+        place.connect().close()
+        assert place.get().status == 200
+    with ThreadPoolExecutor(1) as thread:
+        while thread.submit(lambda: reception.visitors).result() > 1:
+            assert place.get().status == 200
+
+
+def test_a_head_has_so_many_lines_and_no_more(place: Place) -> None:
+    place.open(None)
+    for lines, status in ((50, b"200"), (100, b"400")):
+        with place.connect() as client:
+            client.sendall(
+                b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + b"X: y\r\n" * lines + b"\r\n"
+            )
+            assert status in client.recv(65536).split(b"\r\n")[0]
+
+
+# Addresses
+
+
+def test_a_unix_socket(place: Place, tmp_path: Path) -> None:
+    path = tmp_path / "mailstat.sock"
+    reception = place.open(None, f"unix:{path}", "127.0.0.1:0")
+    assert reception.addresses[0] == str(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        client.sendall(b"GET /-/healthy HTTP/1.0\r\n\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.0 200 OK")
+    place.call(reception.cleanup())
+    place.reception = None
+    assert not path.exists()
+
+
+def test_a_unix_socket_that_a_killed_process_left(place: Place, tmp_path: Path) -> None:
+    path = tmp_path / "mailstat.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    place.open(None, f"unix:{path}")
+    assert path.is_socket()
+
+
+def test_a_unix_socket_that_another_process_has(place: Place, tmp_path: Path) -> None:
+    path = tmp_path / "mailstat.sock"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        with pytest.raises(ListenError, match="Address already in use"):
+            place.open(None, f"unix:{path}")
+    assert path.is_socket()
+
+
+@pytest.mark.parametrize(
+    "address", ["unix:", "unix:mailstat.sock", "unix:/absent/mailstat.sock", f"unix:/{'x' * 200}"]
+)
+def test_a_unix_socket_that_cannot_be(place: Place, address: str) -> None:
+    with pytest.raises(ListenError, match=r"^cannot listen on unix:"):
+        place.open(None, address)
+
+
+def test_a_file_is_not_replaced_by_a_socket(place: Place, tmp_path: Path) -> None:
+    path = tmp_path / "precious"
+    path.write_text("content")
+    with pytest.raises(ListenError, match="Address already in use"):
+        place.open(None, f"unix:{path}")
+    assert path.read_text() == "content"

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from exporter.probes.dns.resolver import LookupFailedError, Names, Resolver
+from exporter.probes.estate import ResolverSection
+from tests.exporter.probes.dns.nameserver import answering
+
+ZONE = """
+example.com. 60 IN TXT "one " "and two"
+example.com. 60 IN MX 10 mx.example.com.
+alias.example.com. 60 IN CNAME mx.example.com.
+mx.example.com. 60 IN A 192.0.2.25
+short.example.com. 1 IN A 192.0.2.1
+"""
+
+
+def ask(server, *questions, **more):
+    """The answers, of one resolver."""
+
+    async def run():
+        resolver = Resolver(server.section(**more))
+        return [await resolver.ask(*question) for question in questions], resolver
+
+    return asyncio.run(run())
+
+
+def texts(server, *question) -> list[str]:
+    (answer,), _ = ask(server, question)
+    return answer.texts
+
+
+def test_records_aliases_and_nothing():
+    with answering(ZONE) as server:
+        assert texts(server, "example.com", "TXT") == ["one and two"]
+        assert texts(server, "alias.example.com", "A") == ["192.0.2.25"]
+        assert texts(server, "mx.example.com", "AAAA") == []
+        assert texts(server, "nobody.example.com", "A") == []
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a..b", "x" * 64 + ".example.com", ("x" * 60 + ".") * 5, "\\300", "\udcff", "\0"]
+)
+def test_a_name_that_cannot_be_has_nothing(name):
+    with answering(ZONE) as server:
+        assert texts(server, name, "A") == []
+
+
+def test_an_answer_that_is_cut_is_asked_for_again_over_tcp():
+    with answering(ZONE, cut=("example.com.",)) as server:
+        assert texts(server, "mx.example.com", "A") == ["192.0.2.25"]
+        assert server.tcp["mx.example.com. A"] == 1
+
+
+@pytest.mark.parametrize("behaviour", ["silent", "servfail"])
+def test_trouble_is_not_nothing(behaviour):
+    with answering(ZONE, **{behaviour: ("example.com.",)}) as server, pytest.raises(LookupFailedError):
+        ask(server, ("mx.example.com", "A"), timeout=0.3)
+
+
+def test_nobody_there_is_trouble():
+    section = ResolverSection(servers=("127.0.0.1:1",), timeout=0.5)
+    with pytest.raises(LookupFailedError):
+        asyncio.run(Resolver(section).ask("example.com", "A"))
+    assert not asyncio.run(Resolver(section).is_working())
+
+
+def test_whether_the_resolver_or_the_domain_is_at_fault():
+    with answering(ZONE, servfail=("example.com.",)) as server:
+        assert asyncio.run(Resolver(server.section()).is_working())
+    with answering(ZONE, silent=(".",)) as server:
+        assert not asyncio.run(Resolver(server.section(timeout=0.3)).is_working())
+
+
+def test_what_is_known_is_not_asked_again_before_its_time():
+    async def run(server):
+        resolver = Resolver(server.section())
+        for name in ("mx.example.com", "short.example.com", "nobody.example.com") * 3:
+            await resolver.ask(name, "A")
+        before = dict(server.asked)
+        await asyncio.sleep(1.1)  # the TTL of the one
+        await resolver.ask("short.example.com", "A")
+        await resolver.ask("mx.example.com", "A")
+        return before, dict(server.asked)
+
+    with answering(ZONE) as server:
+        before, after = asyncio.run(run(server))
+    assert before["mx.example.com. A"] == after["mx.example.com. A"] == 1
+    assert (before["short.example.com. A"], after["short.example.com. A"]) == (1, 2)
+
+
+def test_no_more_than_so_many_questions_in_a_second():
+    async def run(server):
+        resolver = Resolver(server.section(rate=50))
+        began = time.monotonic()
+        await asyncio.gather(*(resolver.ask(f"{number}.example.com", "A") for number in range(26)))
+        return time.monotonic() - began
+
+    with answering(ZONE) as server:
+        assert asyncio.run(run(server)) >= 0.5
+
+
+@pytest.mark.parametrize("is_secure", [True, False])
+def test_whether_an_answer_was_validated(is_secure):
+    with answering(ZONE, is_secure=is_secure) as server:
+        (answer,), _ = ask(server, ("mx.example.com", "A"))
+    assert answer.is_secure is is_secure
+
+
+def test_from_another_thread():
+    async def run(server):
+        names = Names(Resolver(server.section()), 5.0)
+        return await asyncio.to_thread(names.txt, "example.com"), await asyncio.to_thread(names.txt, "x.example.com")
+
+    with answering(ZONE) as server:
+        assert asyncio.run(run(server)) == ("one and two", None)
