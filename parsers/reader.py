@@ -195,7 +195,8 @@ class LogReader:
                 continue
             if result:
                 if result == SEVERAL:
-                    self._add(event, tally, events)
+                    events += event
+                    tally.parsed -= len(event) - 1
                     continue
                 self._keep(words, event)
             append(event)
@@ -247,18 +248,13 @@ class LogReader:
         return events
 
     def _count(self, events: list[Event]) -> None:
-        """Every event is of a line that was parsed, but for lines of several, which `_add` has taken off."""
+        """Every event is of a line that was parsed, but for lines of several: those have been taken off."""
         if len(self.tallies) == 2:  # one server, and the programs that are none: the usual log
             mta = next(mta for mta in self.tallies if mta != OTHER)
             self.tallies[mta].parsed += len(events)
         else:
             for mta, count in Counter(event.origin.mta for event in events).items():
                 self.tallies[mta].parsed += count
-
-    def _add(self, several: list[Event], tally: Tally, events: list[Event]) -> None:
-        """One line stands for several events."""
-        events += several
-        tally.parsed -= len(several) - 1
 
     def _keep(self, words: str, event: Event) -> None:
         if len(self._prototypes) >= PROTOTYPES:
@@ -424,7 +420,8 @@ class LogReader:
 
     def _repeat(self, found: list[Event], times: int, tally: Tally, events: list[Event]) -> None:
         """One line stands for several: copies, for each is put in a context of its own."""
-        self._add([copy(event) for _ in range(times) for event in found], tally, events)
+        events += [copy(event) for _ in range(times) for event in found]
+        tally.parsed -= len(found) * times - 1
 
     def _unreadable(self, line: str, lines: list[str], events: list[Event]) -> None:
         """A line without a prefix: nothing but blanks, syslogd's `last message repeated`, more of the line before,

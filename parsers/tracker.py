@@ -268,7 +268,7 @@ class Tracker:
     # --- messages: how they begin ---
 
     def _received(self, event: Received) -> None:
-        origin = event.origin
+        origin, size = event.origin, event.size
         queue = self._queue(origin)
         # By position: each attribute of a struct that is set later costs as much as several given now.
         message = Message(
@@ -280,6 +280,8 @@ class Tracker:
             event.sasl_user,
             event.sender,
             event.message_id,
+            size,
+            event.recipients if size is not None else None,
         )
         event.message = self._begin(queue, message)
         if event.tls_protocol or ((event.sasl_method or event.sasl_user) and origin.mta not in SAYS_LOGIN):
@@ -288,10 +290,8 @@ class Tracker:
             self._notified(event, queue)
         elif event.original_queue_id:
             self._came_before(event, message, queue)
-        if event.size is not None:
-            message.size = event.size
-            message.recipients = event.recipients
-            event.is_arrival = not event.may_be_refused and arrives(message)
+        if size is not None and not event.may_be_refused:
+            event.is_arrival = arrives(message)
         if origin.mta in SILENT:
             message.unfinished = event.recipients
 
