@@ -21,7 +21,9 @@ from bench.fuzz.input import hostile
 
 BATCH = 500  # inputs; hypothesis remembers those of one batch
 SECONDS = 0.1  # of the processor, for one input
-AGAIN = 3  # the same input is tried so often before it is said to be slow: garbage is collected at any time
+AGAIN = (
+    5  # tries of an input before it is said to be slow: garbage is collected, and others use the machine, at any time
+)
 GROWTH = 24 << 20  # bytes of memory that the last three quarters of the inputs may add
 
 
