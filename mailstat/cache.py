@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FORM = 1  # of the entries
 MOST_BYTES = 1 << 30  # of all entries
 LEAST_BYTES = 1 << 20  # of logs: shorter ones are read as fast
+QUARTER = 900  # seconds: what every zone's midnight is a multiple of
 SAMPLES, SAMPLE_BYTES = 16, 4096  # of each file that are looked at, besides its size and its times
 ROOT = Path(__file__).parents[1]
 
@@ -128,6 +129,8 @@ def user_cache() -> Cache | None:
 def fingerprint(log: Log, question: Iterable[Any]) -> str | None:
     """What names an entry: the files as they are now, the question, the code. None where files cannot be told apart
     so, or are not worth it."""
+    if any(moment % QUARTER for moment in (log.selection.since, log.selection.until) if moment is not None):
+        return None  # "2h ago" is another moment the next time
     digest, total = blake2b(digest_size=20), 0
     for word in (FORM, log.zone, log.year, log.selection.since, log.selection.until, log.selection.mta, *question):
         digest.update(f"{word!r}\0".encode("utf-8", "surrogateescape"))

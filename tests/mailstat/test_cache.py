@@ -122,6 +122,13 @@ def test_only_the_user_can_look_into_it(command: Command, log: Path) -> None:
     assert [it.stat().st_mode & 0o777 for it in command.entries] == [0o600, 0o600]
 
 
+def test_what_nobody_asks_again_is_not_kept(command: Command, log: Path) -> None:
+    command("summary", log, "--since", "2020-01-01T00:00:01Z")
+    assert command.entries == []
+    command("summary", log, "--since", "2020-01-01")
+    assert len(command.entries) == 1
+
+
 def test_short_logs_are_not_worth_it(command: Command, tmp_path: Path) -> None:
     short = tmp_path / "short.log"
     short.write_text("Jan  5 23:59:59 mail postfix/smtpd[1]: connect from unknown[192.0.2.9]\n")
