@@ -33,7 +33,7 @@ class ConfigError(InvalidError):
 
 @dataclass(frozen=True, kw_only=True)
 class JournalSource:
-    """The systemd journal."""
+    """The systemd journal of all boots, and with it those of other machines that lie in its directory."""
 
     unit: Text | None = field(
         default=None,
