@@ -108,9 +108,9 @@ def ask(url: str, path: str, **parameters: str | float) -> Any:
         raise OSError(f"{path}?{query}: {error.read().decode(errors='replace')}") from None
 
 
-def instant(url: str, expression: str) -> list[tuple[Labels, float]]:
-    """What an expression is now: labels and value of each series."""
-    found = ask(url, "query", query=expression)
+def instant(url: str, expression: str, **at: float) -> list[tuple[Labels, float]]:
+    """What an expression is now, or at a `time`: labels and value of each series, in its order."""
+    found = ask(url, "query", query=expression, **at)
     if found["resultType"] == "scalar":
         return [({}, float(found["result"][1]))]
     return [(row["metric"], float(row["value"][1])) for row in found["result"]]

@@ -23,7 +23,7 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
 
-from mailstat.prometheus import over_time
+from mailstat.prometheus import instant, over_time
 from stack import control, panel, prometheus, story
 from stack.__main__ import FOLDER
 from stack.ground import ROOT
@@ -34,6 +34,7 @@ COLUMN, LINE = 60, 36  # pixels of a unit of Grafana's grid
 DPI = 100
 POINTS = 240  # of a line
 MOST_LINES, MOST_ROWS = 10, 7
+NARROW = 480  # pixels
 SPREAD = 20.0  # seconds that all faults last before the pictures are taken
 GROUND, BOX, EDGE, INK, PALE = "#f4f5f7", "#ffffff", "#dcdfe6", "#1f2430", "#707888"
 COLORS = {"green": "#2f9e58", "orange": "#e8890c", "red": "#d6303f", "blue": "#2f6fd6"}
@@ -49,6 +50,7 @@ OF_WORDS = {  # what the same word is drawn in everywhere
     "expired": "#8a4fc7",
     "ignored": "#5b6b7f",
 }
+LETTER = 6.6  # pixels of a character of a table
 TITLE, TEXT, SMALL = 9.5, 8.0, 7.0  # points
 
 Series = list[tuple[dict[str, str], list[tuple[float, float]]]]
@@ -70,8 +72,7 @@ class View(NamedTuple):
         return over_time(self.url, self.asked(target), self.start, self.end, step)
 
     def now(self, target: Target) -> list[tuple[dict[str, str], float]]:
-        found = over_time(self.url, self.asked(target), self.end, self.end, 1.0)
-        return [(labels, points[-1][1]) for labels, points in found]
+        return instant(self.url, self.asked(target), time=self.end)
 
 
 # --- values ---
@@ -151,7 +152,8 @@ def draw_lines(axes: Axes, it: Panel, view: View) -> None:
         _say_empty(axes, it)
         return
     found.sort(key=lambda row: -max(value for _, value in row[2]))
-    kept = sorted(found[:MOST_LINES], key=lambda row: legend_of(*row[:2]))
+    most = MOST_LINES if axes.bbox.width > NARROW else MOST_LINES - 4
+    kept = sorted(found[:most], key=lambda row: legend_of(*row[:2]))
     if it.body["fieldConfig"]["defaults"].get("custom", {}).get("stacking", {}).get("mode") == "normal":
         _stack(axes, kept)
     else:
@@ -178,8 +180,8 @@ def _colors(rows: Sequence[tuple[Target, dict[str, str], list[tuple[float, float
 def _dress(axes: Axes, it: Panel, view: View, shown: int, left_out: int) -> None:
     form = UNITS[_unit(it)]
     axes.set_xlim(view.start, view.end)
-    lowest, highest = axes.get_ylim()
-    axes.set_ylim(min(lowest, 0) if lowest < 0 else 0, highest if highest > 0 else 1)
+    lowest, highest = axes.dataLim.intervaly
+    axes.set_ylim(min(lowest * 1.05, 0), highest * 1.05 if highest > 0 else 0 if lowest < 0 else 1)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: form(value)))
     axes.set_yticks(_ticks(axes.get_ylim(), is_time=_unit(it) == "s"))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{datetime.fromtimestamp(at, UTC):%H:%M}"))
@@ -188,7 +190,7 @@ def _dress(axes: Axes, it: Panel, view: View, shown: int, left_out: int) -> None
     axes.grid(color=EDGE, linewidth=0.6)
     for side in axes.spines.values():
         side.set_visible(False)
-    columns = 2 if axes.bbox.width < 480 else 4
+    columns = 2 if axes.bbox.width < NARROW else 4
     box = axes.legend(
         loc="upper left",
         bbox_to_anchor=(-0.02, -0.1),
@@ -225,15 +227,21 @@ def draw_bars(axes: Axes, it: Panel, view: View) -> None:
     if not rows:
         _say_empty(axes, it)
         return
+    rows.sort(key=lambda row: float(row[0]) if _is_bound(row[0]) else 0.0)
     most = max(value for _, value in rows) or 1.0
     shown = rows[: MOST_ROWS + 2]
     form = UNITS[_unit(it)]
     axes.set_xlim(0, 1)
-    axes.set_ylim(len(shown), 0)
+    axes.set_ylim(max(len(shown), 5), 0)
     for at, (label, value) in enumerate(shown):
         axes.text(0, at + 0.5, _cut(label, 24), va="center", size=TEXT, color=INK)
         axes.barh(at + 0.5, 0.55 * value / most, left=0.32, height=0.6, color=color_of(it.body, value), alpha=0.8)
         axes.text(0.33 + 0.55 * value / most, at + 0.5, f" {form(value)}", va="center", size=TEXT, color=INK)
+
+
+def _is_bound(label: str) -> bool:
+    """Whether it is that of a histogram's bucket."""
+    return label == "+Inf" or label.replace(".", "", 1).isdecimal()
 
 
 def draw_rows(axes: Axes, it: Panel, view: View) -> None:
@@ -247,11 +255,11 @@ def draw_rows(axes: Axes, it: Panel, view: View) -> None:
         _say_empty(axes, it)
         return
     columns = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in hidden]
-    columns = [name for name in columns if name not in ("job", "instance")] or columns
-    widths = [max(len(name), *(len(_cut(row.get(name, ""), 30)) for row in rows)) + 2 for name in columns]
+    columns = _fitting([name for name in columns if name not in ("job", "instance")], rows, axes.bbox.width)
+    widths = [_width(name, rows) for name in columns]
     starts = [sum(widths[:at]) / sum(widths) for at in range(len(columns))]
     axes.set_xlim(0, 1)
-    axes.set_ylim(MOST_ROWS + 1, 0)
+    axes.set_ylim(MOST_ROWS + 1.2, 0)
     for x, name in zip(starts, columns, strict=True):
         axes.text(x, 0.5, name, va="center", size=TEXT, color=PALE, weight="bold")
         for at, row in enumerate(rows[:MOST_ROWS], start=1):
@@ -259,7 +267,21 @@ def draw_rows(axes: Axes, it: Panel, view: View) -> None:
     for at in range(1, min(len(rows), MOST_ROWS) + 1):
         axes.axhline(at, color=EDGE, linewidth=0.6)
     if len(rows) > MOST_ROWS:
-        axes.text(1, 0.5, f"{MOST_ROWS} of {len(rows)}", va="center", ha="right", size=SMALL, color=PALE)
+        axes.text(1, MOST_ROWS + 0.9, f"{MOST_ROWS} of {len(rows)}", va="center", ha="right", size=SMALL, color=PALE)
+
+
+def _width(name: str, rows: Sequence[dict[str, str]]) -> int:
+    """Characters that a column takes."""
+    return max(len(name), *(len(_cut(row.get(name, ""), 30)) for row in rows)) + 2
+
+
+def _fitting(columns: Sequence[str], rows: Sequence[dict[str, str]], pixels: float) -> list[str]:
+    """The columns that fit, those first that most rows have; in their order."""
+    kept: list[str] = []
+    for name in sorted(columns, key=lambda name: -sum(name in row for row in rows)):
+        if (sum(_width(it, rows) for it in kept) + _width(name, rows)) * LETTER <= pixels:
+            kept.append(name)
+    return [name for name in columns if name in kept]
 
 
 DRAW = {"stat": draw_number, "timeseries": draw_lines, "bargauge": draw_bars, "table": draw_rows}

@@ -134,7 +134,7 @@ def start(plan: Plan) -> None:
         smtp_bind_address=POSTFIX.host,
         mynetworks=TRUSTED,
         smtp_dns_support_level="enabled",
-        smtp_tls_security_level="may",
+        smtp_tls_security_level="encrypt",  # with "may", a session that is lost is tried in plain text, unlogged
         smtp_tls_loglevel=1,
         smtpd_tls_protocols=">=TLSv1.2",
         smtpd_tls_mandatory_protocols=">=TLSv1.2",
