@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from yaml.composer import Composer
+from yaml.constructor import SafeConstructor
+from yaml.cyaml import CParser  # type: ignore[attr-defined]  # what libyaml is called there
+from yaml.resolver import Resolver
 
 from exporter.schema import InvalidError, shown
 
@@ -24,7 +28,8 @@ def load(path: Path) -> Any:
         loader = _Loader(text)
         content = loader.get_single_data()
     except yaml.reader.ReaderError as error:
-        raise InvalidError([f"line {text.count(chr(10), 0, error.position) + 1}: a control character"]) from None
+        line = text.encode().count(b"\n", 0, error.position) + 1
+        raise InvalidError([f"line {line}: a control character"]) from None
     except yaml.MarkedYAMLError as error:
         raise InvalidError([_place(error.problem_mark, error.problem or "")]) from None
     except RecursionError:
@@ -48,11 +53,18 @@ def _read(path: Path) -> str:
         raise InvalidError([f"line {content.count(10, 0, error.start) + 1}: not UTF-8 text"]) from None
 
 
-class _Loader(yaml.SafeLoader):
-    """Notes a key that a mapping has twice, where the library lets the last one win."""
+class _Loader(Composer, CParser, SafeConstructor, Resolver):
+    """Notes a key that a mapping has twice, where the library lets the last one win.
+
+    libyaml tells what the text has, some ten times sooner than PyYAML does; nodes are made of that in Python, where
+    what is nested too deeply is an error and no end of the process.
+    """
 
     def __init__(self, text: str) -> None:
-        super().__init__(text)
+        CParser.__init__(self, text)
+        Composer.__init__(self)
+        SafeConstructor.__init__(self)
+        Resolver.__init__(self)
         self.repeated: list[str] = []
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
