@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal, NewType, TypeVar, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo, available_timezones
@@ -22,6 +23,7 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from parsers.mta import SERVERS
 
+_MOST = 100  # problems that are told at once: looking for what was meant takes time
 _SHOWN = 60  # characters of a refused value, or of an unknown key, that a message repeats
 _NOT_IN_PATH = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -76,7 +78,7 @@ def structure(content: object, section: type[Section], directory: Path) -> Secti
     try:
         return _converter(directory).structure(content, section)
     except (ClassValidationError, ValueError) as error:
-        raise InvalidError(_problems(error, "")) from None
+        raise InvalidError(islice(_problems(error, ""), _MOST)) from None
 
 
 def expected(kind: Any) -> str:
@@ -298,14 +300,14 @@ def _problems(error: Exception, path: str) -> Iterator[str]:
 def _problems_of_keys(error: ClassValidationError, path: str) -> Iterator[str]:
     known = keys(error.cl)
     with_key, others = error.group_exceptions()
-    unknown = [key for inner in others for key in getattr(inner, "extra_fields", ())]
+    unknown = sorted((key for inner in others for key in getattr(inner, "extra_fields", ())), key=str)[:_MOST]
     meant = {key: _nearest(key, known) for key in unknown}
     for inner, note in with_key:
         if not isinstance(inner, KeyError):
             yield from _problems(inner, _join(path, key_of(note.name)))
         elif key_of(note.name) not in meant.values():  # a key that is only misspelt is not missing, too
             yield f"{_join(path, key_of(note.name))}: missing"
-    for key in sorted(unknown, key=str):
+    for key in unknown:
         near = f'did you mean "{meant[key]}"?' if meant[key] else f"expected one of {', '.join(known)}"
         yield f"{_join(path, key)}: unknown key, {near}"
     for inner in others:

@@ -64,7 +64,7 @@ WORDS = (
 )
 
 # Bytes. The library reads some 300 kB in a second, and the file is the operator's own.
-LONGEST = 16_384
+LONGEST = 8_192
 
 
 @contextmanager
