@@ -30,7 +30,7 @@ from mailstat.period import UNITS, read_time
 from parsers.events import CONTEXT, KINDS, Event, Origin
 
 LONGEST = 4096  # characters of an expression
-DEEPEST = 50  # brackets within each other
+DEEPEST = 32  # brackets within each other: each takes some twenty of the thousand calls that Python allows
 ORIGIN = ("mta", "host", "service", "program", "pid")
 ALIASES = {
     "to": "recipient",
