@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
@@ -31,6 +32,7 @@ from parsers.events import (
     Removed,
     Tls,
 )
+from parsers.memo import Memo
 from parsers.message import Deferral, Message
 from parsers.reply import valid_dsn
 
@@ -44,6 +46,7 @@ BY_DOMAIN = {"mail_deliveries_total": 3, "mail_delivery_failures_total": 2}  # w
 STAGES = ("before_queue", "in_queue", "connect", "transmit")
 STATUSES = ("sent", "deferred", "bounced", "expired")
 
+_MECHANISM = re.compile(r"[A-Za-z0-9_-]{1,20}").fullmatch
 RAW = 50_000  # events whose counts and delays are kept as they come before they are folded into labels and buckets
 
 # What deliveries are told apart by (MTA, service, direction, provider, status, reason, reply code, enhanced status
@@ -52,6 +55,13 @@ DeliveryKey = tuple[str, str, str, str | None, str, str | None, int | None, str 
 Arrival = tuple[str, int | None, int | None]  # how a message came, its size, its recipients
 _STAGES: Callable[[Delivery], tuple[float | None, ...]] = attrgetter(*(f"delay_{stage}" for stage in STAGES))
 
+
+def mechanism_of(method: str) -> str:
+    """A SASL mechanism as RFC 4422 writes their names; `other` for what is none, which the client chose."""
+    return method.upper() if _MECHANISM(method) else OTHER
+
+
+MECHANISMS: Memo[str, str] = Memo(mechanism_of)
 _PROGRAM: Callable[[Origin], tuple[str, str, str]] = attrgetter("mta", "service", "program")
 _SERVICE: Callable[[Origin], tuple[str, str]] = attrgetter("mta", "service")
 Raw = TypeVar("Raw")
@@ -345,7 +355,7 @@ class MailMetrics:
     ) -> None:
         count = len(attempts)
         service = self._services.of(raw_service, count)
-        kept = self._methods.of((method or "unknown").upper(), count)
+        kept = self._methods.of(MECHANISMS[method or "unknown"], count)
         self._count("mail_auth_attempts_total", mta, service, kept, result, times=sum(attempts))
 
     def _fold_arrivals(self, mta: str, raw_service: str, arrivals: list[Arrival]) -> None:

@@ -18,12 +18,19 @@ from prometheus_client.metrics_core import Metric as Family
 from exporter.metrics.catalogue import METRICS
 
 OTHER = "other"
+LONGEST = 100  # characters of a label's value
 Value = TypeVar("Value", bound=Hashable)
 Labels = tuple[str, ...]
 
 
+def is_plain(value: Hashable) -> bool:
+    """Whether a value is fit for a label: up to a hundred printable ASCII characters, if it is a text."""
+    return not isinstance(value, str) or (len(value) <= LONGEST and value.isascii() and value.isprintable())
+
+
 class Budget(dict[Value, Value]):
-    """The values that a label of `metric` may have: `budget[value]` is the value, or `other` after `most`."""
+    """The values that a label of `metric` may have: `budget[value]` is the value, or `other` after `most`, and where
+    it is more than a plain word."""
 
     def __init__(self, metric: str, most: int, dropped: Counter[str], other: Value) -> None:
         super().__init__({other: other})
@@ -34,7 +41,7 @@ class Budget(dict[Value, Value]):
         dropped[metric] += 0
 
     def __missing__(self, value: Value) -> Value:
-        if len(self) > self.most:
+        if len(self) > self.most or not is_plain(value):
             self._dropped[self._metric] += 1
             return self._other
         self[value] = value

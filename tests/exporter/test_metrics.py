@@ -12,7 +12,7 @@ from exporter.metrics import mail
 from exporter.metrics.catalogue import METRICS
 from exporter.metrics.mail import MailMetrics
 from exporter.metrics.series import Budget, Histogram, family
-from parsers.events import ConnectionFailure, Delivery, Event, Origin, Reject, Removed
+from parsers.events import Auth, ConnectionFailure, Delivery, Event, Origin, Reject, Removed
 
 NAME = "mail_delivery_stage_seconds"
 
@@ -76,6 +76,24 @@ def test_what_finds_no_room_is_counted_once_for_each_observation() -> None:
     for _ in range(2):
         values(metrics, "mail_deliveries_total")
         assert metrics.dropped["mail_deliveries_total"] == 4
+
+
+HOSTILE = ("\udcc9", "a\nb", "caf\u00e9", "x" * 101, "\x7f")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_is_no_plain_word_is_no_label(text: str) -> None:
+    dropped: Counter[str] = Counter()
+    budget = Budget[str]("it", 5, dropped, "other")
+    assert (budget[text], budget["postfix-out"], dropped) == ("other", "postfix-out", {"it": 1})
+
+
+@pytest.mark.parametrize("method", [*HOSTILE, "KIM@EXAMPLE.ORG", "PLAIN PLAIN"])
+def test_a_mechanism_that_can_be_none_is_of_other(method: str) -> None:
+    metrics, origin = MailMetrics(), Origin("postfix", "mail", "postfix", "smtpd")
+    metrics.observe([Auth(1.0, origin, "failure", sasl_method=it) for it in (method, "login")])
+    samples = [it for made in metrics.collect({}) for it in made.samples if it.name == "mail_auth_attempts_total"]
+    assert {it.labels["method"]: it.value for it in samples} == {"other": 1.0, "LOGIN": 1.0}
 
 
 def test_a_budget_can_grow_but_takes_no_label_back() -> None:
