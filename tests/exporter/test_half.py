@@ -35,13 +35,15 @@ exim[7]: 1tXk2a-00000000ABc-0dEf Completed
 """
 # What stands for the process or for the time of a look, and not for the log.
 OWN = ("process_", "python_", "mailstat_log_lag", "mail_queue", "mailstat_state", "mailstat_build")
+# Of what is watched, a kill may lose a minute.
+WATCHED = ("mail_provider_blocked", "mail_account", "mail_auth_attacker")
 
 
 def counted(scrape: Scrape) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     return {
         (it.name, tuple(sorted(it.labels.items()))): it.value
         for it in scrape.samples
-        if not it.name.startswith(OWN) and not it.name.endswith("_created")
+        if not it.name.startswith(OWN + WATCHED) and not it.name.endswith("_created")
     }
 
 
