@@ -252,6 +252,10 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
             return False
         if old.path != self.path and self._is_live(file) and file.goes_on_from(old):
             file.go_to(old.offset)  # the old one is a copy, and the log was not truncated yet
+        elif not file.is_intact():  # it was when it was opened: what it begins with is that of the copy
+            self._is_moving = True
+            file.close()
+            return False
         elif old.missing_bytes:  # written between copy and truncation
             self._lines.give_up(old.missing_bytes)
         if self._lines.pending:

@@ -36,6 +36,8 @@ class LogFile:
         self._modified = self.status().st_mtime_ns  # while its content was what was read: looked at before that
         # Taken once, now: a truncation from here on shows, even before the first read.
         self._head = b"" if self._is_packed else self._bytes_at(0, HEAD_BYTES)
+        if not self._head and not self._is_packed:
+            self._modified = self.status().st_mtime_ns  # it may have been truncated since its time was looked at
         self.size = 0  # the same, of the uncompressed bytes; that of the whole where this is a copy
 
     def close(self) -> None:
