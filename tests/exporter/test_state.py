@@ -234,6 +234,8 @@ def test_what_the_disk_refuses_is_saved_when_there_is_room(
             writing = made._commit()
             assert writing
             assert isinstance(writing.exception(), OSError)
+    assert made._state
+    made._state._do(list)  # behind what is told of the write, which the same thread does
     assert "mailstat_state_last_save_successful 0.0" in shown(made)
     assert [record.message for record in caplog.records] == ["the state cannot be saved"]
     before = finish(made)
