@@ -20,6 +20,6 @@ def cost(run: Callable[[str], object], text: str) -> float:
 
 
 def is_linear(run: Callable[[str], object], make: Callable[[int], str]) -> bool:
-    """Four times the length: four times the cost where it is linear, sixteen times where it is quadratic. Two of three
-    tries decide, for a machine does other work, too."""
+    """Four times the length: four times the cost where it is linear, sixteen times where it is quadratic. Two of
+    three tries decide, for a machine does other work, too."""
     return sum(cost(run, make(2 * SIZE)) < 9 * cost(run, make(SIZE // 2)) + 0.004 for _ in range(3)) > 1
