@@ -245,17 +245,13 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         file = self._open_at(following, 0)
         if file is None:
             return False
-        # Its writer had not left it; or the log was copied and cut again before it was opened.
-        if old.has_more() or (file.path == self.path and self._rotated != generations(self.path, self._live)):
+        is_original = old.path != self.path and self._is_live(file) and file.goes_on_from(old)
+        if self._is_changing(old, file) or not (is_original or file.is_intact()):
             self._is_moving = True
             file.close()
             return False
-        if old.path != self.path and self._is_live(file) and file.goes_on_from(old):
-            file.go_to(old.offset)  # the old one is a copy, and the log was not truncated yet
-        elif not file.is_intact():  # it was when it was opened: what it begins with is that of the copy
-            self._is_moving = True
-            file.close()
-            return False
+        if is_original:  # the old one is a copy, and the log was not truncated yet
+            file.go_to(old.offset)
         elif old.missing_bytes:  # written between copy and truncation
             self._lines.give_up(old.missing_bytes)
         if self._lines.pending:
@@ -266,6 +262,11 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         self._file = file
         self._lines.is_inside_overlong = False
         return True
+
+    def _is_changing(self, old: LogFile, file: LogFile) -> bool:
+        """Whether the writer had not left the old file; or the log was cut, or copied, before it was opened."""
+        is_cut = file.path == self.path and (file.is_empty or self._rotated != generations(self.path, self._live))
+        return is_cut or old.has_more()
 
     def _restore(self) -> Position | None:
         """The saved position, or the one that pygtail left beside the log."""

@@ -815,6 +815,36 @@ def test_a_copy_of_what_is_not_truncated_yet_is_read_once(log: Path, reader: Rea
     assert reader.poll() == b"c1\n"
 
 
+def test_a_log_that_is_truncated_as_it_is_opened_is_waited_for(
+    log: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a moment, it has no bytes and still the time of those that it had: its copy is later than that."""
+    append(log, b"a1\n")
+    reader.poll()
+    copytruncate(log, ".2")
+    append(log, b"b1\n")
+    written = log.stat().st_mtime_ns
+    time.sleep(TICK_SECONDS)
+    shutil.copyfile(log, beside(log, ".1"))
+    start = LogFile.__init__
+
+    def be_truncated(file: LogFile, path: Path, *, is_live: bool) -> None:
+        if is_live and (beside(log, ".1") in opened):
+            os.truncate(log, 0)
+            os.utime(log, ns=(written, written))
+        opened.append(path)
+        start(file, path, is_live=is_live)
+
+    opened: list[Path] = []
+    monkeypatch.setattr(LogFile, "__init__", be_truncated)
+    assert reader.poll() == b"b1\n"
+    assert opened[-1] == log
+    monkeypatch.undo()
+    assert reader.poll() == b""
+    append(log, b"c1\n")
+    assert reader.poll() == b"c1\n"
+
+
 def test_a_line_broken_by_copytruncate_is_joined(log: Path, reader: Reader) -> None:
     append(log, b"ha")
     assert reader.poll() == b""
