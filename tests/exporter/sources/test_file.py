@@ -21,6 +21,7 @@ import zstandard
 from pygtail import Pygtail
 
 from exporter.sources import position as state
+from exporter.sources import rotation
 from exporter.sources.file import FileTail
 from exporter.sources.logfile import LogFile
 
@@ -358,6 +359,29 @@ def test_two_rotations_between_two_polls(log: Path, reader: Reader) -> None:
     append(log, b"d1\n")
     assert reader.poll() == b"b1\nc1\nd1\n"
     assert reader.poll() == b""
+
+
+def test_a_log_that_is_rotated_while_its_generations_are_listed(
+    log: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the log's path led to at the start of a poll is one of them at its end."""
+    append(log, b"a1\n")
+    reader.poll()
+    append(log, b"a2\n")
+    rename(log, "-20250101")
+    append(log, b"b1\n")
+    listed = rotation.generations
+
+    def list_late(*arguments: Path) -> rotation.Generations:
+        if not beside(log, "-20250102").exists():
+            rename(log, "-20250102")
+            append(log, b"c1\n")
+            rename(log, "-20250103")
+            append(log, b"d1\n")
+        return listed(*arguments)
+
+    monkeypatch.setattr("exporter.sources.file.generations", list_late)
+    assert reader.poll() + reader.poll() == b"a2\nb1\nc1\nd1\n"
 
 
 def test_two_rotations_of_which_the_last_left_an_empty_log(log: Path, reader: Reader) -> None:
