@@ -40,13 +40,14 @@ class Sibling:
     """A file with the name of a rotated log, or the log itself.
 
     ``series`` tells numbered from dated names; in one series a greater ``rank`` was rotated later.
-    ``modified`` is in nanoseconds since the epoch.
+    ``modified`` is in nanoseconds since the epoch, ``size`` in bytes as it lies there.
     """
 
     path: Path
     device: int
     inode: int
     modified: int
+    size: int
     series: str = ""
     rank: str = ""
     is_packed: bool = False
@@ -54,7 +55,7 @@ class Sibling:
     @classmethod
     def of(cls, path: Path, status: os.stat_result) -> Sibling:
         """The log itself."""
-        return cls(path, status.st_dev, status.st_ino, status.st_mtime_ns)
+        return cls(path, status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
 
     def is_written_since(self, moment: int) -> bool:
         """Whether it was last written at that moment (nanoseconds) or later."""
@@ -104,7 +105,10 @@ class Generations:
 
 
 def generations(log: Path) -> Generations:
-    """The rotated files of a log, without the one that the log's own path leads to."""
+    """The rotated files of a log, without the one that the log's own path leads to.
+
+    Nor are empty ones among them: such a file may be a copy that is just being made.
+    """
     logs = list(dict.fromkeys((log, log.resolve())))
     below = [directory / path.name for path in logs for directory in _directories(path.parent)]
     return Generations(
@@ -159,7 +163,7 @@ def _settled(name: Path, log: Path) -> list[Sibling]:
         if live_again == live and {it.path: it.inode for it in again} == {it.path: it.inode for it in siblings}:
             break
         live, siblings = live_again, again
-    return [it for it in siblings if (it.device, it.inode) != live]
+    return [it for it in siblings if it.size and (it.device, it.inode) != live]
 
 
 def _inode(log: Path) -> tuple[int, int] | None:
@@ -208,6 +212,7 @@ def _sibling(path: Path, match: re.Match[str]) -> Sibling | None:
         device=status.st_dev,
         inode=status.st_ino,
         modified=status.st_mtime_ns,
+        size=status.st_size,
         series=match.re.pattern,
         # Numbers count backwards; logrotate itself demands that dates sort as text.
         rank=name["date"] if "date" in name else f"{9999 - int(name['number']):04}",

@@ -839,6 +839,36 @@ def test_a_copy_of_what_is_not_truncated_yet_is_read_once(log: Path, reader: Rea
     assert reader.poll() == b"c1\n"
 
 
+def test_a_copy_that_has_nothing_yet_is_waited_for(
+    log: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time stays when it gets its content within one tick of the clock, and when it is packed."""
+    append(log, b"a1\n")
+    reader.poll()
+    copytruncate(log, "-20250101")
+    append(log, b"b1\n")
+    copy = beside(log, "-20250102")
+    copy.touch()
+    started = copy.stat().st_mtime_ns
+    start = LogFile.__init__
+
+    def be_copied(file: LogFile, path: Path, *, is_live: bool) -> None:
+        start(file, path, is_live=is_live)
+        if path == log and copy in opened:
+            append(copy, b"b1\n")
+        opened.append(path)
+
+    opened: list[Path] = []
+    monkeypatch.setattr(LogFile, "__init__", be_copied)
+    delivered = reader.poll()
+    copy.write_bytes(b"b1\n")
+    os.utime(copy, ns=(started, started))
+    os.truncate(log, 0)
+    pack(copy, "gz")
+    append(log, b"c1\n")
+    assert delivered + reader.poll() + reader.poll() == b"b1\nc1\n"
+
+
 def test_a_log_that_is_truncated_as_it_is_opened_is_waited_for(
     log: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
