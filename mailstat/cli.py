@@ -76,7 +76,7 @@ def answer(name: str, options: Namespace) -> int:
 
     report = reports.load(name)
     if reports.is_live(report):
-        reports.load_live(name).run(options, [] if options.url else _paths(options.files))
+        reports.load_live(name).run(options)
         return DONE
     if not reports.reads_log(report):
         return answer_without_log(report, options)
