@@ -89,6 +89,10 @@ def answer(name: str, options: Namespace) -> int:
         if made.records is None or out.isatty():
             bar.stop()
         limited = made if options.limit is None else made.limited(options.limit)
+        if options.format == "table" and out.isatty():
+            from mailstat.age import with_ages
+
+            limited = with_ages(limited, options.now, options.zone)
         render.render(options.format, limited, out, zone=options.zone)
     return finish(log)
 
