@@ -51,7 +51,8 @@ class Posture:
     selectors: tuple[Text, ...] = field(
         default=(),
         metadata=doc(
-            "DKIM selectors; those that probes sign with, or that arrive on their mail, are looked at as well."
+            "DKIM selectors; those that probes sign with, or that within five days arrived on their mail or stood in"
+            " a followed log of [what signs](lines.md#what-signs-mail), are looked at as well."
         ),
     )
     zones: tuple[Text, ...] = field(default=(), metadata=doc("Block lists of addresses, as `zen.example.net`."))
