@@ -327,7 +327,8 @@ METRICS: dict[str, Metric] = dict(
             "mail_probe_dnsbl_listed",
             "gauge",
             "probe zone",
-            "Whether a block list has one of the addresses. Absent where the list does not pass its own test.",
+            "Whether a block list has one of the addresses, or the domain. Absent where the list does not pass its"
+            " own test.",
         ),
         _metric(
             "mail_probe_refused",

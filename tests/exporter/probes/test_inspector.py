@@ -33,9 +33,13 @@ mx.example.com. 60 IN A 192.0.2.25
 2.0.0.127.bl.example.net. 60 IN A 127.0.0.2
 25.2.0.192.bl.example.net. 60 IN A 127.0.0.4
 2.0.0.127.good.example.net. 60 IN A 127.0.0.2
+test.dbl.example.net. 60 IN A 127.0.1.2
+example.com.dbl.example.net. 60 IN A 127.0.1.2
 """
 ZONES = ("bl.example.net", "good.example.net", "dead.example.net")
-POSTURE = Posture(name="com", domain="example.com", addresses=("192.0.2.25",), zones=ZONES)
+POSTURE = Posture(
+    name="com", domain="example.com", addresses=("192.0.2.25",), zones=ZONES, domain_zones=("dbl.example.net",)
+)
 
 
 def values(inspector: Inspector, name: str) -> dict[tuple[str, ...], float]:
@@ -69,7 +73,11 @@ def test_a_posture_is_shown():
         ("tls_rpt",): 0,
         ("tlsa",): 0,
     }  # and no dkim: no selector is known
-    assert values(inspector, "mail_probe_dnsbl_listed") == {("bl.example.net",): 1, ("good.example.net",): 0}
+    assert values(inspector, "mail_probe_dnsbl_listed") == {
+        ("bl.example.net",): 1,
+        ("good.example.net",): 0,
+        ("dbl.example.net",): 1,
+    }
 
 
 def test_what_cannot_be_told_is_not_shown():
@@ -305,6 +313,12 @@ def test_once_for_whoever_waits(tmp_path, capsys):
         ("posture: [{name: a, domain: 'a b'}]", "posture[0]: domain: expected names such as example.com"),
         ("posture: [{name: a, domain: a.b, addresses: [x]}]", "posture[0]: addresses: expected an address such as"),
         ("posture: [{name: a, domain: a.b, zones: ['a/b']}]", "posture[0]: zones: expected names such as"),
+        ("posture: [{name: a, domain: a.b, domain_zones: ['']}]", "posture[0].domain_zones[0]: expected a text"),
+        ("posture: [{name: a, domain: a.b, domain_zones: ['a b']}]", "posture[0]: domain_zones: expected names"),
+        (
+            "posture: [{name: a, domain: a.b, zones: [BL.a], domain_zones: [bl.a]}]",
+            "posture[0]: domain_zones: bl.a is one of `zones`",
+        ),
         ("posture: [{name: a b, domain: a.b}]", "posture[0]: name: expected letters"),
         ("posture: [{name: a, domain: a.b, every: 1s}]", "posture[0]: every: expected at least 1m"),
         (
