@@ -20,7 +20,7 @@ _LISTED = 20  # addresses, selectors and zones that one posture may have
 
 @dataclass(frozen=True, kw_only=True)
 class ResolverSection:
-    """Who is asked in the DNS. What is known is kept for its TTL."""
+    """Who is asked in the DNS. What is known is kept for its TTL, a day at most; that there is none, three hours."""
 
     servers: tuple[Text, ...] = field(
         default=(),
