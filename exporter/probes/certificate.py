@@ -37,7 +37,9 @@ def shown(tls: ssl.SSLObject | None) -> Certificate | None:
 
 
 def chain(tls: ssl.SSLObject) -> list[bytes]:
-    """All certificates that were shown (DER), the server's own first. Before Python 3.13 this is not public."""
+    """All certificates that were shown (DER), the server's own first."""
+    if hasattr(tls, "get_unverified_chain"):  # public from Python 3.13 on
+        return [bytes(one) for one in tls.get_unverified_chain()]
     return [bytes(one.public_bytes(_DER)) for one in cast("Any", tls)._sslobj.get_unverified_chain() or ()]
 
 

@@ -20,7 +20,7 @@ _LISTED = 20  # addresses, selectors and zones that one posture may have
 
 @dataclass(frozen=True, kw_only=True)
 class ResolverSection:
-    """Who is asked in the DNS. What is known is kept for its TTL."""
+    """Who is asked in the DNS. What is known is kept for its TTL, a day at most; that there is none, three hours."""
 
     servers: tuple[Text, ...] = field(
         default=(),
@@ -59,7 +59,10 @@ class Posture:
     domain_zones: tuple[Text, ...] = field(
         default=(), metadata=doc("Block lists of domains, as `dbl.example.net`, which are asked for `domain`.")
     )
-    every: Duration = field(default=Duration(3600.0), metadata=doc("How often."))
+    every: Duration = field(
+        default=Duration(3600.0),
+        metadata=doc("How often; a new selector in a log is looked at within a sixtieth of it."),
+    )
 
     def __post_init__(self) -> None:
         _check_name(self.name)

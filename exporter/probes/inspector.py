@@ -61,6 +61,7 @@ class Inspector(Collector):
         self.seen = Seen()
         self._signatures = signatures or Signatures()
         self._now = now
+        self._looked_at: dict[str, list[str]] = {}
         self._changed = asyncio.Event()
         self._verifying: set[asyncio.Task[None]] = set()
         self._world: World | None = None
@@ -74,6 +75,7 @@ class Inspector(Collector):
         self._postures: dict[str, Posture] = {it.name: it for it in config.posture}
         self._negatives: dict[str, Negative] = {it.name: it for it in config.negative}
         self._signatures.watch(it.domain for it in config.posture)
+        _keep(self._looked_at, self._postures)
         _keep(self.seen.findings, self._postures)
         _keep(self.seen.refusals, self._negatives)
         _keep(self.seen.placements, self._probes)
@@ -94,7 +96,8 @@ class Inspector(Collector):
         """Look at what is due, until cancelled; begin anew when the configuration changes."""
         while True:
             self._changed.clear()
-            tasks = [asyncio.create_task(_repeated(it, self.examine)) for it in self._postures.values()]
+            postures = self._postures.values()
+            tasks = [asyncio.create_task(_repeated(it, self.examine, self._has_news)) for it in postures]
             tasks += [asyncio.create_task(_repeated(it, self.attempt)) for it in self._negatives.values()]
             try:
                 await self._changed.wait()
@@ -108,7 +111,8 @@ class Inspector(Collector):
         await asyncio.to_thread(_load)
         from exporter.probes.posture import examine  # noqa: PLC0415 - an extra
 
-        findings = await examine(posture, self.world, self.selectors(posture.domain))
+        selectors = self._looked_at[posture.name] = self.selectors(posture.domain)
+        findings = await examine(posture, self.world, selectors)
         before = self.seen.findings.get(posture.name)
         if is_told:
             _tell(posture.name, before.checks if before else {}, findings.checks)
@@ -121,6 +125,10 @@ class Inspector(Collector):
         keys = [it.send.dkim for it in self._probes.values() if it.send.dkim]
         own = [key.selector.lower() for key in keys if key.domain.lower() == domain.lower()]
         return [*own, *self._signatures.selectors(domain, self._now())]
+
+    def _has_news(self, posture: Posture) -> bool:
+        """Whether mail is signed with a selector that was not looked at: a new key, which the DNS may not have."""
+        return not {*self.selectors(posture.domain)} <= {*self._looked_at.get(posture.name, ())}
 
     async def attempt(self, negative: Negative, *, is_told: bool = True) -> Attempted:
         """Try at a server now what it has to refuse; log what changed where that is to be told."""
@@ -185,8 +193,11 @@ def _keep(known: dict[str, Any], names: Iterable[str]) -> None:
         del known[gone]
 
 
-async def _repeated(what: Due, look_at: Callable[[Due], Awaitable[object]]) -> None:
-    """Look once soon, then each interval; spread, so that not all begin at once."""
+async def _repeated(
+    what: Due, look_at: Callable[[Due], Awaitable[object]], has_news: Callable[[Due], bool] = lambda _: False
+) -> None:
+    """Look once soon, then each interval, or where there are news a sixtieth of it; spread, so that not all begin at
+    once."""
     loop = asyncio.get_running_loop()
     chance = Random()  # noqa: S311 - jitter
     first = next(starts(what.name, min(what.every, _FIRST_SECONDS), loop.time(), chance))
@@ -200,7 +211,11 @@ async def _repeated(what: Due, look_at: Callable[[Due], Awaitable[object]]) -> N
             return
         except Exception:
             logger.exception("what is ours could not be looked at", extra={"probe": what.name})
-        await asyncio.sleep(max(begin + what.every * chance.uniform(1, 1.02) - loop.time(), 1.0))
+        until = max(begin + what.every * chance.uniform(1, 1.02), loop.time() + 1.0)
+        while (left := until - loop.time()) > 0:
+            await asyncio.sleep(min(left, what.every / 60))
+            if has_news(what):
+                break
 
 
 def _tell(name: str, before: Mapping[str, Verdict], after: Mapping[str, Verdict]) -> None:

@@ -200,9 +200,9 @@ class Client:
         """Of one that is refused as well: that it has expired is why most are."""
         found = self.result.certificate = certificate.shown(self._link.handshake)
         if found:
-            names = ", ".join(found.names[:10])
+            names = ", ".join(found.names[:10]) or "no name"
             expiry = datetime.fromtimestamp(found.expiry, UTC).strftime("%Y-%m-%d")
-            self._dialogue.said("--", f"the certificate is for {names or 'no name'}, until {expiry}")
+            self._dialogue.said("--", f"the certificate is for {names}; the chain is good until {expiry}")
 
     async def _log_in(self) -> None:
         if self._send.username is None:

@@ -1,8 +1,8 @@
-"""Rspamd that logs by syslog or to the journal: the line of each message, of which the symbol DKIM_SIGNED is a part.
+"""Rspamd that logs by syslog, or to the journal: the line of each message, with the symbol DKIM_SIGNED among others.
 
-Other symbols repeat what stands in the mail, so only the lines of mail that a user submitted who had logged in are
-believed: up to the user's name nothing that a stranger wrote can have a blank (rspamd_task_write_log() in
-src/libserver/task.c).
+What a stranger wrote stands in the same line, so only the mail of a user who had logged in is believed: before the
+user's name, strangers choose the Message-ID alone, in which Rspamd lets no blank be. (`log_format` in rspamd.conf,
+insert_sign_results() in plugins/dkim_signing.lua)
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SAMPLE = (
     "DKIM_SIGNED(0.00){example.com:s=s2026;},RCVD_COUNT_ZERO(0.00){0;}]), len: 1234, time: 50.1ms"
 )
 SHAPES = (
-    shape(f"{{_}}; {_LINE}", _SAMPLE, signed, several=True),
-    shape(f"{{_:(normal)|(rspamd_proxy)}} <{{_}}>; {_LINE}", f"(rspamd_proxy) {_SAMPLE}", signed, several=True),
+    shape(f"{{_}} {_LINE}", _SAMPLE, signed, several=True),
+    shape(f"{{_}} <{{_}}>; {_LINE}", f"#4711(rspamd_proxy) {_SAMPLE}", signed, several=True, unkeyed=True),
 )
-SIGNER = Signer("Rspamd", frozenset({"rspamd"}), Grammar("rspamd", SHAPES, lead="; "))
+SIGNER = Signer("Rspamd", frozenset({"rspamd"}), Grammar("rspamd", SHAPES, lead=" "))

@@ -17,15 +17,18 @@ _KEY_LIMIT = 4096  # bytes of a record
 
 
 async def check(posture: Posture, world: World, seen: Iterable[str] = ()) -> Verdict:
-    """Whether each selector has one good key: those configured, and those that were `seen` in signatures."""
-    selectors = list(dict.fromkeys((*posture.selectors, *seen)))
+    """Whether each selector has one good key: those configured, and those that were `seen` (in small letters) in
+    signatures."""
+    configured = [selector.lower() for selector in posture.selectors]
+    selectors = list(dict.fromkeys((*configured, *seen)))
     if not selectors:
         return unknown("no_selectors", "no selector is configured, and none was seen")
     for selector in selectors:
         name = f"{selector}._domainkey.{posture.domain}"
         records = (await world.resolver.ask(name, "TXT")).texts
         if verdict := await asyncio.to_thread(_fault, selector, records):
-            return verdict
+            why = "" if selector in configured else "; mail is signed with it, or was of late"
+            return verdict._replace(text=f"{verdict.text}{why}")
     return good(", ".join(selectors))
 
 

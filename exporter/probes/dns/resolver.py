@@ -1,4 +1,4 @@
-"""Questions to the DNS: cached for their TTL, never more than so many in a second, and each with an end.
+"""Questions to the DNS: cached for their TTL or less, never more than so many in a second, and each with an end.
 
 dnspython asks, goes over to TCP where an answer is cut, and caches; needs the extra `mailstat[posture]`.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -23,6 +25,11 @@ import dns.resolver
 from exporter.probes.estate import ResolverSection, endpoint
 
 _ANSWERS = 5000  # that are kept
+# Seconds that they are kept at most: records less than the week of RFC 8767 4, for what changes is looked for here;
+# that there are none, RFC 2308 5; and where nobody tells how long that holds: dnspython before 2.9 kept it for years.
+_KEPT = 86400.0
+_NONE_KEPT = 10800.0
+_UNTOLD_KEPT = 60.0
 _AT_ONCE = 16
 _RECORDS = 200  # of an answer that are looked at
 _TRY_SECONDS = 2.0
@@ -58,7 +65,7 @@ class Resolver:
         """The records of this name. Raises LookupFailedError; a name that cannot be has none."""
         try:
             asked = dns.name.from_text(name)
-        except (dns.exception.DNSException, UnicodeError):
+        except (dns.exception.DNSException, UnicodeError, struct.error):  # the last of dnspython 2.7 for `\\300`
             return Answer((), is_secure=False)
         return await self._ask(asked, dns.rdatatype.from_text(kind))
 
@@ -107,7 +114,7 @@ class Resolver:
     def _made(self) -> dns.asyncresolver.Resolver:
         if self._resolver is None:
             self._resolver = self._new()
-            self._resolver.cache = dns.resolver.LRUCache(_ANSWERS)
+            self._resolver.cache = _Cache(_ANSWERS)
         return self._resolver
 
     def _new(self) -> dns.asyncresolver.Resolver:
@@ -123,6 +130,24 @@ class Resolver:
         made.use_edns(0, dns.flags.DO, 1232)
         made.flags = dns.flags.RD | dns.flags.AD
         return made
+
+
+class _Cache(dns.resolver.LRUCache):
+    """What an answer says of its own life is the word of whoever gave it: a mistake must not last for years."""
+
+    def put(self, key: Any, value: dns.resolver.Answer) -> None:
+        """Keep an answer."""
+        value.expiration = min(value.expiration, time.time() + _longest(value))
+        super().put(key, value)
+
+
+def _longest(answer: dns.resolver.Answer) -> float:
+    """For how many seconds an answer may be kept."""
+    if answer.rrset is not None:
+        return _KEPT
+    zones = [it.name for it in answer.response.authority if it.rdtype == dns.rdatatype.SOA]
+    is_told = any(map(answer.canonical_name.is_subdomain, zones))
+    return _NONE_KEPT if is_told else _UNTOLD_KEPT
 
 
 def _is_known(resolver: dns.asyncresolver.Resolver, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> bool:

@@ -281,6 +281,21 @@ class smtp:  # noqa: N801 - it is used like a function
         self._loop.close()
 
 
+def test_a_selector_that_is_new_is_looked_at_soon(tmp_path):
+    log = tmp_path / "mail.log"
+    log.write_text("")
+    with answering(f'{ZONE}\ns1._domainkey.example.com. 60 IN TXT "{KEY}"') as nameserver:
+        config = write_config(tmp_path, nameserver.port, 1)
+        config.write_text(config.read_text().replace("every: 1m", "every: 5m"))
+        with running(tmp_path, f"--config.file={config}", f"--state.dir={tmp_path}") as exporter:
+            exporter.until(lambda it: it.total("mail_probe_dns_check", check="mx") == 1)
+            for selector, expected in (("s1", 1), ("s2", 0)):  # the second is not in the DNS
+                with log.open("a") as more:
+                    more.write(signing((selector, "example.com")))
+                sample = f'mail_probe_dns_check{{check="dkim",probe="com"}} {expected:.1f}'
+                exporter.until(lambda it: sample in it.text)  # noqa: B023 - it is over before the next
+
+
 def test_once_looks_at_the_selectors_that_the_end_of_the_log_tells_of(tmp_path, capsys):
     (tmp_path / "mail.log").write_text("x" * (3 << 19) + "\n" + signing(("s1", "example.com")))
     with answering(f'{ZONE}\ns1._domainkey.example.com. 60 IN TXT "{KEY}"') as nameserver:

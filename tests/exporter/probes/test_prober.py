@@ -341,7 +341,7 @@ def test_what_is_old_is_forgotten_without_any_mailbox(tmp_path):
 
 def test_what_cannot_be_reached_fails_for_that_and_not_for_the_limit(bench):
     async def play(it):
-        away = dataclasses.replace(it.probe, send=a_send(it.maildir.parent, 1))
+        away = dataclasses.replace(it.probe, send=a_send(it.maildir.parent, 1), timeout=60.0)
         reasons = {(await it.prober.run_once(away)).result.failure.reason for _ in range(130)}
         assert reasons == {"refused"}
         assert (await it.prober.run_once(it.probe)).result.is_sent

@@ -52,7 +52,7 @@ def spf(text: str) -> str:
 _NEXT = "".join(a_txt(f"s{n}", f"v=spf1 include:s{n + 1}.example.com -all") for n in range(12))
 _CHAIN = _NEXT + a_txt("s12", "v=spf1 -all")
 _VOIDS = spf("v=spf1 a:v1.example.com a:v2.example.com a:v3.example.com -all")
-_DMARC, _TLS = "_dmarc", "_smtp._tls"
+_KEY, _DMARC, _TLS = "s1._domainkey", "_dmarc", "_smtp._tls"
 
 FAULTS: tuple[Fault, ...] = (
     Fault("no MX record", "mx", "", "no_mx"),
@@ -99,6 +99,10 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault("a policy that includes itself", "spf", spf("v=spf1 redirect=example.com"), "lookup_limit"),
     Fault("more than two lookups of what is not there", "spf", _VOIDS, "lookup_limit"),
+    Fault("no key of a selector that is configured, or that mail is signed with", "dkim", "", "no_key"),
+    Fault("two keys of one selector", "dkim", a_txt(_KEY, "p=AAAA") + a_txt(_KEY, "p=BBBB"), "several_keys"),
+    Fault("a key that was revoked", "dkim", a_txt(_KEY, "v=DKIM1; p="), "revoked"),
+    Fault("a key that is none", "dkim", a_txt(_KEY, "v=DKIM1; p=AAAA"), "bad_key"),
     Fault("no record, nor one of a domain above", "dmarc", "", "no_record"),
     Fault(
         "two records",

@@ -30,6 +30,7 @@ class Nameserver:
     servfail: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
     is_secure: bool = False
+    soa: str = ""  # in a zone's form: what is told besides that there is nothing
 
     def section(self, **more) -> ResolverSection:
         return ResolverSection(servers=(f"127.0.0.1:{self.port}",), **({"timeout": 1.0, "rate": 1000} | more))
@@ -75,6 +76,8 @@ class _Zone(BaseResolver):
         names = [f".{it.rname}".lower() for it in self._records]
         is_there = any(it.endswith(f".{name}") for it in names)  # also where only names below it have records
         reply.header.rcode = RCODE.NOERROR if is_there else RCODE.NXDOMAIN
+        if not reply.rr and self._server.soa:
+            reply.add_auth(*RR.fromZone(self._server.soa))
 
 
 @contextlib.contextmanager

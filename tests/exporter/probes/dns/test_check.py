@@ -84,13 +84,13 @@ def test_what_is_good(check, zone):
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda it: f"{it.check}: {it.what}")
 def test_each_fault_has_its_reason(fault):
-    told = verdict(fault.check, fault.zone)
+    told = verdict(fault.check, fault.zone, a_posture(selectors=("s1",)))
     assert (told.is_valid, told.reason) == (False, fault.reason), told
 
 
 def test_each_fault_is_told_once():
     assert len({(it.check, it.what) for it in FAULTS}) == len(FAULTS)
-    assert {it.check for it in FAULTS} | {"dkim"} == set(CHECKS)
+    assert {it.check for it in FAULTS} == set(CHECKS)
 
 
 def test_a_policy_of_the_domain_above_counts():
@@ -167,7 +167,12 @@ def test_every_selector_counts_also_one_that_was_seen():
             return (await examine(a_posture(), server.world(), seen)).checks["dkim"]
 
         assert asyncio.run(run(["s1"])).is_valid
-        assert asyncio.run(run(["s2"])).reason == "no_key"
+        told = asyncio.run(run(["s2"]))
+        assert (told.reason, "mail is signed with it" in told.text) == ("no_key", True)
+        assert "mail is signed with it" not in asyncio.run(run([])).text
+    with answering(zone) as server:
+        told = asyncio.run(_examined(a_posture(selectors=("S1",)), server)).checks["dkim"]
+        assert (told.is_valid, told.text) == (True, "s1")
 
 
 # --- block lists ---

@@ -92,6 +92,41 @@ def test_what_is_known_is_not_asked_again_before_its_time():
     assert (before["short.example.com. A"], after["short.example.com. A"]) == (1, 2)
 
 
+SOA = "{} {} IN SOA ns.example.net. root.example.net. 1 1 1 1 {}"
+
+
+@pytest.mark.parametrize(
+    ("soa", "longest"),
+    [
+        ("", 60),
+        (SOA.format("example.com.", 300, 20), 20),
+        (SOA.format("example.com.", 20, 300), 20),
+        (SOA.format("example.com.", 999_999_999, 999_999_999), 10_800),
+        (SOA.format("example.org.", 300, 300), 60),  # of another zone: it says nothing of this one
+    ],
+)
+@pytest.mark.parametrize("name", ["nobody.example.com", "mx.example.com"])  # no such name, no such record
+def test_that_there_is_nothing_is_not_known_for_good(soa, longest, name):
+    assert -5 < kept(ZONE, name, "AAAA", soa=soa) - longest <= 0
+
+
+@pytest.mark.parametrize(("ttl", "longest"), [(20, 20), (2_147_483_647, 86_400)])
+def test_a_record_is_not_known_for_good(ttl, longest):
+    assert -5 < kept(f"example.com. {ttl} IN A 192.0.2.25", "example.com", "A") - longest <= 0
+
+
+def kept(zone: str, name: str, kind: str, **behaviour) -> float:
+    """For how many seconds an answer is kept."""
+
+    async def run(server) -> float:
+        resolver = Resolver(server.section())
+        await resolver.ask(name, kind)
+        return max(node.value.expiration for node in resolver._resolver.cache.data.values()) - time.time()
+
+    with answering(zone, **behaviour) as server:
+        return asyncio.run(run(server))
+
+
 def test_no_more_than_so_many_questions_in_a_second():
     async def run(server):
         resolver = Resolver(server.section(rate=50))
