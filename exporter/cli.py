@@ -214,7 +214,9 @@ def _demo_log(options: argparse.Namespace, config: Config, stack: contextlib.Exi
         return None
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailstat-demo-")))
     options.state_dir = folder
-    return folder / "mail.log"
+    demo = folder / "mail.log"
+    demo.touch()  # or the first thing that is said of it is that it is missing
+    return demo
 
 
 def _with_sources(config: Config, demo: Path | None) -> Config:

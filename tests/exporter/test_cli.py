@@ -464,6 +464,7 @@ def test_the_demo_grows_and_leaves_nothing_behind(tmp_path: Path) -> None:
         then = exporter.until(lambda it: it.lines() > first.lines())
         assert then.lines("unknown") == then.lines("malformed") == 0
         assert "made-up log" in exporter.log
+        assert "level=warn" not in exporter.log
     assert [it.name for it in tmp_path.iterdir()] == ["stderr.txt"]
 
 
