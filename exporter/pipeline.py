@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 SLICE = 8  # blocks of a source between two looks at the rest of the world: some ten milliseconds
 POLL_SECONDS = 0.5
 SAVE_SECONDS = 5.0
-YOUNG = 10_000  # objects between two looks of the garbage collector at the youngest: some milliseconds of reading
+YOUNG = 50_000  # objects between two looks of the garbage collector at the youngest
 WATCH_SECONDS = 60.0  # between saves of what is watched
 FORGET_SECONDS = 90 * 86400.0  # until a log that is no more followed begins anew when it is followed again
 

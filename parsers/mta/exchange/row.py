@@ -7,20 +7,24 @@ from datetime import UTC, datetime
 
 from parsers.memo import Memo
 
+QUOTED = 8  # columns with quotes: of a row that has more, what is left would be copied too often
+
 
 def split(line: str) -> list[str]:
     """The columns of a row (RFC 4180). Raises ValueError where a quote is not closed, or ends within a column."""
     before, quote, rest = line.partition('"')
     row = before.split(",")
-    while quote:  # they are few: the csv module looks at every character
+    for _ in range(QUOTED):  # the csv module looks at every character
+        if not quote:
+            return row
         quoted, closed, rest = rest.partition('"')
         before, quote, rest = rest.partition('"')
         after = before.split(",")
         if not closed or row[-1] or after[0] or (quote and not before):  # `""` is a quote within quotes
-            return _split_slowly(line)
+            break
         after[0] = quoted
         row[-1:] = after
-    return row
+    return _split_slowly(line)
 
 
 def _split_slowly(line: str) -> list[str]:

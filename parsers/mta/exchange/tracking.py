@@ -420,7 +420,7 @@ def delay_of(time: float, info: str) -> float | None:
     if not info:
         return None
     try:
-        begin = SECONDS[info[:19]] + FRACTIONS[info[19:24] if info[23:24] == "Z" else info[19:].partition(";")[0]]
+        begin = SECONDS[info[:19]] + FRACTIONS[info[19:24]]
     except ValueError:
         return None
     # round() to a whole number costs a fraction of what it does to so many digits.
