@@ -54,7 +54,8 @@ class Watch:
 
     def delivery(self, event: Delivery) -> None:
         """See one delivery."""
-        self._onset.observe(event)
+        if event.provider is not None:  # nobody else is known to block us
+            self._onset.observe(event)
         message = event.message
         if message is not None and message.sasl_user:
             self._accounts.deliver(event, message)
