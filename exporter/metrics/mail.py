@@ -155,7 +155,7 @@ class MailMetrics:
                 removals[event.origin] += 1
             elif kind is Queued:
                 if event.is_arrival:
-                    self._queued(event)
+                    self._arrival(event, event.message, event.size, event.recipients)
             elif kind is not Disconnect or event.logins:
                 steps[kind](event)
         if events:
@@ -186,7 +186,7 @@ class MailMetrics:
         if event.logins:
             self._logins[origin.mta, origin.service, event.sasl_method, "success"].append(event.logins)
         if event.is_arrival:
-            self._queued(event)
+            self._arrival(event, event.message, event.size, event.recipients)
         if event.notification:
             self._count("mail_notifications_total", origin.mta, event.notification)
 
@@ -199,9 +199,6 @@ class MailMetrics:
         self._logins[origin.mta, origin.service, event.sasl_method, event.result].append(event.attempts)
         if event.result == "failure":
             self.watch.failure(event)
-
-    def _queued(self, event: Queued | Received) -> None:
-        self._arrival(event, event.message, event.size, event.recipients)
 
     def _began(self, event: Delivery | QueueAction) -> None:
         """The first that is done with a message tells that it was taken."""
