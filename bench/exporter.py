@@ -15,12 +15,13 @@ from prometheus_client.openmetrics.exposition import generate_latest
 
 from bench.measure import peak_rss_bytes_of
 from exporter.config import Config, LogSource
-from exporter.pipeline import Pipeline
+from exporter.pipeline import Pipeline, settle
 
 
 def main() -> None:
     """Read the file to its end."""
     pipeline = Pipeline(Config(sources=(LogSource(file=Path(sys.argv[1])),)), state_dir=None)
+    settle()
     while pipeline.step():
         pass
     generate_latest(pipeline.registry)

@@ -24,7 +24,7 @@ from exporter.door.door import Door
 from exporter.door.reception import MOST, Reception
 from exporter.finder import find_logs, has_journal, read_error
 from exporter.log import LEVELS, configure
-from exporter.pipeline import Pipeline
+from exporter.pipeline import Pipeline, settle
 from exporter.queues.attempt import next_attempt
 from exporter.queues.place import find_queues, places, sources
 from exporter.schema import InvalidError
@@ -307,6 +307,7 @@ async def _follow(
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, _stop, tasks)
     loop.add_signal_handler(signal.SIGHUP, _reload, pipeline, prober, inspector, options, demo)
+    settle()
     try:
         await asyncio.gather(*tasks)
     except asyncio.CancelledError:

@@ -6,6 +6,7 @@ One thread does everything, in slices of a few milliseconds: a scrape sees all o
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -47,8 +48,16 @@ logger = logging.getLogger(__name__)
 SLICE = 8  # blocks of a source between two looks at the rest of the world: some ten milliseconds
 POLL_SECONDS = 0.5
 SAVE_SECONDS = 5.0
+YOUNG = 50_000  # objects between two looks of the garbage collector at the youngest
 WATCH_SECONDS = 60.0  # between saves of what is watched
 FORGET_SECONDS = 90 * 86400.0  # until a log that is no more followed begins anew when it is followed again
+
+
+def settle() -> None:
+    """Once all is set up: have the garbage collector leave alone what stays, and look less often at what comes. What
+    is made of a line refers to nothing that refers back to it, so there is little to find."""
+    gc.freeze()
+    gc.set_threshold(YOUNG)
 
 
 def joins(memories: dict[str, object]) -> dict[str, Join]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from parsers.distinct import bit_of, count, pack, unpack
+from parsers.memo import Memo
 from parsers.window import Window
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 HOUR = 3600.0
 ACCOUNTS = 2_000
 NAME = 200  # characters of an account's name
+CLIENT = 50  # characters of a client's address
 RECIPIENT_BITS = 2048
 CLIENT_BITS = 256
 USUAL_HOURS = 24
@@ -36,6 +38,7 @@ WHYS = ("volume", "recipients", "clients", "bounces")
 FAILED = frozenset({"bounced", "expired"})
 
 Told = Callable[[str, str, float], None]
+client_bit: Memo[str, int] = Memo(lambda address: bit_of(address, CLIENT_BITS))  # clients come back
 
 
 class Limits(NamedTuple):
@@ -180,7 +183,7 @@ class Accounts:
         part.recipients += message.recipients or 0
         if message.client_ip != account.client:
             account.client = message.client_ip
-            part.clients |= bit_of(message.client_ip or "", CLIENT_BITS)
+            part.clients |= client_bit[(message.client_ip or "")[:CLIENT]]
 
     def deliver(self, event: Delivery, message: Message) -> None:
         """What became of one recipient of such a message."""

@@ -30,6 +30,7 @@ BLOCKS = 2_000
 USERS = 4_000
 BITS = 256
 NAME = 200  # characters of a user's name
+ADDRESS = 50  # of an address
 KINDS = ("hammer", "spray")
 
 
@@ -105,6 +106,7 @@ def read_block(address: str) -> str:
 
 
 block_of: Memo[str, str] = Memo(read_block)
+bit: Memo[str, int] = Memo(lambda text: bit_of(text, BITS))  # those who guess come back
 
 
 class Attacks:
@@ -117,17 +119,18 @@ class Attacks:
 
     def fail(self, event: Auth) -> str:
         """One failure, or as many as its line stands for; the block it came from, "" where that is not known."""
-        name = block_of[(event.client_ip or "")[:50]]
+        address = (event.client_ip or "")[:ADDRESS]
+        name = block_of[address]
         if not name:
             return ""
         block = self._blocks.pop(name, None) or self._new_block()
         self._blocks[name] = block
         part = block.window.at(event.time)
         part.failures += event.attempts
-        part.addresses |= bit_of(event.client_ip or "", BITS)
+        part.addresses |= bit[address]
         user = (event.sasl_user or "")[:NAME].lower()
         if user:
-            part.users |= bit_of(user, BITS)
+            part.users |= bit[user]
             self._remember(block, user)
             self._try(user, name, event.time)
         return name
@@ -204,7 +207,7 @@ class Attacks:
                 del self._users[next(iter(self._users))]
             window = Window(HOUR, Blocks)
         self._users[user] = window
-        window.at(time).bits |= bit_of(block, BITS)
+        window.at(time).bits |= bit[block]
 
 
 def _packed(window: Window[Part]) -> dict[int, tuple[int, bytes, bytes]]:

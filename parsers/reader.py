@@ -92,6 +92,7 @@ class LogReader:
         self._speakers = Speakers(mta, self._remember, with_signers=signatures is not None)
         self.tallies = self._speakers.tallies
         self._heads: dict[str, Entry] = {}  # of the lines with the same stamp as the last
+        self._known: Callable[[str], Entry | None] = self._heads.get  # what a head stands for that is none to enter
         self._prototypes: dict[str, Any] = {}  # events without time, origin and id, by their words
         self._read_stamp: Callable[[str], float] = clock.rfc3164
         self._width = 0  # of the stamp, in logs whose lines can be cut there
@@ -101,6 +102,8 @@ class LogReader:
         self._place = 0  # where in a block the last line was that says that the one before it came again
         self._own: Speaker | None = None  # whose own log this is
         self._own_width = 0  # of the stamps in it
+        # What is of no use for certain, where to read the stamp of each line is most of the work.
+        self._useless: Callable[[str, int], object] | None = None
         self._is_more: Callable[[str], object] | None = None  # a line that goes on with the one before
         self._table: Table | None = None
         self._joins = {} if joins is None else joins
@@ -119,14 +122,17 @@ class LogReader:
         events: list[Event] = []
         rows: list[str] = []
         append = events.append
-        heads, prototypes, width = self._heads, self._prototypes, self._own_width
+        prototypes, width, known, useless = self._prototypes, self._own_width, self._known, self._useless
         self._place = 0
         for line in lines:
             if width:
+                if useless and useless(line, width):
+                    self._own[5].ignored += 1  # type: ignore[index]  # whose log it is is known where stamps are
+                    continue
                 head, message = line[:width], line[width:]
             else:
                 head, _, message = line.partition(": ")
-            entry = heads.get(head)
+            entry = known(head)
             if entry is None:
                 try:
                     entry, message = self._enter(line, head, message)
@@ -137,7 +143,7 @@ class LogReader:
                     rows = lines[self._find(line, lines) :]
                     break
                 finally:
-                    width = self._own_width
+                    width, known, useless = self._own_width, self._known, self._useless
             time, (origin, by_start, by_lead, key, lead, tally, server) = entry
             if by_start is None:
                 if server is None:
@@ -187,7 +193,7 @@ class LogReader:
                         break
                 else:
                     self._odd(line, (time, origin, tally), message, events)
-                    width = self._own_width
+                    width, known, useless = self._own_width, self._known, self._useless
                     continue
             if build is None:
                 tally.ignored += 1
@@ -292,6 +298,14 @@ class LogReader:
         entry = self._heads[head] = (self.last_time, speaker)
         return entry, message
 
+    def _stamped(self, head: str) -> Entry | None:
+        """What a stamp that comes once stands for in a server's own log; None where it is none."""
+        try:
+            self.last_time = self._read_stamp(head)
+        except ValueError:
+            return None
+        return (self.last_time, self._own) if self._own else None
+
     def _begin(self, line: str) -> tuple[Entry, str]:
         """Read a prefix that is new. Raises ValueError where the line has none, or an impossible one; Rows."""
         bare = line.strip("\0\r\ufeff")
@@ -331,6 +345,9 @@ class LogReader:
         self._own_width = self._width = stamp.width
         self._is_precise = stamp.is_precise
         self._read_stamp = partial(stamp.read, self.clock)
+        is_bare = stamp.is_precise and not is_wrapped
+        self._known = self._stamped if stamp.is_precise else self._heads.get
+        self._useless = server.grammar.useless if server.grammar and is_bare else None
         self._is_more = log.is_more
         return (time, self._own), message
 
@@ -341,6 +358,8 @@ class LogReader:
         self._stamp = ""
         self._own = self._is_more = None
         self._own_width = 0
+        self._known = self._heads.get
+        self._useless = None
 
     def _remember(self, server: Server) -> None:
         """Use the memory of a server whose lines need one."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from parsers.clock import Clock
 from parsers.events import Event, Origin
 from parsers.shape import Grammar
@@ -64,7 +66,7 @@ class OwnLog(NamedTuple):
     is_head: Callable[[str], object] | None = None
 
 
-class Unwrapped(NamedTuple):
+class Unwrapped(msgspec.Struct, gc=False):
     """A message without what its server put before it: a second time stamp (None: it has none), a pid."""
 
     message: str

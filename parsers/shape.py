@@ -392,6 +392,19 @@ class Grammar:
             raise ValueError("only what follows an id can be unkeyed")
         return [compile_shape(row, self.lead) for row in rows]
 
+    @cached_property
+    def useless(self) -> Callable[[str, int], object] | None:
+        """Tells from its place in a line, by its first words, a message that is known to be of no use."""
+        rows = [(row, parse(row.template)) for row in self.shapes if not begins_with_id(row)]
+        telling = [start for row, parts in rows if row.meaning for start in starts_of(parts)]
+        words = [
+            parts[0].text
+            for row, parts in rows
+            if not row.meaning and isinstance(parts[0], Literal) and parts[1:] == (Field("_"),)
+        ]
+        alone = [it for it in words if not any(it.startswith(start) or start.startswith(it) for start in telling)]
+        return re.compile("|".join(map(re.escape, alone))).match if alone else None
+
     def _index(self, *, leads: bool) -> dict[str, Candidates]:
         index: dict[str, Candidates] = {}
         latent: dict[str, Latent] = {}
@@ -421,10 +434,15 @@ class Grammar:
                     yield row, build, (first, *found.groups())
 
 
+def starts_of(parts: tuple[Part, ...]) -> list[str]:
+    """The literals that a line of these parts can begin with."""
+    return list(parts[0].words) if isinstance(parts[0], Field) else _follow(parts)
+
+
 def _keys(parts: tuple[Part, ...], lead: str, length: int) -> set[str]:
     """The first so many characters that a line of these parts can begin with, after the lead."""
     first, *rest = parts
-    starts = list(first.words) if isinstance(first, Field) else _follow(parts)
+    starts = starts_of(parts)
     if lead:
         starts = [start.removeprefix(lead) for start in starts if start.startswith(lead)]
     following = (

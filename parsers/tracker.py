@@ -368,7 +368,9 @@ class Tracker:
         if event.sender is None:
             event.sender = message.sender
         if event.delay is None and message.via:
-            event.delay = max(round(event.time - message.since, 3), 0.0)
+            delay = event.time - message.since
+            # round() to a whole number costs a fraction of what it does to so many digits.
+            event.delay = round(delay * 1000) / 1000 if delay > 0.0 else 0.0
         if event.status == "deferred":
             self._deferred(event, message)
         else:

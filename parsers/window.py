@@ -31,7 +31,8 @@ class Window(Generic[Slot]):
         if number > self.newest:
             self.newest = number
             self._slots = {it: slot for it, slot in self._slots.items() if it > number - SLOTS}
-        number = max(number, self.newest - SLOTS + 1)
+        elif number < self.newest:
+            number = max(number, self.newest - SLOTS + 1)
         slot = self._slots.get(number)
         if slot is None:
             slot = self._slots[number] = self._make()

@@ -16,7 +16,7 @@ from exporter.metrics.series import Labels, family
 from parsers import account, attack, onset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from prometheus_client.metrics_core import Metric as Family
 
@@ -37,13 +37,16 @@ class Memory(msgspec.Struct, array_like=True):
 
 
 class Watch:
-    """Follows what has been counted."""
+    """Follows what has been counted. `arrival` is told of each message in the queue of somebody who authenticated,
+    `failure` of each attempt to do so that failed."""
 
     def __init__(self) -> None:
         self.now = 0.0  # the newest event
         self._onset = onset.Onset()
         self._accounts = account.Accounts(on_told=_tell)
         self._attacks = attack.Attacks()
+        self.arrival: Callable[[float, Message], None] = self._accounts.arrive
+        self.failure: Callable[[Auth], object] = self._attacks.fail
 
     def configure(self, config: Config) -> None:
         """Judge by the settings of a configuration from now on."""
@@ -54,18 +57,11 @@ class Watch:
 
     def delivery(self, event: Delivery) -> None:
         """See one delivery."""
-        self._onset.observe(event)
+        if event.provider is not None:  # nobody else is known to block us
+            self._onset.observe(event)
         message = event.message
         if message is not None and message.sasl_user:
             self._accounts.deliver(event, message)
-
-    def arrival(self, time: float, message: Message) -> None:
-        """See that a message of somebody who authenticated entered the queue."""
-        self._accounts.arrive(time, message)
-
-    def failure(self, event: Auth) -> None:
-        """See that somebody failed to authenticate."""
-        self._attacks.fail(event)
 
     def memory(self) -> Memory:
         """What goes on in another process."""

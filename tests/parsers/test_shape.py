@@ -211,3 +211,41 @@ def test_a_field_may_hold_the_last_place_of_what_ends_it(text: str, fields: tupl
     row = shape("way {a> S=}{size}[ id={b: }]", text)
     grammar = Grammar("test", [row], lead=": ")
     assert [found for _, _, found in grammar.matches(text)] == ([fields] if fields else [])
+
+
+# --- what is of no use, by its first words ---
+
+
+@pytest.mark.parametrize(
+    ("other", "is_told"),
+    [
+        ("start {text}", True),
+        ("{text:start|stop}: x", True),
+        ("status: {text}", False),
+        ("status: full[ {text}]", False),
+        ("[status: ]full {text}", False),
+        ("stat{text}", False),
+    ],
+)
+def test_a_useless_message_is_told_by_words_that_begin_nothing_else(other: str, *, is_told: bool) -> None:
+    rows = [
+        shape("status: {_}", "status: idle", general=True),
+        shape(other, "", Problem, severity="warning"),
+        shape("idle since {_} and before", "idle since now and before"),  # more than a beginning
+    ]
+    useless = Grammar("test", rows, lead=": ").useless
+    assert (useless is not None) == is_told
+    if useless:
+        assert useless("12:00 status: idle", len("12:00 "))
+        assert not useless("12:00 status: idle", 0)
+        assert not useless("idle since now and before", 0)
+
+
+@pytest.mark.parametrize("mta", [mta for mta, server in SERVERS.items() if server.grammar])
+def test_no_sample_with_a_meaning_is_useless(mta: str) -> None:
+    grammar = SERVERS[mta].grammar
+    assert grammar
+    useless = grammar.useless
+    assert useless
+    assert [row.sample for row in grammar.shapes if row.meaning and useless(row.sample, 0)] == []
+    assert [row.sample for row in grammar.shapes if not row.meaning and useless(row.sample, 0)]

@@ -37,6 +37,13 @@ class Recent(Generic[Key, Value]):
             self._old, self._new = self._new, {}
         self._new[key] = value
 
+    def meet(self, key: Key, value: Value) -> bool:
+        """Remember what is not known yet. Returns whether it was not."""
+        if key in self._new or key in self._old:
+            return False
+        self.keep(key, value)
+        return True
+
     def latest(self) -> list[tuple[Key, Value]]:
         """What was remembered last, oldest first."""
         return latest(self._old | self._new)

@@ -7,23 +7,28 @@ from datetime import UTC, datetime
 
 from parsers.memo import Memo
 
+QUOTED = 8  # columns with quotes: of a row that has more, what is left would be copied too often
+
 
 def split(line: str) -> list[str]:
     """The columns of a row (RFC 4180). Raises ValueError where a quote is not closed, or ends within a column."""
-    if '"' not in line:
-        return line.split(",")
-    if '""' not in line:  # by the quotes, which are few: the csv module looks at every character
-        first, *parts = line.split('"')
-        row = first.split(",")
-        for quoted, after in zip(parts[::2], parts[1::2], strict=False):
-            rest = after.split(",")
-            if row[-1] or rest[0]:
-                break
-            rest[0] = quoted
-            row[-1:] = rest
-        else:
-            if len(parts) % 2 == 0:
-                return row
+    before, quote, rest = line.partition('"')
+    row = before.split(",")
+    for _ in range(QUOTED):  # the csv module looks at every character
+        if not quote:
+            return row
+        quoted, closed, rest = rest.partition('"')
+        before, quote, rest = rest.partition('"')
+        after = before.split(",")
+        if not closed or row[-1] or after[0] or (quote and not before):  # `""` is a quote within quotes
+            break
+        after[0] = quoted
+        row[-1:] = after
+    return _split_slowly(line)
+
+
+def _split_slowly(line: str) -> list[str]:
+    """Raises ValueError."""
     try:
         return next(csv.reader((line,), strict=True))
     except csv.Error as error:

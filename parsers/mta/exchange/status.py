@@ -17,6 +17,7 @@ from parsers.provider import provider_of_relay
 from parsers.reason import reason_of
 from parsers.reply import NOTHING, Reply, read_reply
 
+CLASSES = frozenset({"2", "4", "5", ""})  # what a reply begins with, if there is one
 # Where the status of the next recipient begins.
 _NEXT = re.compile(r";(?= ?(?:[245]\d\d[ -]|\{LED=|;|$))")
 _NEXT_IN_BRACKETS = re.compile(r";(?= ?(?:[245]\d\d[ -]|\[\{|;|$))")
@@ -58,7 +59,7 @@ def statuses(text: str, recipients: int) -> list[str]:
     if recipients == 1 or not text:
         return [text] * recipients
     found = text.split(";")
-    if len(found) == recipients and all(part[:1] in "245" for part in found):
+    if len(found) == recipients and CLASSES.issuperset([part[:1] for part in found]):
         return found
     found = [part.strip() for part in (_NEXT_IN_BRACKETS if "[{" in text else _NEXT).split(text)]
     if len(found) == 1:

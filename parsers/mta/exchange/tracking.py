@@ -79,6 +79,7 @@ _INTERNAL = re.compile(
     r"|edgesync - inbound|mailbox (?:transport )?(?:delivery|submission)"
 )
 _NEXT_ID = re.compile(r"(?:\[InternalId|queued as|OK id)[= ]([0-9A-Za-z-]{2,40})")
+_OUR_KIND = "[InternalId="  # how a server of Exchange says it, as most do that are sent to by one
 # The subjects that Exchange gives to its notifications; servers of other languages have others.
 _SUBJECTS = {"Delivery delayed": "delay", "Delayed": "delay", "Delivered": "success", "Relayed": "success"}
 _SUBJECTS |= {"Expanded": "success", "Undeliverable": "bounce"}
@@ -132,14 +133,18 @@ class Tracking:
         width, place, steps = self._width, self._event, self._steps
         for line in lines:
             try:
-                if '"' in line:
-                    row = split(line)
-                else:  # rows of no use are many, so that the rest is looked at only where it is needed
-                    row = line.split(",", place + 1)
-                    if len(row) > place and row[place] in IGNORED and line.count(",") == width - 1:
+                # Rows of no use are many, so that the rest is cut only where it is needed.
+                row = line.split(",", place + 1)
+                rest = row.pop()
+                if '"' not in line:
+                    if len(row) > place and row[place] in IGNORED and rest.count(",") == width - place - 2:
                         ignored += 1
                         continue
-                    row += row.pop().split(",")
+                    row += rest.split(",")
+                elif '"' in rest and line.index('"') >= len(line) - len(rest):
+                    row += split(rest)
+                else:
+                    row = split(line)
                 if len(row) != width:
                     raise ValueError("columns")
                 step = steps.get(row[place], unknown_event)
@@ -194,7 +199,7 @@ class Tracking:
             ip or None,
             None,
             None,
-            bare(return_path or sender),
+            bare(return_path or sender) if "<" in return_path or not return_path else return_path,
             None,
             None,
             None,
@@ -215,19 +220,19 @@ class Tracking:
             stamp, _, client, relay_ip, relay, context, connector, source, _, internal_id, message_id, network_id,
             recipients, status, _, _, _, _, _, _, return_path, info, _, _, _, _, custom, _, _, _,
         ) = row  # fmt: skip
-        time, queue_id = read_time(stamp), network_id or name_of(internal_id, message_id)
-        origin = self._origin(client or relay, source)
         if return_path[:PROBE] in PROBES:
             return []
+        is_inside = not is_outside and is_internal(connector, context, custom)
+        if is_inside and (not client or SHORT_NAMES[client] == SHORT_NAMES[relay]):
+            return []  # to a mailbox of this server: its DELIVER is in the log as well
+        time = SECONDS[stamp[:19]] + FRACTIONS[stamp[19:]]
+        queue_id = network_id or name_of(internal_id, message_id)
+        host = client or relay
+        origin = self._origins.get((host, source)) or self._origin(host, source)
         names = addresses(recipients)
-        if not is_outside and is_internal(connector, context, custom):
-            # To a mailbox of this server: its DELIVER is in the log as well.
-            if not client or SHORT_NAMES[client] == SHORT_NAMES[relay]:
-                return []
+        if is_inside:
             return [action_on(time, origin, queue_id, "relay", -len(names), context)]
-        delay = delay_of(time, info)
-        next_id = _NEXT_ID.search(context)
-        sender = bare(return_path)
+        delay, next_id, sender = delay_of(time, info), next_id_of(context), bare(return_path)
         provider = provider_of_relay(relay) if relay else None
         events: list[Event] = []
         for recipient, reply in zip(names, statuses(status, len(names)), strict=True):
@@ -256,30 +261,38 @@ class Tracking:
                 reply or None,
                 None,
                 provider if relay else provider_of_domain(recipient.rpartition("@")[2]),
+                None,
+                next_id,
+                sender,
             )
-            if next_id:
-                event.new_queue_id = next_id[1]
-            event.sender = sender
             events.append(event)
         return events
 
     def _delivered(self, row: Row) -> list[Event]:
         (
             stamp, _, client, _, server, _, _, source, _, internal_id, message_id, network_id,
-            recipients, _, _, _, _, _, _, _, return_path, info, *_,
+            recipients, _, _, _, _, _, _, _, return_path, info, _, _, _, _, _, _, _, _,
         ) = row  # fmt: skip
-        time, queue_id = read_time(stamp), network_id or name_of(internal_id, message_id)
         if recipients[:PROBE] in PROBES:
             return []
-        origin, delay, sender = self._origin(client or server, source), delay_of(time, info), bare(return_path)
-        events: list[Event] = []
-        for recipient in addresses(recipients):
-            event = Delivery(
-                time, origin, queue_id, recipient, "sent", "local", None, None, None, None, "storedriver", delay
-            )
-            event.sender = sender
-            events.append(event)
-        return events
+        time = SECONDS[stamp[:19]] + FRACTIONS[stamp[19:]]
+        host = client or server
+        event = Delivery(
+            time,
+            self._origins.get((host, source)) or self._origin(host, source),
+            network_id or name_of(internal_id, message_id),
+            None,
+            "sent",
+            "local",
+            None,
+            None,
+            None,
+            None,
+            "storedriver",
+            delay_of(time, info),
+        )
+        event.sender = bare(return_path)
+        return for_each(event, addresses(recipients))
 
     def _deferred(self, row: Row) -> list[Event]:
         return self._attempted(row, "deferred")
@@ -370,12 +383,23 @@ def name_of(internal_id: str, message_id: str) -> str:
 
 def addresses(text: str) -> list[str]:
     """`a@example.com;b@example.com`. Raises ValueError where there are none, or more than can be."""
-    if text and ";" not in text:
-        return [bare(text)]
-    found = [bare(address) for address in text.split(";") if address]
+    found = text.split(";")
+    if "" in found:
+        found = [address for address in found if address]
     if not 0 < len(found) <= RECIPIENTS:
         raise ValueError("no recipient, or too many")
-    return found
+    return [bare(address) for address in found] if "<" in text else found
+
+
+def for_each(event: Delivery, recipients: list[str]) -> list[Event]:
+    """The same that befell one recipient for each of some."""
+    event.recipient = recipients[0]
+    events: list[Event] = [event]
+    for recipient in recipients[1:]:
+        again = event.__copy__()  # type: ignore[attr-defined]  # copy() costs as much again
+        again.recipient = recipient
+        events.append(again)
+    return events
 
 
 def is_internal(connector: str, context: str, custom: str) -> bool:
@@ -396,9 +420,19 @@ def delay_of(time: float, info: str) -> float | None:
     if not info:
         return None
     try:
-        return max(round(time - read_time(info.partition(";")[0]), 3), 0.0)
+        begin = SECONDS[info[:19]] + FRACTIONS[info[19:24]]
     except ValueError:
         return None
+    # round() to a whole number costs a fraction of what it does to so many digits.
+    return round((time - begin) * 1000) / 1000 if time > begin else 0.0
+
+
+def next_id_of(context: str) -> str | None:
+    """What the next hop calls the message now."""
+    # Searching for words one of which may stand anywhere takes as long as all the rest.
+    place = context.find(_OUR_KIND)
+    found = _NEXT_ID.match(context, place) if place >= 0 else _NEXT_ID.search(context)
+    return found[1] if found else None
 
 
 def action_on(time: float, origin: Origin, queue_id: str, action: str, more: int, reply: str) -> QueueAction:

@@ -16,6 +16,7 @@ GRAMMAR = Grammar("qmail", (row for family in FAMILIES for row in family.SHAPES)
 
 # The tags that splogger is given, and the names under which others write to syslog by themselves.
 _PROGRAM = re.compile(r"qmail(?:-\w{1,20})?|splogger|tcpserver|sslserver|rblsmtpd|vpopmail").fullmatch
+STAMP = len("1795284304.123456")
 # splogger.c puts the time to the microsecond before a line, and where it goes on with one that was too long, a plus.
 _CONTINUED = re.compile(r"(\d{10}\.\d{6})\+").match
 # Under multilog, tai64nlocal or nothing.
@@ -34,8 +35,9 @@ def origin(host: str, program: str, pid: int | None) -> Origin | None:
 
 def unwrap(message: str, _: Clock) -> Unwrapped:
     """What splogger put before a message; the time is better than syslog's, which is of a second or in no zone."""
-    if message[10:11] == "." and message[17:18] == " " and message[:10].isdecimal():
-        return Unwrapped(message[18:], float(message[:17]))
+    stamp, blank, rest = message.partition(" ")
+    if blank and len(stamp) == STAMP and stamp[10] == "." and stamp[:10].isdecimal():
+        return Unwrapped(rest, float(stamp))
     found = _CONTINUED(message)
     if found:
         return Unwrapped(f"continued: {message[found.end() :]}", float(found[1]))

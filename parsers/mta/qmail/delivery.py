@@ -102,9 +102,10 @@ FAILURES: Memo[str, Failure] = Memo(read_failure, most=REPORTS)
 def sent(time: float, origin: Origin, queue_id: str, text: str) -> Delivery:
     """A success, locally `did_1+0+0/` (mailboxes, forwards, programs). For `queue_id`, see `attempted`."""
     before, accepted, after = text.partition(ACCEPTED)
+    event = Delivery(time, origin, queue_id, None, "sent", "outbound" if accepted else "local")
     if not accepted:
-        return Delivery(time, origin, queue_id, None, "sent", "local", reply=plain(text))
-    event = Delivery(time, origin, queue_id, None, "sent", "outbound")
+        event.reply = plain(text)
+        return event
     event.relay_ip = ADDRESSES[before]
     reply = event.reply = plain(after.partition(SAID)[2])
     event.reply_code = CODES.get(reply[:4])

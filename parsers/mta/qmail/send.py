@@ -7,6 +7,7 @@ several queues, and ends each line with the name of its queue.
 from __future__ import annotations
 
 from parsers.events import Event, Notification, Origin, Problem, Received, Removed
+from parsers.memo import Memo
 from parsers.mta.qmail.delivery import cut
 from parsers.shape import shape
 
@@ -35,13 +36,18 @@ def number(text: str) -> str:
     return text
 
 
-def via_of(uid: int) -> str:
+def read_via(text: str) -> str:
     """How a message came, by who ran qmail-queue: root and people do it by themselves, a system user for a client.
+    Raises ValueError where that is no user's id.
 
     Which user id qmail-smtpd has differs from host to host, and other daemons have theirs (www-data), so this is a
     guess, and it cannot tell a submission from other SMTP.
     """
+    uid = int(number(text))
     return "local" if uid == 0 or (FIRST_USER <= uid <= LAST_USER and uid not in OWN_USERS) else "smtp"
+
+
+VIAS: Memo[str, str] = Memo(read_via, most=100)
 
 
 def received(time: float, origin: Origin, queue_id: str, size: str, sender: str, qp: str, uid: str) -> Received:
@@ -50,18 +56,27 @@ def received(time: float, origin: Origin, queue_id: str, size: str, sender: str,
     One with no sender may be a bounce of ours, by the process that queued it: until `join.Attempts` tells which
     message it is about, `original_queue_id` is that process.
     """
-    event = Received(time, origin, number(queue_id))
-    event.size = int(number(size))
-    event.sender = sender
-    event.via = via_of(int(number(uid)))
+    # By position: keywords cost more than the rest.
+    event = Received(
+        time,
+        origin,
+        number(queue_id),
+        None,
+        None,
+        None,
+        None,
+        sender,
+        None,
+        None,
+        None,
+        None,
+        int(number(size)),
+        None,
+        VIAS[uid],
+    )
     if not sender or sender == DOUBLE_BOUNCE:
         event.original_queue_id = number(qp)
     return event
-
-
-def started(time: float, origin: Origin, number: str, queue_id: str, transport: str, recipient: str) -> Started:
-    """An attempt begins."""
-    return Started(time, origin, number, queue_id, transport, recipient)
 
 
 def bounced(time: float, origin: Origin, queue_id: str, qp: str) -> Notification:
@@ -89,8 +104,6 @@ def alert(time: float, origin: Origin, text: str) -> Problem:
 
 
 SHAPES = (
-    # The numbers of attempts under way at once, locally and remotely; before and after `exiting`, too.
-    shape("status: {_}", "status: local 1/10 remote 0/20"),
     shape("new msg {_}", "new msg 270182"),
     shape(
         "info msg {queue_id}: bytes {size} from <{sender}> qp {qp} uid {uid}[ {_}]",
@@ -101,9 +114,11 @@ SHAPES = (
     shape(
         "starting delivery {number}: msg {queue_id} to {transport:local|remote} {recipient}[ {_}]",
         "starting delivery 251: msg 270182 to remote kim@example.org",
-        started,
+        Started,
     ),
     shape("starting delivery {text}", "starting delivery 251: msg 27", cut, general=True),
+    # The numbers of attempts under way at once, locally and remotely; before and after `exiting`, too.
+    shape("status: {_}", "status: local 1/10 remote 0/20"),
     shape("bounce msg {queue_id} qp {qp}[ {_}]", "bounce msg 270182 qp 54951", bounced),
     shape("bounce msg {text}", "bounce msg 270182", cut, general=True),
     shape("end msg {queue_id}[ {_}]", "end msg 270182", ended),
