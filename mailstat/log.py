@@ -53,8 +53,8 @@ class Digest(Protocol):
         """One for a part of the log."""
 
     def merge(self, payload: Any, base: int, *, told: Sequence[int]) -> None:
-        """Add what a part has, whose numbers begin at `base`. Of the events with the numbers `told`, counted from
-        there too, the login was told of before."""
+        """Add what was made of events of a part, whose numbers begin at `base`; of one part that may be several. Of
+        the events with the numbers `told`, counted from there too, the login was told of before."""
 
 
 @dataclass(frozen=True)

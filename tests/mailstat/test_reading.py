@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from datetime import UTC, tzinfo
 from itertools import islice
 from pathlib import Path
 from random import Random
+from subprocess import PIPE, Popen
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,6 +19,7 @@ import pytest
 from bench import exim, opensmtpd, qmail, sendmail
 from exporter.demo import PostfixTraffic
 from mailstat import engine, part, reading
+from mailstat.cli import main
 from mailstat.figures import Summary
 from mailstat.log import Log, Selection
 from mailstat.reading import Reading
@@ -200,6 +203,46 @@ def test_damage_is_told_as_by_one_process(tmp_path: Path) -> None:
     cut.write_bytes(gzip.compress(whole.read_bytes())[:-2000])
     errors = same([whole, cut, tmp_path])[4]
     assert len(errors) == 2
+
+
+ASKED = [
+    ["summary", "--format", "html"],
+    ["auth"],
+    ["senders", "--quota", "3"],
+    ["tls"],
+    ["events", "--format", "json"],
+    ["events", "--format", "csv", "--where", "status = deferred or kind = auth"],
+    ["events", "--format", "json", "--limit", "100"],
+]
+
+
+@pytest.mark.parametrize("arguments", ASKED, ids=" ".join)
+@pytest.mark.parametrize("name", ["postfix", "sendmail"])
+def test_what_goes_by_the_order_of_the_log_is_the_same(
+    name: str, arguments: list[str], tmp_path: Path, taken: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines, is_taken = LOGS[name]
+    path = tmp_path / "log"
+    path.write_text("".join(islice(lines(), LINES // 3)))
+    found = []
+    for jobs in (1, 3):
+        assert main([*arguments, "--no-cache", "--timezone", "UTC", "--jobs", str(jobs), str(path)]) == 0
+        assert bool(taken) is (is_taken and jobs > 1)
+        found.append(capsys.readouterr().out)
+    assert found[0] == found[1]
+    assert len(found[0]) > 50
+
+
+def test_events_of_standard_input_are_not_kept_back() -> None:
+    command = [sys.executable, "-m", "mailstat", "events", "--format", "json", "--jobs", "3", "-"]
+    process = Popen(command, stdin=PIPE, stdout=PIPE, cwd=Path(__file__).parents[2])
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write("".join(islice(postfix(), LINES // 4)).encode())
+    process.stdin.flush()
+    assert process.stdout.readline()  # while nobody said that this was all
+    process.kill()
+    process.communicate()
 
 
 def test_a_process_that_dies_costs_nothing_but_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
