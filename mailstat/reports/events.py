@@ -70,7 +70,8 @@ def _packed(event: Event) -> bytes:
 
 def write(log: Log, options: Namespace, out: TextIO) -> None:
     """The events as a Parquet file, in the order of the log."""
-    from mailstat.engine import columns, table  # noqa: PLC0415 - the help of all reports must not wait for it
+    from mailstat.batch import columns  # noqa: PLC0415 - the help of all reports must not wait for it
+    from mailstat.engine import table  # noqa: PLC0415
 
     if out.isatty():
         raise ReportError("Parquet is nothing for a terminal: say --output FILE")

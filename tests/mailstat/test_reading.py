@@ -18,7 +18,7 @@ import pytest
 
 from bench import exim, opensmtpd, qmail, sendmail
 from exporter.demo import PostfixTraffic
-from mailstat import engine, part, reading
+from mailstat import batch, engine, part, reading
 from mailstat.cli import main
 from mailstat.figures import Summary
 from mailstat.log import Log, Selection
@@ -26,7 +26,7 @@ from mailstat.reading import Reading
 
 LINES = 3000
 OPTIONS = Namespace(where=None)
-TIMES = [name for name, kind in engine.columns().items() if kind == "TIMESTAMPTZ"]
+TIMES = [name for name, kind in batch.columns().items() if kind == "TIMESTAMPTZ"]
 ROWS = f"""SELECT * REPLACE ({", ".join(f"epoch_us({name}) AS {name}" for name in TIMES)})
     FROM events ORDER BY number, recipient, reply"""
 LAB = Path(__file__).parents[3] / "shared" / "lab"
@@ -79,7 +79,7 @@ def both(
     figures = [summary.first, summary.last, summary.received, summary.size, summary.removed, summary.notifications]
     counts = [summary.connections, summary.logins, summary.rejects, summary.providers(), summary.reasons()]
     table = Log(paths, selection or Selection(), zone=zone, year=year, jobs=jobs)
-    with engine.table(table, OPTIONS, engine.columns()) as events:
+    with engine.table(table, OPTIONS, batch.columns()) as events:
         rows = events.ask(ROWS)
     return lines, figures, counts, summary.delay(), log.errors, log.notes, rows
 
