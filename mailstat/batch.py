@@ -71,12 +71,14 @@ class Waiting:
         return list(self.taken())
 
 
-def placed(batch: pa.Table, base: int, told: Sequence[int]) -> pa.Table:
+def placed(batch: pa.Table, base: int, told: Mapping[int, int]) -> pa.Table:
     """Rows with their places in the whole log, and without the logins of which was told before."""
     names, numbers = batch.column_names, batch.column("number")
     if told and "logins" in names:
         logins = batch.column("logins")
-        left = pc.if_else(pc.is_in(numbers, value_set=pa.array(told, pa.int64())), pa.scalar(0, logins.type), logins)
+        left = pc.if_else(
+            pc.is_in(numbers, value_set=pa.array(list(told), pa.int64())), pa.scalar(0, logins.type), logins
+        )
         batch = batch.set_column(names.index("logins"), "logins", left)
     return batch.set_column(names.index("number"), "number", pc.add(numbers, base))
 

@@ -113,7 +113,7 @@ class Table:
         """What waits for the table."""
         return self._waiting.payload()
 
-    def merge(self, payload: list[pa.Table], base: int, *, told: Sequence[int]) -> None:
+    def merge(self, payload: list[pa.Table], base: int, *, told: Mapping[int, int]) -> None:
         """Add the events of a part of the log that begins after `base` of them."""
         self.flush()
         for batch in payload:

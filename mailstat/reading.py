@@ -202,7 +202,7 @@ class Reading:
         base, numbered, late = self._number, self._log.selection.numbered, self._digest.blank()
         told = absorb(self._log.tracker, piece.rest, lambda events, places: late.add(*numbered(events, places)))
         self._digest.merge(piece.payload, base, told=told)
-        self._digest.merge(late.payload(), base, told=())
+        self._digest.merge(late.payload(), base, told={})
         self._number += piece.events
         self._log.met |= piece.met
         self._count(piece.tallies)

@@ -5,7 +5,7 @@ Events are boiled down to items where they are read; here the items are put in t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -38,14 +38,15 @@ class Part(Generic[Item]):
 
 class InOrder(Generic[Item]):
     """A digest that gives items to `take` in the order of the log. `tell` makes the item of an event, as it is at
-    that moment, or None; where items are logins, there is none of an event whose login was told of before."""
+    that moment, or None; where items are of the first event of a session, there is none of one that was told of
+    before."""
 
     def __init__(
-        self, tell: Callable[[Event], Item | None], take: Callable[[Item], None], *, are_logins: bool = False
+        self, tell: Callable[[Event], Item | None], take: Callable[[Item], None], *, are_firsts: bool = False
     ) -> None:
         self._tell = tell
         self._take = take
-        self._are_logins = are_logins
+        self._are_firsts = are_firsts
         self._waiting: Payload[Item] = []  # of the part that begins here: more of it may come
         self._base = 0
 
@@ -62,12 +63,12 @@ class InOrder(Generic[Item]):
         """One for a part of the log."""
         return Part(self._tell)
 
-    def merge(self, payload: Payload[Item], base: int, *, told: Sequence[int]) -> None:
+    def merge(self, payload: Payload[Item], base: int, *, told: Mapping[int, int]) -> None:
         """Add items of the part that begins at `base`, or of a later one."""
         if base != self._base:
             self.settle()
             self._base = base
-        without = frozenset(told) if self._are_logins else frozenset()
+        without = frozenset(told) if self._are_firsts else frozenset()
         self._waiting += [it for it in payload if it[0] not in without]
 
     def settle(self) -> None:

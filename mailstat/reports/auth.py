@@ -54,7 +54,7 @@ def make(log: Log, options: Namespace) -> Report:
     from mailstat.sequence import InOrder  # noqa: PLC0415
 
     campaigns = Campaigns()
-    digest: InOrder[Auth | Login] = InOrder(told, campaigns.add, are_logins=True)
+    digest: InOrder[Auth | Login] = InOrder(told, campaigns.add, are_firsts=True)
     log.read(digest)
     digest.settle()
     sections = {

@@ -54,7 +54,7 @@ def make(log: Log, options: Namespace) -> Report:  # noqa: ARG001 - what every r
     from mailstat.sequence import InOrder  # noqa: PLC0415
 
     found = Encryption()
-    digest = InOrder(told, found.add)
+    digest = InOrder(told, found.add, are_firsts=True)
     log.read(digest)
     digest.settle()
     return Report(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -217,7 +218,7 @@ ASKED = [
 
 
 @pytest.mark.parametrize("arguments", ASKED, ids=" ".join)
-@pytest.mark.parametrize("name", ["postfix", "sendmail"])
+@pytest.mark.parametrize("name", ["postfix", "exim"])
 def test_what_goes_by_the_order_of_the_log_is_the_same(
     name: str, arguments: list[str], tmp_path: Path, taken: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -231,6 +232,20 @@ def test_what_goes_by_the_order_of_the_log_is_the_same(
         found.append(capsys.readouterr().out)
     assert found[0] == found[1]
     assert len(found[0]) > 50
+
+
+def test_a_session_that_goes_on_in_the_next_part_is_one(
+    tmp_path: Path, taken: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mainlog"
+    line = (
+        "2026-01-05 10:00:{second:02} 1vcgRA-00000002Abc-{number:04} <= a@example.net H=mx [192.0.2.1]:4711"
+        " P=esmtps X=TLS1.3:ECDHE_X25519:256 CV=no S=950\n"
+    )
+    path.write_text("".join(line.format(second=number // 20, number=number) for number in range(999)))
+    assert main(["tls", "--no-cache", "--jobs", "3", "--format", "json", str(path)]) == 0
+    assert len(taken) > 2
+    assert [row["sessions"] for row in json.loads(capsys.readouterr().out)["rows"]] == [1]
 
 
 def test_events_of_standard_input_are_not_kept_back() -> None:
