@@ -68,7 +68,9 @@ class Waiting:
 
     def payload(self) -> list[pa.Table]:
         """All of it, for a table in another process."""
-        return list(self.taken())
+        tables = list(self.taken())
+        pa.default_memory_pool().release_unused()  # or Arrow keeps the room of what was the most
+        return tables
 
 
 def placed(batch: pa.Table, base: int, told: Mapping[int, int]) -> pa.Table:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from parsers.events import Event
 
 MEMORY = "150MB"  # of the database; what stands before it needs as much again
+FILLED_WITH = "64MB"  # of it, as long as other processes read, which need room, too
 THREADS = 1  # each wants memory of its own to sort in: with two, large answers failed for want of it
 BATCH = 50_000  # rows that go into the table at once
 LONGEST_ERROR = 400  # characters of what the database says
@@ -67,6 +68,7 @@ class Table:
         self._waiting = Waiting(kinds, self.columns | self._extra)
         self._copy: keep.Copy | None = None
         self._count = 0
+        self._is_closed = False  # but for questions
         self._zone = zone
         self._folder = TemporaryDirectory(prefix="mailstat-", ignore_cleanup_errors=True)
         self._lock = lock(self._folder.name)
@@ -157,16 +159,25 @@ class Table:
             insert = f"INSERT INTO events SELECT {names} FROM batch WHERE {self._where.text}"  # noqa: S608
             self._database.execute(insert, list(self._where.values))
             self._database.unregister("batch")
+        del batch
+        pa.default_memory_pool().release_unused()  # or Arrow keeps the room of what was the most
 
     def ask(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """The rows of the answer. Raises ReportError where there is no room for the work that it takes."""
         with room():
+            self._make_room()
             return self._database.execute(sql, dict(parameters or {})).fetchall()
+
+    def _make_room(self) -> None:
+        """All is read, and there is room to ask."""
+        if not self._is_closed:
+            self._database.execute(f"SET memory_limit = '{MEMORY}'")
 
     def close_doors(self) -> None:
         """From here on the table can be read and nothing else be done: no file, no network, no change."""
         self._database.close()
         self._database = self._open(read_only=True)
+        self._is_closed = True
         self._database.execute("SET enable_external_access = false")
         self._database.execute("SET lock_configuration = true")
 
@@ -183,12 +194,13 @@ class Table:
     def copy(self, sql: str, path: Path) -> None:
         """Write an answer to a Parquet file."""
         with room():
+            self._make_room()
             self._database.sql(sql).write_parquet(str(path), compression="zstd")
 
     def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         folder = Path(self._folder.name)
         config: dict[str, Any] = {
-            "memory_limit": MEMORY,
+            "memory_limit": MEMORY if read_only else FILLED_WITH,
             "threads": THREADS,
             "temp_directory": str(folder / "spill"),
             "preserve_insertion_order": False,  # costs memory; who wants an order asks for it
