@@ -35,6 +35,7 @@ MEMORY = "150MB"  # of the database; what stands before it needs as much again
 FILLED_WITH = "64MB"  # of it, as long as other processes read, which need room, too
 THREADS = 1  # each wants memory of its own to sort in: with two, large answers failed for want of it
 BATCH = 50_000  # rows that go into the table at once
+ROW_GROUP = 20_480  # rows of a Parquet file that are held at once
 LONGEST_ERROR = 400  # characters of what the database says
 # Expressions that reports share.
 MACROS = (
@@ -195,7 +196,7 @@ class Table:
         """Write an answer to a Parquet file."""
         with room():
             self._make_room()
-            self._database.sql(sql).write_parquet(str(path), compression="zstd")
+            self._database.sql(sql).write_parquet(str(path), compression="zstd", row_group_size=ROW_GROUP)
 
     def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         folder = Path(self._folder.name)

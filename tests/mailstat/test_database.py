@@ -12,6 +12,7 @@ from pathlib import Path
 from shutil import rmtree
 from zoneinfo import ZoneInfo
 
+import pyarrow.parquet as pq
 import pytest
 
 from mailstat import database
@@ -140,3 +141,12 @@ def test_a_folder_that_is_taken_away_is_told_in_a_sentence() -> None:
 def test_two_tables_at_once_know_nothing_of_each_other() -> None:
     with table_of(Connect(1.0, ORIGIN)) as one, table_of(Connect(1.0, ORIGIN), Connect(2.0, ORIGIN)) as other:
         assert [table.ask("SELECT count(*) FROM events") for table in (one, other)] == [[(1,)], [(2,)]]
+
+
+def test_a_file_is_written_in_pieces_that_memory_holds(tmp_path: Path) -> None:
+    with database.Table({"number"}, kinds=None, zone=UTC) as table:
+        table.add([Connect(1.0, ORIGIN)] * (3 * database.ROW_GROUP))
+        table.flush()
+        table.copy("SELECT * FROM events ORDER BY number", tmp_path / "events.parquet")
+    with pq.ParquetFile(tmp_path / "events.parquet") as file:
+        assert file.num_row_groups == 3
