@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
@@ -55,25 +55,39 @@ class UserList(NamedTuple):
     failures: int
 
 
+class Login(NamedTuple):
+    """Somebody logged in, so often."""
+
+    address: str | None
+    user: str | None
+    times: int
+
+
+def told(event: Event) -> Auth | Login | None:
+    """What an event in context tells of authentication."""
+    if isinstance(event, Auth):
+        return event if event.result == "failure" else Login(event.client_ip, event.sasl_user, event.attempts)
+    if isinstance(event, Received) and event.logins:
+        return Login(event.client_ip, event.sasl_user, event.logins)
+    if isinstance(event, Disconnect) and event.logins:
+        return Login(event.client_ip, None, event.logins)
+    return None
+
+
 class Campaigns:
-    """Adds up authentication, batch by batch; blocks are judged hour by hour, as the exporter judges them."""
+    """Adds up authentication, in the order of the log; blocks are judged hour by hour, as by the exporter."""
 
     def __init__(self) -> None:
         self.blocks: dict[str, Tally] = defaultdict(Tally)
         self.users: dict[str, Tally] = defaultdict(Tally)
         self._attacks = Attacks()
 
-    def add(self, events: Iterable[Event]) -> None:
-        """Add a batch of events in context."""
-        for event in events:
-            if isinstance(event, Auth) and event.result == "failure":
-                self._fail(event)
-            elif isinstance(event, Auth):
-                self._login(event.client_ip, event.sasl_user, event.attempts)
-            elif isinstance(event, Received) and event.logins:
-                self._login(event.client_ip, event.sasl_user, event.logins)
-            elif isinstance(event, Disconnect) and event.logins:
-                self._login(event.client_ip, None, event.logins)
+    def add(self, item: Auth | Login) -> None:
+        """Add a failure or a login."""
+        if isinstance(item, Login):
+            self._login(*item)
+        else:
+            self._fail(item)
 
     def _fail(self, event: Auth) -> None:
         block = self._attacks.fail(event)

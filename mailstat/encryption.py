@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from parsers.events import ConnectionFailure, Delivery, Event, Received, Tls
 from parsers.provider import provider_of_relay
@@ -44,54 +44,108 @@ class Kept(dict[tuple[str, ...], Seen]):
         return self[key]
 
 
+class Session(NamedTuple):
+    """A session with a relay, or with a client."""
+
+    time: float
+    relay: str | None
+    protocol: str
+    trust: str
+    cipher: str
+    client: str
+    client_name: str
+
+
+class Sent(NamedTuple):
+    """Something was delivered to a relay, in a session of which all or some is known."""
+
+    time: float
+    relay: str
+    provider: str | None
+    protocol: str | None
+    trust: str | None
+    is_session: bool
+
+
+class Failure(NamedTuple):
+    """A handshake failed."""
+
+    time: float
+    direction: str
+    host: str
+    reply: str | None
+
+
+Told = tuple[Session | Sent | Failure, ...]
+
+
+def told(event: Event) -> Told | None:
+    """What an event in context tells of encryption."""
+    if isinstance(event, Tls):
+        return (_session(event, event.relay_host or None),)
+    if isinstance(event, Received):
+        return (_session(event, None),) if event.tls_sessions else None
+    if isinstance(event, Delivery):
+        return tuple(_of_delivery(event)) or None
+    if isinstance(event, ConnectionFailure) and event.error == "tls":
+        host = event.relay_host or event.client_name or event.client_ip or ""
+        return (Failure(event.time, OUTBOUND if event.relay_host else INBOUND, host, event.reply),)
+    return None
+
+
+def _session(event: Any, relay: str | None) -> Session:
+    protocol, trust, cipher = event.tls_protocol or "", event.tls_trust or "", event.tls_cipher or ""
+    has_client = relay is None
+    client, name = (event.client_ip or "", event.client_name or "") if has_client else ("", "")
+    return Session(event.time, relay, protocol, trust, cipher, client, name)
+
+
+def _of_delivery(event: Delivery) -> Iterator[Session | Sent]:
+    if event.tls_sessions:
+        yield _session(event, event.relay_host or "")
+    if event.direction == OUTBOUND and event.status == "sent" and event.relay_host:
+        is_session = bool(event.tls_sessions)
+        yield Sent(event.time, event.relay_host, event.provider, event.tls_protocol, event.tls_trust, is_session)
+
+
 class Encryption:
-    """Adds up, batch by batch."""
+    """Adds up, in the order of the log."""
 
     def __init__(self) -> None:
         self._sessions, self._relays, self._old, self._failures = Kept(), Kept(), Kept(), Kept()
 
-    def add(self, events: Iterable[Event]) -> None:
-        """Add a batch of events in context."""
-        for event in events:
-            if isinstance(event, Tls):
-                self._session(event, OUTBOUND if event.relay_host else INBOUND)
-            elif isinstance(event, Received):
-                if event.tls_sessions:
-                    self._session(event, INBOUND)
-            elif isinstance(event, Delivery):
-                self._delivery(event)
-            elif isinstance(event, ConnectionFailure) and event.error == "tls":
-                self._failure(event)
+    def add(self, items: Told) -> None:
+        """Add what an event told."""
+        for item in items:
+            if isinstance(item, Session):
+                self._session(item)
+            elif isinstance(item, Sent):
+                self._sent(item)
+            else:
+                seen = self._failures.of(item.direction, item.host)
+                seen.see(item.time)
+                seen.example = item.reply or seen.example
 
-    def _session(self, event: Any, direction: str) -> None:
-        protocol, trust = event.tls_protocol or "", event.tls_trust or ""
-        self._sessions.of(direction, protocol, trust, event.tls_cipher or "").see(event.time)
-        if direction == OUTBOUND:
-            relay = self._relays.of((event.relay_host or "").lower())
+    def _session(self, of: Session) -> None:
+        direction = INBOUND if of.relay is None else OUTBOUND
+        self._sessions.of(direction, of.protocol, of.trust, of.cipher).see(of.time)
+        if of.relay is not None:
+            relay = self._relays.of(of.relay.lower())
             relay.times += 1
-            relay.protocol, relay.trust = protocol, trust
-        elif protocol and protocol not in MODERN:
-            client = self._old.of(event.client_ip or "", protocol)
-            client.see(event.time)
-            client.name = event.client_name or ""
+            relay.protocol, relay.trust = of.protocol, of.trust
+        elif of.protocol and of.protocol not in MODERN:
+            client = self._old.of(of.client, of.protocol)
+            client.see(of.time)
+            client.name = of.client_name
 
-    def _delivery(self, event: Delivery) -> None:
-        if event.tls_sessions:
-            self._session(event, OUTBOUND)
-        if event.direction == OUTBOUND and event.status == "sent" and event.relay_host:
-            relay = self._relays.of(event.relay_host.lower())
-            relay.sent += 1
-            relay.name = event.provider or relay.name
-            relay.see(event.time, 0)
-            if event.tls_protocol and not event.tls_sessions:
-                relay.protocol, relay.trust = event.tls_protocol, event.tls_trust or ""
-                relay.times = relay.times or 1
-
-    def _failure(self, event: ConnectionFailure) -> None:
-        direction = OUTBOUND if event.relay_host else INBOUND
-        seen = self._failures.of(direction, event.relay_host or event.client_name or event.client_ip or "")
-        seen.see(event.time)
-        seen.example = event.reply or seen.example
+    def _sent(self, of: Sent) -> None:
+        relay = self._relays.of(of.relay.lower())
+        relay.sent += 1
+        relay.name = of.provider or relay.name
+        relay.see(of.time, 0)
+        if of.protocol and not of.is_session:
+            relay.protocol, relay.trust = of.protocol, of.trust or ""
+            relay.times = relay.times or 1
 
     # --- what is asked ---
 

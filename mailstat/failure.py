@@ -34,14 +34,17 @@ OF_DOMAIN = (
     *COLUMNS[7:],
 )
 # The deliveries, and of each whether it waits: a deferral is the last that the log has of its message and recipient.
-# What left the queue or was given up waits no more, whatever came last.
+# What left the queue or was given up waits no more, whatever came last. (To ask that of messages that were never
+# deferred would take more room than there is.)
 TOLD = """
-WITH attempt AS (
+WITH late AS (
+    SELECT DISTINCT mta, host, queue_id FROM events WHERE kind = 'delivery' AND status = 'deferred'
+), attempt AS (
     SELECT mta, host, service, queue_id, recipient, max(number) AS last_number
-    FROM events WHERE kind = 'delivery' AND queue_id IS NOT NULL
+    FROM events SEMI JOIN late USING (mta, host, queue_id) WHERE kind = 'delivery'
     GROUP BY mta, host, service, queue_id, recipient
 ), ended AS (
-    SELECT mta, host, queue_id, max(number) AS end_number FROM events
+    SELECT mta, host, queue_id, max(number) AS end_number FROM events SEMI JOIN late USING (mta, host, queue_id)
     WHERE kind = 'removed' OR is_removal OR (kind = 'delivery' AND recipient IS NULL AND status = 'expired')
         OR (kind = 'queue_action' AND action IN ('cancel', 'discard'))
     GROUP BY mta, host, queue_id
@@ -53,6 +56,12 @@ WITH attempt AS (
     LEFT JOIN ended ON ended.mta = tried.mta AND ended.host = tried.host AND ended.queue_id = tried.queue_id
 )
 """
+# Of those that failed for good, none waits.
+ENDED = """
+WITH told AS (
+    SELECT *, destination(direction, provider) AS towards, false AS is_waiting FROM events WHERE kind = 'delivery'
+)
+"""
 WAITING = """
     count(*) FILTER (is_waiting) AS waiting,
     epoch(min(coalesce(message_since, time)) FILTER (is_waiting)) AS oldest"""
@@ -62,12 +71,12 @@ COUNTED = """
     count(DISTINCT (mta, host, queue_id)) AS messages"""
 SEEN = f"""
     epoch(min(time)) AS first, epoch(max(time)) AS last, {WAITING}, arg_max(reply, number) AS example"""
-BY_REASON = f"""{TOLD}
+BY_REASON = f"""
 SELECT towards, status, why(reason) AS reason, {COUNTED}, count(*) / sum(count(*)) OVER () AS share, {SEEN}
 FROM told WHERE list_contains($statuses, status)
 GROUP BY towards, status, why(reason) ORDER BY attempts DESC, towards, status, why(reason)
 """  # noqa: S608 - made of its own parts
-BY_DOMAIN = f"""{TOLD}
+BY_DOMAIN = f"""
 SELECT domain(recipient) AS domain, towards, why(reason) AS reason, {COUNTED}, {SEEN}
 FROM told WHERE list_contains($statuses, status) AND recipient IS NOT NULL
 GROUP BY domain(recipient), towards, why(reason) ORDER BY attempts DESC, domain(recipient), towards, why(reason)
@@ -75,12 +84,23 @@ LIMIT 1000
 """  # noqa: S608 - the same
 
 
-def failures(log: Log, options: Namespace, name: str, title: str, statuses: Sequence[str]) -> Report:
-    """The report on deliveries of some statuses."""
+def deferred(log: Log, options: Namespace, name: str) -> Report:
+    """The report on what was put off."""
+    return _made(log, options, name, "Deferrals", TOLD, KINDS, ("deferred",))
+
+
+def bounced(log: Log, options: Namespace, name: str) -> Report:
+    """The report on what failed for good."""
+    return _made(log, options, name, "Bounces", ENDED, ("delivery",), ("bounced", "expired"))
+
+
+def _made(
+    log: Log, options: Namespace, name: str, title: str, told: str, kinds: Sequence[str], statuses: Sequence[str]
+) -> Report:
     from mailstat.engine import Query, report  # noqa: PLC0415 - the help of all reports must not wait for it
 
     queries = [
-        Query("By provider and reason", COLUMNS, BY_REASON),
-        Query("By domain", OF_DOMAIN, BY_DOMAIN),
+        Query("By provider and reason", COLUMNS, told + BY_REASON),
+        Query("By domain", OF_DOMAIN, told + BY_DOMAIN),
     ]
-    return report(log, options, name, title, queries, kinds=KINDS, parameters={"statuses": list(statuses)})
+    return report(log, options, name, title, queries, kinds=kinds, parameters={"statuses": list(statuses)})

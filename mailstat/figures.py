@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -120,7 +120,7 @@ class Summary:
         counts = [self.received, self.size, self.removed, self.notifications, self.connections]
         return self.first, self.last, counts, self._counters(), self._early, self.delays, self.examples
 
-    def merge(self, payload: Payload, base: int, *, told: Sequence[int]) -> None:
+    def merge(self, payload: Payload, base: int, *, told: Mapping[int, int]) -> None:
         """Add the numbers of a part of the log that begins after `base` events."""
         first, last, counts, counters, early, delays, examples = payload
         if first is not None and last is not None:
@@ -133,7 +133,7 @@ class Summary:
         for mine, its in zip(self._counters(), counters, strict=True):
             mine.update(its)
         self._early += early
-        self.logins["success"] -= len(told)
+        self.logins["success"] -= sum(told.values())
         for name, of_it in delays.items():
             self.delays[name].update(of_it)
         for key, (number, text) in examples.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BufferedReader
 from itertools import islice
@@ -24,7 +25,7 @@ from parsers.tracker import Tracker
 if TYPE_CHECKING:
     from mailstat.log import Log
 
-CHUNK = 1 << 18  # bytes that are searched at once: they stay in the processor's cache
+CHUNK = 1 << 20  # bytes that are searched at once, while as many are read: few enough for the processor's cache
 PASSES = 8
 MOST = 60  # words that are looked for: each costs as much again
 LINES = 20_000  # that are kept
@@ -225,20 +226,24 @@ def blocks(file: BufferedReader, begin: int) -> Iterator[tuple[int, Block, int]]
     """Where complete lines begin, what holds them (the same each time), and how many bytes of it they are: those from
     a line's beginning on, and those before it where a file cannot be read from there on. A line that is longer than
     all that it can hold comes in pieces."""
-    stream, block = decompressed(file), Block(CHUNK)
+    stream, block, spare = decompressed(file), Block(CHUNK), Block(CHUNK)
     if begin and stream is file and file.seekable():
         file.seek(begin)
     else:
         begin = 0
-    room, rest = memoryview(block.bytes), 0
-    while count := stream.readinto1(room[rest:]):
-        size = rest + count
-        end = block.bytes.rfind(b"\n", 0, size) + 1 or (size if size == CHUNK else 0)
-        if end:
-            yield begin, block, end
-            begin += end
-            room[: size - end] = room[end:size]
-        rest = size - end
+    with ThreadPoolExecutor(1) as reader:  # the next block is read while this one is searched
+        rest, count = 0, stream.readinto1(block.bytes)
+        while count:
+            size = rest + count
+            end = block.bytes.rfind(b"\n", 0, size) + 1 or (size if size == CHUNK else 0)
+            rest = size - end
+            spare.bytes[:rest] = block.bytes[end:size]
+            coming = reader.submit(stream.readinto1, memoryview(spare.bytes)[rest:])
+            if end:
+                yield begin, block, end
+                begin += end
+            count = coming.result()
+            block, spare = spare, block
     if rest:
         yield begin, block, rest
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from errno import EBADF
@@ -52,9 +52,10 @@ class Digest(Protocol):
     def blank(self) -> Partial:
         """One for a part of the log."""
 
-    def merge(self, payload: Any, base: int, *, told: Sequence[int]) -> None:
-        """Add what a part has, whose numbers begin at `base`. Of the events with the numbers `told`, counted from
-        there too, the login was told of before."""
+    def merge(self, payload: Any, base: int, *, told: Mapping[int, int]) -> None:
+        """Add what was made of events of a part, whose numbers begin at `base`; of one part that may be several. Of
+        the events with the numbers `told`, counted from there too, the session was told of before, and so were so
+        many logins."""
 
 
 @dataclass(frozen=True)

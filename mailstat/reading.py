@@ -111,6 +111,11 @@ class Reading:
 
     def run(self) -> None:
         """Read all of it, or what is read until Ctrl-C."""
+        for _ in self.steps():
+            pass
+
+    def steps(self) -> Iterator[None]:
+        """The same, part by part."""
         log = self._log
         with ExitStack() as stack:
             if is_long(log):
@@ -124,10 +129,12 @@ class Reading:
                 waiting.append(self._given(step))
                 while len(waiting) > (self._crew.size * AHEAD if self._crew else 0):
                     self._do(waiting.popleft())
+                    yield
                 if interrupt.is_set:
                     break
             while waiting and not interrupt.is_set:
                 self._do(waiting.popleft())
+                yield
             log.is_interrupted = interrupt.is_set
             if interrupt.is_set:
                 log.close(Path(), self._tallies)
@@ -192,11 +199,10 @@ class Reading:
         return not self._log.joins and form == piece.start and is_one_hour and agrees(self._log.tracker, piece.rest)
 
     def _take(self, part: Part, piece: Piece) -> None:
-        base = self._number
-        told = absorb(
-            self._log.tracker, piece.rest, lambda events, places: self._add(events, [base + it for it in places])
-        )
+        base, numbered, late = self._number, self._log.selection.numbered, self._digest.blank()
+        told = absorb(self._log.tracker, piece.rest, lambda events, places: late.add(*numbered(events, places)))
         self._digest.merge(piece.payload, base, told=told)
+        self._digest.merge(late.payload(), base, told={})
         self._number += piece.events
         self._log.met |= piece.met
         self._count(piece.tallies)

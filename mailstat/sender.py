@@ -3,18 +3,45 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from parsers.account import FAILED, HOUR, NAME, Accounts, Part, Quotas
-from parsers.events import Delivery, Event, QueueAction, Queued, Received
+from parsers.events import Delivery, Event, Origin, QueueAction, Queued, Received
 from parsers.message import Message
 from parsers.window import Window
 
 ACCOUNT, SENDER = "account", "sender"
 NULL = "<>"  # the sender of notifications
+SOMEWHERE = Origin("", "", "", "")
 REVIEW_SECONDS = 300.0  # between two looks at the last hour
 KNOWN = 100_000  # different recipients and clients of one that are told apart
+
+
+class Told(NamedTuple):
+    """What an event tells of a sender: that a message of theirs arrived, or what became of one recipient (where it
+    has a status), or both."""
+
+    time: float
+    user: str | None
+    sender: str | None
+    client_ip: str | None
+    recipients: int | None
+    size: int | None
+    is_arrival: bool
+    recipient: str | None
+    status: str | None
+
+
+def told(event: Event) -> Told | None:
+    """What an event in context tells."""
+    if not isinstance(event, Received | Queued | QueueAction | Delivery) or event.message is None:
+        return None
+    recipient, status = (event.recipient, event.status) if isinstance(event, Delivery) else (None, None)
+    if not (event.is_arrival or status):
+        return None
+    of = event.message
+    who = (event.time, of.sasl_user, of.sender, of.client_ip, of.recipients, of.size)
+    return Told(*who, event.is_arrival, recipient, status)
 
 
 class Figures:
@@ -29,28 +56,25 @@ class Figures:
         self.suspicions: set[str] = set()
         self._window = Window(HOUR, Part)
 
-    def arrive(self, time: float, message: Message) -> None:
-        """A message of theirs entered the queue."""
+    def add(self, item: Told) -> None:
+        """A message of theirs entered the queue, or something became of a recipient."""
+        if item.is_arrival:
+            self._arrive(item)
+        if item.recipient and len(self.to) < KNOWN:
+            self.to.add(hash(item.recipient.lower()))
+        self.sent += item.status == "sent"
+        self.failed += item.status in FAILED
+        self.first = item.time if self.first is None else min(self.first, item.time)
+        self.last = item.time if self.last is None else max(self.last, item.time)
+
+    def _arrive(self, item: Told) -> None:
         self.messages += 1
-        self.recipients += message.recipients or 0
-        self.size += message.size or 0
-        if message.client_ip and len(self.clients) < KNOWN:
-            self.clients.add(message.client_ip)
-        self._window.at(time).messages += 1
-        self.peak = max(self.peak, sum(part.messages for part in self._window.live(time)))
-        self._see(time)
-
-    def deliver(self, event: Delivery) -> None:
-        """What became of one recipient."""
-        if event.recipient and len(self.to) < KNOWN:
-            self.to.add(hash(event.recipient.lower()))
-        self.sent += event.status == "sent"
-        self.failed += event.status in FAILED
-        self._see(event.time)
-
-    def _see(self, time: float) -> None:
-        self.first = time if self.first is None else min(self.first, time)
-        self.last = time if self.last is None else max(self.last, time)
+        self.recipients += item.recipients or 0
+        self.size += item.size or 0
+        if item.client_ip and len(self.clients) < KNOWN:
+            self.clients.add(item.client_ip)
+        self._window.at(item.time).messages += 1
+        self.peak = max(self.peak, sum(part.messages for part in self._window.live(item.time)))
 
     @property
     def bounced(self) -> float | None:
@@ -69,7 +93,7 @@ class Row(NamedTuple):
 
 
 class Senders:
-    """Adds up accounts and senders, batch by batch; accounts are judged as the exporter judges them."""
+    """Adds up accounts and senders, in the order of the log; accounts are judged as the exporter judges them."""
 
     def __init__(self, quotas: Quotas | None = None) -> None:
         self._quotas = quotas or Quotas()
@@ -77,44 +101,31 @@ class Senders:
         self._figures: dict[tuple[str, str], Figures] = defaultdict(Figures)
         self._accounts = Accounts(quotas=self._quotas, on_told=self._tell)
 
-    def add(self, events: Iterable[Event]) -> None:
-        """Add a batch of events in context."""
-        for event in events:
-            if event.time >= self._review_at:
-                self._review(event.time)
-            message: Message | None = getattr(event, "message", None)
-            if message is None:
-                continue
-            if isinstance(event, Received | Queued | QueueAction | Delivery) and event.is_arrival:
-                self._arrive(event, message)
-            if type(event) is Delivery:
-                self._deliver(event, message)
+    def add(self, item: Told) -> None:
+        """Add what an event told."""
+        if item.time >= self._review_at:
+            self._accounts.review(self._now)  # by the hour that ended before this moment
+            self._review_at = item.time + REVIEW_SECONDS
+        self._now = item.time
+        for it in self._of(item):
+            it.add(item)
+        if item.user:
+            self._judge(item)
 
-    def _review(self, time: float) -> None:
-        """Judge by the hour that ended before this moment."""
-        self._accounts.review(self._now)
-        self._review_at = time + REVIEW_SECONDS
+    def _judge(self, item: Told) -> None:
+        message = Message("", item.time, client_ip=item.client_ip, sasl_user=item.user, recipients=item.recipients)
+        if item.is_arrival:
+            self._accounts.arrive(item.time, message)
+        if item.status:
+            delivery = Delivery(item.time, SOMEWHERE, "", item.recipient, item.status, "outbound")
+            self._accounts.deliver(delivery, message)
 
-    def _arrive(self, event: Any, message: Message) -> None:
-        self._now = event.time
-        for it in self._of(message):
-            it.arrive(event.time, message)
-        if message.sasl_user:
-            self._accounts.arrive(event.time, message)
-
-    def _deliver(self, event: Delivery, message: Message) -> None:
-        self._now = event.time
-        for it in self._of(message):
-            it.deliver(event)
-        if message.sasl_user:
-            self._accounts.deliver(event, message)
-
-    def _of(self, message: Message) -> list[Figures]:
+    def _of(self, item: Told) -> list[Figures]:
         keys = []
-        if message.sasl_user:
-            keys.append((ACCOUNT, message.sasl_user[:NAME].lower()))
-        if message.sender is not None:
-            keys.append((SENDER, message.sender.lower() or NULL))
+        if item.user:
+            keys.append((ACCOUNT, item.user[:NAME].lower()))
+        if item.sender is not None:
+            keys.append((SENDER, item.sender.lower() or NULL))
         return [self._figures[key] for key in keys]
 
     def _tell(self, name: str, why: str, number: float) -> None:  # noqa: ARG002 - what the exporter's log tells

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Together:
         """Those for a part of the log."""
         return Part(*(digest.blank() for digest in self._digests))
 
-    def merge(self, payload: list[Any], base: int, *, told: Sequence[int]) -> None:
+    def merge(self, payload: list[Any], base: int, *, told: Mapping[int, int]) -> None:
         """Add what they made of a part."""
         for digest, each in zip(self._digests, payload, strict=True):
             digest.merge(each, base, told=told)

@@ -54,7 +54,7 @@ class Traffic:
         """All that was counted."""
         return self._width, dict(self._counts), self._bars
 
-    def merge(self, payload: Payload, base: int, *, told: Sequence[int]) -> None:  # noqa: ARG002 - the same
+    def merge(self, payload: Payload, base: int, *, told: Mapping[int, int]) -> None:  # noqa: ARG002 - the same
         """Add what was counted of a part."""
         other = Traffic(self._fine)
         other._width, other._bars = payload[0], payload[2]

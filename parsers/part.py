@@ -51,17 +51,17 @@ class Group(NamedTuple):
 class Rest(NamedTuple):
     """What a part leaves to the one who knows what came before.
 
-    `sessions` are those that were met, with when they were met last (None: they ended); `logins` those of which it
-    was assumed that no line before told, with when they were met first and the number of the event that tells of the
-    login (None: nothing was counted for it). `begun` are ids that messages of this part had, `elsewhere` ids of
-    messages that another instance of the same host spoke of, with the instance that has them.
+    `sessions` are those that were met, with when they were met last (None: they ended); `firsts` those of which it
+    was assumed that no line before told, with when they were met first, the number of the event that tells of them
+    (None: nothing was counted for it), and its logins. `begun` are ids that messages of this part had, `elsewhere`
+    ids of messages that another instance of the same host spoke of, with the instance that has them.
     """
 
     groups: list[Group]
     queues: dict[str, list[Message]]
     begun: dict[str, set[str]]
     sessions: dict[Session, int | None]
-    logins: dict[Session, tuple[int, int | None]]
+    firsts: dict[Session, tuple[int, int | None, int]]
     elsewhere: set[tuple[str, str, str]]
     most: int
     earliest: float
@@ -84,7 +84,7 @@ class PartTracker(Tracker):
         self._begun: dict[str, set[str]] = {}
         self._ended: set[Session] = set()
         self._assumed: dict[Session, tuple[int, Received]] = {}
-        self._logins: dict[Session, tuple[int, int | None]] = {}
+        self._firsts: dict[Session, tuple[int, int | None, int]] = {}
         self._elsewhere_found: set[tuple[str, str, str]] = set()
         self._peak = 0
         self._earliest = 0.0
@@ -112,7 +112,7 @@ class PartTracker(Tracker):
                         lost.append(place)
                         self._orphaned(Orphan(first + place, event))
         if self._assumed:
-            self._settle_logins(events, first)
+            self._settle_firsts(events, first)
         known, numbers = _without(events, first, lost)
         self._close_batch(events)
         return known, numbers
@@ -126,7 +126,7 @@ class PartTracker(Tracker):
             {instance: list(queue.values()) for instance, queue in self.queues.items()},
             self._begun,
             sessions,
-            self._logins,
+            self._firsts,
             self._elsewhere_found,
             self._peak,
             self._earliest,
@@ -165,16 +165,17 @@ class PartTracker(Tracker):
 
     # --- sessions ---
 
-    def _settle_logins(self, events: list[Event], first: int) -> None:
-        """Give the logins that were taken for the first of their sessions the numbers of their events."""
+    def _settle_firsts(self, events: list[Event], first: int) -> None:
+        """Give what was taken for the first of its session, where that counts, the number of its event."""
         places = {id(event): place for place, event in enumerate(events)}
         for session, (slot, event) in self._assumed.items():
-            self._logins[session] = (slot, first + places[id(event)] if event.logins else None)
+            counts = event.logins or event.tls_sessions
+            self._firsts[session] = (slot, first + places[id(event)] if counts else None, event.logins)
         self._assumed.clear()
 
     def _login(self, event: Received) -> None:
         session = session_of(event)
-        if session not in self._sessions and session not in self._ended and session not in self._logins:
+        if session not in self._sessions and session not in self._ended and session not in self._firsts:
             self._assumed.setdefault(session, (slot_of(event), event))
         super()._login(event)
 
@@ -277,9 +278,9 @@ def agrees(tracker: Tracker, rest: Rest) -> bool:
     )
 
 
-def absorb(tracker: Tracker, rest: Rest, on_found: Callable[[list[Event], list[int]], None]) -> list[int]:
+def absorb(tracker: Tracker, rest: Rest, on_found: Callable[[list[Event], list[int]], None]) -> dict[int, int]:
     """Do what a part left to do: `on_found` is given the orphans, in context, and their numbers in the part, a batch
-    at a time. Returns the numbers of the events whose login was told of before."""
+    at a time. Returns the numbers of the events whose session was told of before, with the logins of each."""
     for group in rest.groups:
         tracker.forget(group.latest)
         orphans = [item for item in group.items if isinstance(item, Orphan)]
@@ -289,7 +290,7 @@ def absorb(tracker: Tracker, rest: Rest, on_found: Callable[[list[Event], list[i
             on_found([orphan.event for orphan in orphans], [orphan.number for orphan in orphans])
     tracker.take_over(rest.queues, rest.begun)
     tracker.forget(rest.latest)
-    return list(tracker.take_over_sessions(rest.sessions, rest.logins))
+    return dict(tracker.take_over_sessions(rest.sessions, rest.firsts))
 
 
 def _apply(tracker: Tracker, item: Orphan | Child | Ended) -> None:

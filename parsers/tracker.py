@@ -156,13 +156,13 @@ class Tracker:
         return len(self._sessions) + sessions < SESSIONS
 
     def take_over_sessions(
-        self, sessions: Mapping[Session, int | None], logins: Mapping[Session, tuple[int, int | None]]
-    ) -> Iterator[int]:
-        """Sessions as the part left them. Of the `logins`, those that were told of before are counted there: yields
-        the numbers of their events."""
-        for session, (slot, number) in logins.items():
+        self, sessions: Mapping[Session, int | None], firsts: Mapping[Session, tuple[int, int | None, int]]
+    ) -> Iterator[tuple[int, int]]:
+        """Sessions as the part left them. Of the `firsts` of sessions, some are of one that was told of before, and
+        counted there: yields the numbers of their events, and the logins of each."""
+        for session, (slot, number, logins) in firsts.items():
             if number is not None and self._sessions.get(session, -OPEN) >= slot - 1:
-                yield number
+                yield number, logins
         for session, last in sessions.items():
             if last is None:
                 self._sessions.pop(session, None)

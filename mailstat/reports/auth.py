@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from mailstat.report import FIRST, LAST, Column, Report, Section
 
 if TYPE_CHECKING:
-    from mailstat.campaign import Campaigns, Tally
+    from mailstat.campaign import Campaigns, Login, Tally
     from mailstat.log import Log
+    from parsers.events import Auth
 
 NAME = "auth"
 HELP = "failures to authenticate: blocks of addresses, users, shared lists; addresses for a firewall"
@@ -49,11 +50,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def make(log: Log, options: Namespace) -> Report:
     """Read the log and add it up."""
-    from mailstat.campaign import Campaigns  # noqa: PLC0415 - the help of all reports must not wait for it
+    from mailstat.campaign import Campaigns, told  # noqa: PLC0415 - the help of all reports must not wait for it
+    from mailstat.sequence import InOrder  # noqa: PLC0415
 
     campaigns = Campaigns()
-    for events in log.batches():
-        campaigns.add(events)
+    digest: InOrder[Auth | Login] = InOrder(told, campaigns.add, are_firsts=True)
+    log.read(digest)
+    digest.settle()
     sections = {
         "blocks": Section("Blocks", BLOCKS, [_cells(name, it) for name, it in campaigns.failed_blocks()]),
         "users": Section("Users", USERS, [_cells(name, it) for name, it in campaigns.failed_users()]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from mailstat.failure import failures
+from mailstat.failure import bounced
 from mailstat.report import ReportError
 from mailstat.suppression import add_arguments as add_suppression
 from mailstat.suppression import suppressed
@@ -35,4 +35,4 @@ def make(log: Log, options: Namespace) -> Report:
         raise ReportError("--map needs --suppress N: how often an address has to bounce")
     if options.suppress is not None:
         return suppressed(log, options, NAME)
-    return failures(log, options, NAME, "Bounces", ("bounced", "expired"))
+    return bounced(log, options, NAME)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from mailstat.failure import failures
+from mailstat.failure import deferred
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -22,4 +22,4 @@ DESCRIPTION = (
 
 def make(log: Log, options: Namespace) -> Report:
     """Ask for what was deferred."""
-    return failures(log, options, NAME, "Deferrals", ("deferred",))
+    return deferred(log, options, NAME)

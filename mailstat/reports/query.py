@@ -33,7 +33,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def make(log: Log, options: Namespace) -> Report:
     """Read the log into the table, and ask."""
-    from mailstat.engine import columns, table  # noqa: PLC0415 - the help of all reports must not wait for it
+    from mailstat.batch import columns  # noqa: PLC0415 - the help of all reports must not wait for it
+    from mailstat.engine import table  # noqa: PLC0415
 
     questions = [options.sql, *columns()] if "*" in options.sql else [options.sql]
     with table(log, options, questions) as events:

@@ -44,11 +44,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def make(log: Log, options: Namespace) -> Report:
     """Read the log and add it up."""
-    from mailstat.sender import Senders  # noqa: PLC0415 - the help of all reports must not wait for it
+    from mailstat.sender import Senders, told  # noqa: PLC0415 - the help of all reports must not wait for it
+    from mailstat.sequence import InOrder  # noqa: PLC0415
 
     senders = Senders(_quotas(options))
-    for events in log.batches():
-        senders.add(events)
+    digest = InOrder(told, senders.add)
+    log.read(digest)
+    digest.settle()
     return Report(NAME, "Senders", [Section("", COLUMNS, [_cells(row) for row in senders.rows()])])
 
 

@@ -50,18 +50,20 @@ FAILED = (
 
 def make(log: Log, options: Namespace) -> Report:  # noqa: ARG001 - what every report is given
     """Read the log and add it up."""
-    from mailstat.encryption import Encryption  # noqa: PLC0415 - the help of all reports must not wait for it
+    from mailstat.encryption import Encryption, told  # noqa: PLC0415 - the help of all reports must not wait for it
+    from mailstat.sequence import InOrder  # noqa: PLC0415
 
-    told = Encryption()
-    for events in log.batches():
-        told.add(events)
+    found = Encryption()
+    digest = InOrder(told, found.add, are_firsts=True)
+    log.read(digest)
+    digest.settle()
     return Report(
         NAME,
         "Encryption",
         [
-            Section("Sessions", SESSIONS, told.sessions()),
-            Section("Destinations", DESTINATIONS, told.destinations()),
-            Section("Clients with old protocols", OLD, told.old_clients()),
-            Section("Failed handshakes", FAILED, told.failures()),
+            Section("Sessions", SESSIONS, found.sessions()),
+            Section("Destinations", DESTINATIONS, found.destinations()),
+            Section("Clients with old protocols", OLD, found.old_clients()),
+            Section("Failed handshakes", FAILED, found.failures()),
         ],
     )

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailstat.condition import clause
-from mailstat.engine import Table
+from mailstat.database import Table
 from mailstat.filter import Among, Compare, Condition, Every, Filter, Not, Presence, Some, compiled, parse
 from parsers.events import Auth, Connect, Delivery, Event, Origin, Queued
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import json
+import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from datetime import UTC, tzinfo
 from itertools import islice
 from pathlib import Path
 from random import Random
+from subprocess import PIPE, Popen
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,14 +19,15 @@ import pytest
 
 from bench import exim, opensmtpd, qmail, sendmail
 from exporter.demo import PostfixTraffic
-from mailstat import engine, part, reading
+from mailstat import batch, engine, part, reading
+from mailstat.cli import main
 from mailstat.figures import Summary
 from mailstat.log import Log, Selection
 from mailstat.reading import Reading
 
 LINES = 3000
 OPTIONS = Namespace(where=None)
-TIMES = [name for name, kind in engine.columns().items() if kind == "TIMESTAMPTZ"]
+TIMES = [name for name, kind in batch.columns().items() if kind == "TIMESTAMPTZ"]
 ROWS = f"""SELECT * REPLACE ({", ".join(f"epoch_us({name}) AS {name}" for name in TIMES)})
     FROM events ORDER BY number, recipient, reply"""
 LAB = Path(__file__).parents[3] / "shared" / "lab"
@@ -76,7 +80,7 @@ def both(
     figures = [summary.first, summary.last, summary.received, summary.size, summary.removed, summary.notifications]
     counts = [summary.connections, summary.logins, summary.rejects, summary.providers(), summary.reasons()]
     table = Log(paths, selection or Selection(), zone=zone, year=year, jobs=jobs)
-    with engine.table(table, OPTIONS, engine.columns()) as events:
+    with engine.table(table, OPTIONS, batch.columns()) as events:
         rows = events.ask(ROWS)
     return lines, figures, counts, summary.delay(), log.errors, log.notes, rows
 
@@ -200,6 +204,60 @@ def test_damage_is_told_as_by_one_process(tmp_path: Path) -> None:
     cut.write_bytes(gzip.compress(whole.read_bytes())[:-2000])
     errors = same([whole, cut, tmp_path])[4]
     assert len(errors) == 2
+
+
+ASKED = [
+    ["summary", "--format", "html"],
+    ["auth"],
+    ["senders", "--quota", "3"],
+    ["tls"],
+    ["events", "--format", "json"],
+    ["events", "--format", "csv", "--where", "status = deferred or kind = auth"],
+    ["events", "--format", "json", "--limit", "100"],
+]
+
+
+@pytest.mark.parametrize("arguments", ASKED, ids=" ".join)
+@pytest.mark.parametrize("name", ["postfix", "exim"])
+def test_what_goes_by_the_order_of_the_log_is_the_same(
+    name: str, arguments: list[str], tmp_path: Path, taken: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines, is_taken = LOGS[name]
+    path = tmp_path / "log"
+    path.write_text("".join(islice(lines(), LINES // 3)))
+    found = []
+    for jobs in (1, 3):
+        assert main([*arguments, "--no-cache", "--timezone", "UTC", "--jobs", str(jobs), str(path)]) == 0
+        assert bool(taken) is (is_taken and jobs > 1)
+        found.append(capsys.readouterr().out)
+    assert found[0] == found[1]
+    assert len(found[0]) > 50
+
+
+def test_a_session_that_goes_on_in_the_next_part_is_one(
+    tmp_path: Path, taken: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mainlog"
+    line = (
+        "2026-01-05 10:00:{second:02} 1vcgRA-00000002Abc-{number:04} <= a@example.net H=mx [192.0.2.1]:4711"
+        " P=esmtps X=TLS1.3:ECDHE_X25519:256 CV=no S=950\n"
+    )
+    path.write_text("".join(line.format(second=number // 20, number=number) for number in range(999)))
+    assert main(["tls", "--no-cache", "--jobs", "3", "--format", "json", str(path)]) == 0
+    assert len(taken) > 2
+    assert [row["sessions"] for row in json.loads(capsys.readouterr().out)["rows"]] == [1]
+
+
+def test_events_of_standard_input_are_not_kept_back() -> None:
+    command = [sys.executable, "-m", "mailstat", "events", "--format", "json", "--jobs", "3", "-"]
+    process = Popen(command, stdin=PIPE, stdout=PIPE, cwd=Path(__file__).parents[2])
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write("".join(islice(postfix(), LINES // 4)).encode())
+    process.stdin.flush()
+    assert process.stdout.readline()  # while nobody said that this was all
+    process.kill()
+    process.communicate()
 
 
 def test_a_process_that_dies_costs_nothing_but_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

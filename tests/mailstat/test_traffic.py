@@ -76,5 +76,5 @@ def test_parts_make_what_the_whole_makes(fine: int) -> None:
     for at in (100, 0, 200):
         part = traffic.blank()
         part.add(events[at : at + 100])
-        traffic.merge(part.payload(), at, told=())
+        traffic.merge(part.payload(), at, told={})
     assert traffic.bars(["sent"], 60) == told(*events, fine=fine).bars(["sent"], 60)

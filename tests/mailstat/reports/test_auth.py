@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from mailstat.campaign import Campaigns
+from mailstat.campaign import Campaigns, told
 from mailstat.cli import main
-from parsers.events import Auth, Origin
+from parsers.events import Auth, Event, Origin
 
 FAILED = (
     "2026-01-05T10:{minute:02}:{second:02}+00:00 mail postfix/smtpd[7]: warning: unknown[{client}]: SASL LOGIN"
@@ -94,19 +94,26 @@ def test_a_table_has_all_parts(log: Path, capsys: pytest.CaptureFixture[str]) ->
     assert out.index("Blocks") < out.index("Users") < out.index("Users that several blocks tried")
 
 
+def add(campaigns: Campaigns, event: Event, times: int) -> None:
+    item = told(event)
+    assert item
+    for _ in range(times):
+        campaigns.add(item)
+
+
 def test_an_address_from_which_more_logins_came_is_not_named() -> None:
     campaigns = Campaigns()
-    campaigns.add(Auth(1.0, ORIGIN, "failure", None, "192.0.2.1", "LOGIN", "kim") for _ in range(25))
+    add(campaigns, Auth(1.0, ORIGIN, "failure", None, "192.0.2.1", "LOGIN", "kim"), 25)
     assert campaigns.attackers() == ["192.0.2.1"]
-    campaigns.add(Auth(2.0, ORIGIN, "success", None, "192.0.2.1", "LOGIN", "lee") for _ in range(25))
+    add(campaigns, Auth(2.0, ORIGIN, "success", None, "192.0.2.1", "LOGIN", "lee"), 25)
     assert campaigns.attackers() == campaigns.attacking_blocks() == []
 
 
 def test_what_a_client_writes_in_place_of_an_address_is_never_printed() -> None:
     campaigns = Campaigns()
-    campaigns.add(Auth(1.0, ORIGIN, "failure", None, "0.0.0.0/0 ; reboot", "LOGIN", "kim") for _ in range(50))
-    campaigns.add(Auth(1.0, ORIGIN, "failure", None, "127.0.0.1", "LOGIN", "kim") for _ in range(50))
+    add(campaigns, Auth(1.0, ORIGIN, "failure", None, "0.0.0.0/0 ; reboot", "LOGIN", "kim"), 50)
+    add(campaigns, Auth(1.0, ORIGIN, "failure", None, "127.0.0.1", "LOGIN", "kim"), 50)
     assert campaigns.attackers() == campaigns.attacking_blocks() == []
-    campaigns.add(Auth(1.0, ORIGIN, "failure", None, "fe80::1%; reboot", "LOGIN", "kim") for _ in range(50))
+    add(campaigns, Auth(1.0, ORIGIN, "failure", None, "fe80::1%; reboot", "LOGIN", "kim"), 50)
     assert campaigns.attackers() == ["fe80::1"]
     assert [name for name, _ in campaigns.failed_blocks() if "/" not in name] == ["(not told)"]

@@ -144,7 +144,6 @@ def test_the_memory_for_hosts_is_bounded() -> None:
 
 def test_no_event_is_no_encryption() -> None:
     encryption = Encryption()
-    encryption.add([])
     assert (encryption.sessions(), encryption.destinations()) == ([], [])
 
 

@@ -145,6 +145,15 @@ def test_a_file_that_cannot_be_read_is_named_once(tmp_path: Path, log: Log) -> N
     assert len(both.errors) == 1
 
 
+def test_what_stands_before_the_damage_of_a_file_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "mail.log.gz"
+    filler = "".join(f"2026-01-05T10:00:00+00:00 mx postfix/qmgr[13]: {n:X}: removed\n" for n in range(100_000))
+    path.write_bytes(gzip.compress((POSTFIX + filler).encode())[:-2000])
+    log = Log([path], Selection(), zone=UTC)
+    assert len(ids(asked(log, "4AAAAA1111"))) == 3
+    assert len(log.errors) == 1
+
+
 def test_lines_are_found_wherever_a_block_ends(tmp_path: Path) -> None:
     path = tmp_path / "mail.log"
     filler = "2026-01-05T10:00:00+00:00 mx postfix/qmgr[13]: 4EEEEE5555: removed\n"
