@@ -9,6 +9,7 @@ from docs.markdown import block, code, codes, page, summary
 from parsers.events import Origin, as_record
 from parsers.mta import SERVERS
 from parsers.reader import understand
+from parsers.signers import SIGNERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,13 +29,29 @@ pairs that a later release may add; `[[` and `{{` are a bracket and a brace of t
 
 *Ignored* lines are known and of no use to anybody; *malformed* ones have a known beginning and are cut off."""
 
+SIGNING = """\
+Of these programs' lines only the DKIM selector is of use, and only to [posture](posture.md): which keys a domain of
+ours needs in the DNS. They are counted as `ignored`, and give no event. Of each domain of a posture so many are
+remembered as were seen last, for five days. That a server or a filter verified a signature, as Exim says it
+(`DKIM: d=…`), is not looked at; Exim logs nothing of what it signs itself."""
+
 COMMON = frozenset({"time", "mta", "host", "service", "program", "pid", "kind"})
 
 
 def text() -> str:
     """The page."""
     servers = [part for server in SERVERS.values() if server.grammar for part in _server(server)]
-    return page("Line shapes", INTRODUCTION, *servers)
+    return page("Line shapes", INTRODUCTION, *servers, *_signers())
+
+
+def _signers() -> Iterator[str]:
+    yield "## What signs mail"
+    yield SIGNING
+    for signer in dict.fromkeys(SIGNERS.values()):
+        yield f"### {signer.name}"
+        yield summary(import_module(f"parsers.signers.{signer.grammar.mta}").__doc__)
+        for row in signer.grammar.shapes:
+            yield block(row.template, row.sample)
 
 
 def _server(server: Server) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from importlib import import_module
 
 from docs.markdown import code, page, summary, table
@@ -11,7 +12,7 @@ from exporter.probes.dns import dnsbl
 from exporter.probes.estate import Negative
 from exporter.probes.posture import CHECKS
 from exporter.schema import Text
-from tests.exporter.probes.dns.fault import FAULTS, LISTINGS
+from tests.exporter.probes.dns.fault import DOMAIN_LISTINGS, FAULTS, LISTINGS, Listing
 
 _INTRODUCTION = """\
 What others see of a domain and of a server: `posture` and `negative` in the [configuration](configuration.md), for
@@ -26,6 +27,7 @@ posture:
     addresses: [192.0.2.25, "2001:db8::25"]
     selectors: [s2026]
     zones: [bl.example.net]
+    domain_zones: [dbl.example.net]
 negative:
   - name: mx1
     server: mx1.example.com
@@ -63,10 +65,10 @@ def text() -> str:
         table(["check", "fault", "reason"], ([code(it.check), it.what, code(it.reason)] for it in FAULTS)),
         "## Block lists",
         summary(dnsbl.__doc__),
-        table(
-            ["the list answers", "`mail_probe_dnsbl_listed`", "reason"],
-            ([it.what, _KINDS[it.is_valid], code(it.reason)] for it in LISTINGS),
-        ),
+        "Of addresses, `zones`:",
+        _listings(LISTINGS),
+        "Of domains, `domain_zones`:",
+        _listings(DOMAIN_LISTINGS),
         "## What a server has to refuse",
         summary(negative.__doc__),
         table(["check", "meaning"], ([code(check), summary(inspect.getdoc(of))] for check, of in _REFUSING.items())),
@@ -76,6 +78,11 @@ def text() -> str:
         "### Ends of data that are none",
         table(["ending"], ([code(ending)] for ending in negative.ENDINGS)),
     )
+
+
+def _listings(rows: Iterable[Listing]) -> str:
+    cells = ([it.what, _KINDS[it.is_valid], code(it.reason)] for it in rows)
+    return table(["the list answers", "`mail_probe_dnsbl_listed`", "reason"], cells)
 
 
 def _meaning(check: str) -> str:

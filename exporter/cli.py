@@ -33,6 +33,7 @@ from exporter.web import ListenError, application, serve
 from parsers import __version__
 
 if TYPE_CHECKING:
+    from exporter.probes.end import LogEnds
     from exporter.probes.inspector import Inspector
     from exporter.probes.prober import Prober
 
@@ -41,6 +42,7 @@ logger = logging.getLogger(__name__)
 ADDRESS = ":9587"
 DEMO_RATE = 5.0  # messages a second
 DEMO_ROTATION = 180.0  # seconds
+_BACK = 1 << 20  # bytes of each log that tell who signs mail, where a domain is looked at once
 
 
 def parser() -> argparse.ArgumentParser:
@@ -161,15 +163,15 @@ def _probe_once(config: Config, options: argparse.Namespace) -> int:
     from exporter.probes.once import once  # noqa: PLC0415
     from exporter.probes.prober import Prober  # noqa: PLC0415
 
+    logs = [file for source in config.sources if (file := getattr(source, "file", None))] or find_logs()
     others = [it.name for it in config.posture] + [it.name for it in config.negative]
     if options.probe_once in others:
-        return _inspect_once(config, options.probe_once)
+        return _inspect_once(config, options.probe_once, LogEnds(logs, time, back=_BACK))
     probe = next((probe for probe in config.probes if probe.name == options.probe_once), None)
     if probe is None:
         names = ", ".join([*(probe.name for probe in config.probes), *others]) or "none"
         sys.stderr.write(f"mailstat_exporter: no probe of this name is configured; there are: {names}\n")
         return 2
-    logs = [file for source in config.sources if (file := getattr(source, "file", None))] or find_logs()
     with contextlib.closing(Prober((probe,), None)) as prober:
         prober.next_attempt = partial(next_attempt, places(_with_queues(config).queues))
         try:
@@ -184,12 +186,12 @@ def _write(text: str) -> None:
     sys.stdout.flush()
 
 
-def _inspect_once(config: Config, name: str) -> int:
+def _inspect_once(config: Config, name: str, logs: LogEnds) -> int:
     """Look at a domain or a server once: 0 where all is as it should be, else 1."""
     from exporter.probes.inspector import inspect_once  # noqa: PLC0415 - only where it is configured
 
     try:
-        lines, is_good = asyncio.run(inspect_once(config, name))
+        lines, is_good = asyncio.run(inspect_once(config, name, logs))
     except ImportError as error:
         sys.stderr.write(f"mailstat_exporter: posture: install mailstat[posture] ({error})\n")
         return 1
@@ -262,7 +264,7 @@ async def _serve(options: argparse.Namespace, config: Config, demo: Path | None,
         contextlib.closing(Prober(config.probes, state_dir)) as prober,
     ):
         prober.next_attempt = partial(next_attempt, places(config.queues))
-        await _follow(pipeline, prober, Inspector(config), options, demo, door)
+        await _follow(pipeline, prober, Inspector(config, pipeline.signatures), options, demo, door)
 
 
 async def _follow(

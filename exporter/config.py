@@ -367,7 +367,32 @@ def load_config(path: Path) -> Config:
         raise ConfigError(f"{path}: {error}" for error in invalid.errors) from None
     if config.reasons or config.providers:
         _check_lore(config)
+    _check_hooks(config)
     return config
+
+
+def _check_hooks(config: Config) -> None:
+    """Read the web configurations of hooks, each of which is there for TLS."""
+    paths = [hook.web_config_file for probe in config.probes if probe.arrive and (hook := probe.arrive.hook)]
+    errors = [error for path in dict.fromkeys(paths) if path for error in _tls_errors(path)]
+    if errors:
+        raise ConfigError(errors)
+
+
+def _tls_errors(path: Path) -> list[str]:
+    from exporter.door import section, tls  # noqa: PLC0415 - only where a hook has TLS
+
+    try:
+        wanted = section.load_web_config(path).tls
+    except InvalidError as invalid:
+        return invalid.errors
+    if wanted is None:
+        return [f"{path}: tls_server_config: missing, a hook has this file for TLS"]
+    try:
+        tls.context(wanted)
+    except InvalidError as invalid:
+        return [f"{path}: {error}" for error in invalid.errors]
+    return []
 
 
 def _check_lore(config: Config) -> None:

@@ -38,6 +38,7 @@ from parsers import __version__
 from parsers.events import Event
 from parsers.mta import SERVERS
 from parsers.server import Join
+from parsers.signature import Signatures
 from parsers.tracker import Memory as TrackerMemory
 from parsers.tracker import Piece, Tracker
 
@@ -86,6 +87,7 @@ class Pipeline(Collector):
         self.is_door_current: Callable[[], bool] = lambda: True  # whether the web configuration was taken as it is
         self.registry = CollectorRegistry()
         self.hooks: list[Callable[[list[Event]], None]] = []  # shown all events, once the tracker has seen them
+        self.signatures = Signatures()
         self._now = now
         self._state_dir = state_dir
         self._tracker = Tracker()
@@ -117,7 +119,7 @@ class Pipeline(Collector):
         self._mail.limit(providers=labels.providers, domains=labels.domains, idle_seconds=idle)
         self._mail.watch.configure(config)
         self._queues.configure(places(config.queues))
-        reading = Reading(zone, self._now, joins=self._joins, met=self._met)
+        reading = Reading(zone, self._now, joins=self._joins, met=self._met, signatures=self.signatures)
         known = {source.name: source for source in self._sources}
         for gone in known.keys() - {source.name for source in config.sources}:
             self._remember(known[gone])
@@ -212,13 +214,14 @@ class Pipeline(Collector):
         load, load_all = self._state.load, self._state.load_all
         try:
             mail, tracker = load("mail", MailMemory), load("tracker", TrackerMemory)
-            watch = load("watch", WatchMemory)
+            watch, signatures = load("watch", WatchMemory), load("signatures", dict[str, dict[str, float]])
             pieces, known = load_all("messages ", Piece), load_all("source ", SourceMemory)
             self._joins |= joins(load_all("join ", object))
         except DamagedError as error:
             self._state.start_over(str(error))
             return
         self._mail.restore(mail or MailMemory())
+        self.signatures.restore(signatures or {})
         if watch:
             self._mail.watch.restore(watch)
         self._tracker.restore(tracker or TrackerMemory(), pieces.values())
@@ -257,6 +260,7 @@ class Pipeline(Collector):
             parts[f"messages {number:03}"] = encode(piece) if piece else None
         for mta, join in self._joins.items():
             parts[f"join {mta}"] = encode(join.memory())
+        parts["signatures"] = encode(self.signatures.memory())
         parts["tracker"] = encode(self._tracker.memory())
         parts["mail"] = encode(self._mail.memory())
         return parts

@@ -19,6 +19,7 @@ from parsers.events import Event
 from parsers.reader import LogReader
 from parsers.reader import Memory as ReaderMemory
 from parsers.server import Join
+from parsers.signature import Signatures
 from parsers.speaker import OTHER, Tally
 
 logger = logging.getLogger(__name__)
@@ -49,17 +50,19 @@ class SourceMemory(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Reading:
-    """How the lines of a source are read. `joins` and `met` are shared by all sources."""
+    """How the lines of a source are read. `joins`, `met` and `signatures` are shared by all sources."""
 
     zone: tzinfo
     now: Callable[[], float]
     mta: str | None = None
     joins: dict[str, Join] | None = None
     met: set[str] | None = None
+    signatures: Signatures | None = None
 
     def reader(self) -> LogReader:
         """One for a log that begins."""
-        return LogReader(Clock(self.zone, self.now), mta=self.mta, joins=self.joins, met=self.met)
+        clock = Clock(self.zone, self.now)
+        return LogReader(clock, mta=self.mta, joins=self.joins, met=self.met, signatures=self.signatures)
 
 
 class Figures(Protocol):

@@ -76,7 +76,7 @@ def answer(name: str, options: Namespace) -> int:
 
     report = reports.load(name)
     if reports.is_live(report):
-        reports.load_live(name).run(options, [] if options.url else _paths(options.files))
+        reports.load_live(name).run(options)
         return DONE
     if not reports.reads_log(report):
         return answer_without_log(report, options)
@@ -89,6 +89,10 @@ def answer(name: str, options: Namespace) -> int:
         if made.records is None or out.isatty():
             bar.stop()
         limited = made if options.limit is None else made.limited(options.limit)
+        if options.format == "table" and out.isatty():
+            from mailstat.age import with_ages
+
+            limited = with_ages(limited, options.now, options.zone)
         render.render(options.format, limited, out, zone=options.zone)
     return finish(log)
 

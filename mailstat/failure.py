@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mailstat.report import Column
+from mailstat.report import FIRST, LAST, OLDEST, Column
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -20,10 +20,10 @@ COLUMNS = (
     Column("recipients", "number"),
     Column("messages", "number"),
     Column("share", "percent"),
-    Column("first", "time"),
-    Column("last", "time"),
+    FIRST,
+    LAST,
     Column("waiting", "number"),
-    Column("oldest", "time"),
+    OLDEST,
     Column("example"),
 )
 OF_DOMAIN = (

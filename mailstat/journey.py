@@ -7,7 +7,7 @@ next queue gave, a message-id) is looked for too, until nothing new is found.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BufferedReader
 from itertools import islice
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exporter.sources.compression import CORRUPT, decompressed
+from mailstat.block import Block
 from mailstat.log import STANDARD_INPUT, opened
 from mailstat.report import ReportError
 from parsers.events import Event, Received, Removed, as_record
@@ -106,16 +107,16 @@ class Hunt:
     def __init__(self, log: Log) -> None:
         self.log = log
         self.paths = list(dict.fromkeys(log.paths))
-        self.known: set[str] = set()
+        self.known: dict[str, Place] = {}  # what is looked for, and from where on
         self.found: Found = {}
         self._begins: dict[str, Place] = {}  # where the messages begin, by id
 
     def run(self, text: str) -> None:
         """Look until nothing new is found. Raises ReportError where too much is."""
-        self.known.add(text)
+        self.known[text] = START
         words = {text: (START, END)}
         for _ in range(PASSES):
-            words = self._pass(words)
+            words = self.look(words)
             if not words:
                 return
 
@@ -129,18 +130,19 @@ class Hunt:
         events.sort(key=lambda event: event.time)
         return events
 
-    def _pass(self, words: dict[str, Range]) -> dict[str, Range]:
+    def look(self, words: dict[str, Range]) -> dict[str, Range]:
         """Look for words, each within a range; those that were met on the way, with the range before that."""
         wanted = [(_bytes(word), *within) for word, within in words.items()]
         before: dict[str, Range] = {}
         for number, path in enumerate(self.paths):
             try:
                 with opened(path) as file:
-                    for begin, block, end in _blocks(file):
+                    lowest = min(lower for _, lower, _ in wanted)
+                    for begin, block, size in blocks(file, lowest[1] if lowest[0] == number else 0):
                         place = (number, begin)
                         if all(upper <= place for _, _, upper in wanted):
                             return before
-                        self._search(place, block, end, wanted, before)
+                        self._search(place, block, size, wanted, before)
             except (OSError, *CORRUPT) as error:
                 told = f"{path}: {getattr(error, 'strerror', None) or error}"
                 if told not in self.log.errors:
@@ -150,18 +152,21 @@ class Hunt:
     def _search(
         self,
         place: Place,
-        block: bytearray,
+        block: Block,
         size: int,
         wanted: list[tuple[bytes, Place, Place]],
         before: dict[str, Range],
     ) -> None:
+        end = (place[0], place[1] + size)
         for word, lower, upper in wanted:  # which grow in number while they are looked for
-            if not lower <= place < upper:
+            if not (lower < end and place < upper):
                 continue
             new = _look(place, block, size, word, self.found)
             if len(self.found) > LINES:
                 raise ReportError(f"more than {LINES:,} lines have it: say more, or name fewer files")
             for named, earliest in self._named(place, new).items():
+                if self.is_found_by_another(named, earliest):
+                    continue
                 wanted.append((_bytes(named), place, END))
                 if earliest < place:
                     before[named] = (earliest, place)
@@ -183,41 +188,52 @@ class Hunt:
         self.known.update(new)
         return new
 
+    def is_found_by_another(self, word: str, earliest: Place) -> bool:
+        """Whether a part of it is looked for already, as the queue id in a message-id that was made here."""
+        return any(it in word and since <= earliest for it, since in self.known.items() if it != word)
+
     def _earliest(self, event: Event, name: str, word: str) -> Place:
         """Where an id can be at the earliest, in a log of one file: of what is made of a message (its next id, a
         message-id with its id in it), not before it."""
         queue_id = getattr(event, "queue_id", None) or ""
         is_made_here = name in ("queue_id", "new_queue_id") or (name == "message_id" and queue_id in word)
-        return self._begins.get(queue_id, START) if is_made_here and len(self.paths) == 1 else START
+        if not is_made_here or len(self.paths) > 1:
+            return START
+        return self._begins.get(queue_id) or self.known.get(queue_id, START)
 
     def _read(self, path: Path, lines: list[bytes]) -> list[Event]:
         text = b"\n".join(lines).decode("utf-8", "surrogateescape")
         return self.log.selection.of(self.log.understood(path, text + "\n"))
 
 
-def _look(place: Place, block: bytearray, size: int, word: bytes, found: Found) -> list[bytes]:
+def _look(place: Place, block: Block, size: int, word: bytes, found: Found) -> list[bytes]:
     """The lines of a block that have a word and were not found before."""
     number, begin = place
     new: list[bytes] = []
     at = block.find(word, 0, size)
     while at >= 0:
-        start, end = block.rfind(b"\n", 0, at) + 1, block.find(b"\n", at, size)
+        start, end = block.bytes.rfind(b"\n", 0, at) + 1, block.bytes.find(b"\n", at, size)
         end = size if end < 0 else end
         if (number, begin + start) not in found:
-            found[number, begin + start] = line = bytes(block[start:end])
+            found[number, begin + start] = line = bytes(block.bytes[start:end])
             new.append(line)
         at = block.find(word, end, size)
     return new
 
 
-def _blocks(file: BufferedReader) -> Iterator[tuple[int, bytearray, int]]:
-    """Where complete lines begin, what holds them (the same each time), and how many bytes of it they are. A line
-    that is longer than all that it can hold comes in pieces."""
-    stream, block = decompressed(file), bytearray(CHUNK)
-    room, begin, rest = memoryview(block), 0, 0
+def blocks(file: BufferedReader, begin: int) -> Iterator[tuple[int, Block, int]]:
+    """Where complete lines begin, what holds them (the same each time), and how many bytes of it they are: those from
+    a line's beginning on, and those before it where a file cannot be read from there on. A line that is longer than
+    all that it can hold comes in pieces."""
+    stream, block = decompressed(file), Block(CHUNK)
+    if begin and stream is file and file.seekable():
+        file.seek(begin)
+    else:
+        begin = 0
+    room, rest = memoryview(block.bytes), 0
     while count := stream.readinto1(room[rest:]):
         size = rest + count
-        end = block.rfind(b"\n", 0, size) + 1 or (size if size == CHUNK else 0)
+        end = block.bytes.rfind(b"\n", 0, size) + 1 or (size if size == CHUNK else 0)
         if end:
             yield begin, block, end
             begin += end
@@ -230,9 +246,9 @@ def _blocks(file: BufferedReader) -> Iterator[tuple[int, bytearray, int]]:
 # --- what lines name ---
 
 
-def _related(events: list[Event], text: str, searched: set[str]) -> list[Event]:
+def _related(events: list[Event], text: str, searched: Mapping[str, Place]) -> list[Event]:
     """Without lines in which an id stands by chance."""
-    return [event for event in events if not searched.isdisjoint(_ids(event)) or _says(event, text)]
+    return [event for event in events if any(word in searched for word in _ids(event)) or _says(event, text)]
 
 
 def _ids(event: Event) -> Iterator[str]:

@@ -22,10 +22,16 @@ class ReportError(Exception):
 
 class Column(NamedTuple):
     """A column; `kind` tells in what form people see its values. What looks like a number and is none (a port, a
-    reply code) is text."""
+    reply code) is text. Of a time that `is_past`, people ask how long ago it was."""
 
     name: str
     kind: Kind = "text"
+    is_past: bool = False
+
+
+FIRST = Column("first", "time", is_past=True)
+LAST = Column("last", "time", is_past=True)
+OLDEST = Column("oldest", "time", is_past=True)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mailstat.report import Column
+from mailstat.report import FIRST, LAST, Column
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -19,8 +19,8 @@ COLUMNS = (
     Column("address"),
     Column("bounces", "number"),
     Column("reason"),
-    Column("first", "time"),
-    Column("last", "time"),
+    FIRST,
+    LAST,
     Column("example"),
 )
 MAPS = {

@@ -7,11 +7,11 @@ that have a procedure of their own, `lists.yaml` for the lists of bad addresses 
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from typing import Literal, NamedTuple
 
 import msgspec
 
+from parsers import knowledge
 from parsers.provider import provider_of_domain, provider_of_relay
 from parsers.reason import LIMIT, verdict
 from parsers.reply import read_reply, valid_dsn
@@ -80,8 +80,7 @@ class Explanation(NamedTuple):
 @cache
 def kinds() -> dict[str, Kind]:
     """The entry of each reason. Raises msgspec.ValidationError where one is not as `Kind` says."""
-    text = files("parsers.advice").joinpath("classes.yaml").read_bytes()
-    return {kind.reason: kind for kind in msgspec.yaml.decode(text, type=list[Kind])}
+    return {kind.reason: kind for kind in knowledge.read("parsers.advice", "classes.yaml", list[Kind])}
 
 
 def use_kinds(own: list[Kind]) -> None:
@@ -93,16 +92,14 @@ def use_kinds(own: list[Kind]) -> None:
 @cache
 def procedures() -> dict[tuple[str, str], Procedure]:
     """The entries of providers, by provider and reason. Raises msgspec.ValidationError."""
-    text = files("parsers.advice").joinpath("providers.yaml").read_bytes()
-    rows = msgspec.yaml.decode(text, type=list[Procedure])
+    rows = knowledge.read("parsers.advice", "providers.yaml", list[Procedure])
     return {(row.provider, reason): row for row in rows for reason in row.classes}
 
 
 @cache
 def blocklists() -> list[Blocklist]:
     """The entries of lists, in their order. Raises msgspec.ValidationError."""
-    text = files("parsers.advice").joinpath("lists.yaml").read_bytes()
-    return msgspec.yaml.decode(text, type=list[Blocklist])
+    return knowledge.read("parsers.advice", "lists.yaml", list[Blocklist])
 
 
 def named_list(text: str, reason: str) -> Blocklist | None:

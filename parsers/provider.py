@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+
+from parsers import knowledge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,8 +39,7 @@ class Directory(NamedTuple):
 
 def read_providers() -> list[Provider]:
     """The rows of the file. Raises msgspec.ValidationError where one is not as `Provider` says."""
-    text = files("parsers.providers").joinpath("providers.yaml").read_bytes()
-    return msgspec.yaml.decode(text, type=list[Provider])
+    return knowledge.read("parsers.providers", "providers.yaml", list[Provider])
 
 
 _own_providers: list[Provider] = []

@@ -25,6 +25,7 @@ from parsers.prefix.stamp import find_stamp
 from parsers.prefix.wrapper import read_prefix
 from parsers.server import Join, Server, Table
 from parsers.shape import KEY, NO_CANDIDATES, SEVERAL, Candidates
+from parsers.signature import Signatures, Signer
 from parsers.speaker import OTHER, Speaker, Speakers, Tally
 
 PROTOTYPES = 8_000  # events that are kept to be copied: some MB
@@ -69,7 +70,8 @@ class LogReader:
     """Reads one log. Blocks come in order; a line must not be cut between them.
 
     `on_strange(outcome, message)` is told what was unknown or malformed. `joins` and the servers that were `met` are
-    shared by the readers of logs that belong together. With `mta`, only this server's lines are read.
+    shared by the readers of logs that belong together, and so are the `signatures`, where somebody wants to know of
+    them. With `mta`, only this server's lines are read.
     """
 
     def __init__(
@@ -80,12 +82,14 @@ class LogReader:
         mta: str | None = None,
         joins: dict[str, Join] | None = None,
         met: set[str] | None = None,
+        signatures: Signatures | None = None,
     ) -> None:
         self.clock = clock
         self.mta = mta
+        self._signatures = signatures
         self.last_time = 0.0
         self._on_strange = on_strange
-        self._speakers = Speakers(mta, self._remember)
+        self._speakers = Speakers(mta, self._remember, with_signers=signatures is not None)
         self.tallies = self._speakers.tallies
         self._heads: dict[str, Entry] = {}  # of the lines with the same stamp as the last
         self._prototypes: dict[str, Any] = {}  # events without time, origin and id, by their words
@@ -138,6 +142,10 @@ class LogReader:
             if by_start is None:
                 if server is None:
                     tally.ignored += 1
+                    continue
+                if type(server) is Signer:
+                    tally.ignored += 1
+                    self._sign(server, time, origin, message)
                     continue
                 try:
                     time, origin, by_start, message = self._unwrap(time, origin, server, message)
@@ -343,11 +351,16 @@ class LogReader:
             if join not in self._joined:
                 self._joined.append(join)
 
+    def _sign(self, signer: Signer, time: float, origin: Origin, message: str) -> None:
+        if self._signatures is not None:
+            for signed in signer.signed(message, time, origin):
+                self._signatures.note(time, signed.domain, signed.selector)
+
     def _unwrap(
-        self, time: float, origin: Origin, server: Server, message: str
+        self, time: float, origin: Origin, server: Server | Signer, message: str
     ) -> tuple[float, Origin, dict[str, Candidates], str]:
         """Time, origin, shapes by start and message, without what the server put before it. Raises ValueError."""
-        if not server.unwrap or not server.grammar:
+        if isinstance(server, Signer) or not server.unwrap or not server.grammar:
             raise ValueError("nothing to unwrap")
         unwrapped = server.unwrap(message, self.clock)
         if unwrapped.time is not None:
@@ -416,7 +429,7 @@ class LogReader:
             prefix = read_prefix(line, self.clock)
         except ValueError:
             return False
-        return prefix is not None and self._speakers.of(prefix) is not self._speakers.nobody
+        return prefix is not None and isinstance(self._speakers.of(prefix)[-1], Server)
 
     def _repeat(self, found: list[Event], times: int, tally: Tally, events: list[Event]) -> None:
         """One line stands for several: copies, for each is put in a context of its own."""

@@ -26,6 +26,8 @@ from unicodedata import normalize
 
 import msgspec
 
+from parsers import knowledge
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -280,8 +282,7 @@ def in_order(parts: list[str], text: str) -> bool:
 
 def read_rules(name: str) -> list[Rule]:
     """One file of rules. Raises msgspec.ValidationError where a rule is not as `Rule` says."""
-    text = files("parsers.reasons").joinpath(name).read_bytes()
-    return msgspec.yaml.decode(text, type=list[Rule])
+    return knowledge.read("parsers.reasons", name, list[Rule])
 
 
 def rule_files() -> list[str]:
@@ -292,7 +293,7 @@ def rule_files() -> list[str]:
 
 def read_codes() -> Codes:
     """The file of codes. Raises msgspec.ValidationError where it is not as `Codes` says."""
-    return msgspec.yaml.decode(files("parsers.reasons").joinpath("codes.yaml").read_bytes(), type=Codes)
+    return knowledge.read("parsers.reasons", "codes.yaml", Codes)
 
 
 def spread(code: str) -> list[str]:

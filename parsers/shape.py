@@ -26,7 +26,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Any, NamedTuple
 
 from parsers.events import Event, Origin
@@ -260,8 +260,26 @@ PLAIN, REPEATS, SEVERAL = range(3)
 # and its lead, and takes the id as its first field. (Tuples without names: the hot loop takes them apart.)
 Compiled = tuple[Match, Build | None, int, Shape]
 # Whether one of the shapes repeats, and the shapes that a message with certain first characters can have.
-Candidates = tuple[bool, tuple[Compiled, ...]]
-NO_CANDIDATES: Candidates = (False, ())
+Choice = tuple[bool, tuple[Compiled, ...]]
+NO_CANDIDATES: Choice = (False, ())
+
+
+class Latent:
+    """A choice that no line had to make yet. Taken apart, it is compiled, and stands for itself in the index from
+    then on: most programs meet few lines of one server, and to compile all takes them longer than all else."""
+
+    def __init__(self, index: dict[str, Candidates], key: str) -> None:
+        self.rows: list[Callable[[], Compiled]] = []
+        self._index = index
+        self._key = key
+
+    def __iter__(self) -> Iterator[Any]:
+        compiled = tuple(compile_row() for compile_row in self.rows)
+        choice = self._index[self._key] = (any(result == REPEATS for _, _, result, _ in compiled), compiled)
+        return iter(choice)
+
+
+Candidates = Choice | Latent
 
 
 def begins_with_id(row: Shape) -> bool:
@@ -346,8 +364,8 @@ class Grammar:
     """The shapes of one MTA, found by the first characters of what they say.
 
     `lead` is what separates a leading `{queue_id}` from the rest: a shape that begins with one is found by what
-    comes after it, by `key` characters of that where the first few are mostly the same. Shapes are compiled at first
-    use, for most programs meet one or two of the servers; that raises ValueError or TypeError where one is wrong.
+    comes after it, by `key` characters of that where the first few are mostly the same. Shapes are compiled when a
+    line first may have them; that raises ValueError or TypeError where one is wrong.
     """
 
     def __init__(self, mta: str, shapes: Iterable[Shape], *, lead: str, key: int = KEY) -> None:
@@ -376,25 +394,28 @@ class Grammar:
 
     def _index(self, *, leads: bool) -> dict[str, Candidates]:
         index: dict[str, Candidates] = {}
+        latent: dict[str, Latent] = {}
         after, length = (self.lead, self.key.stop) if leads else ("", KEY)
         for row in self.shapes:
             if row.unkeyed or begins_with_id(row) != leads:
                 continue
-            parts, compiled = parse(row.template), compile_shape(row, self.lead)
+            parts, compile_row = parse(row.template), cache(partial(compile_shape, row, self.lead))
             for key in _keys(parts[1:] if leads else parts, after, length):
-                repeats, shapes = index.get(key, NO_CANDIDATES)
-                index[key] = (repeats or row.repeats, (*shapes, compiled))
+                latent.setdefault(key, Latent(index, key)).rows.append(compile_row)
+        index.update(latent)
         return index
 
     def matches(self, message: str) -> Iterator[tuple[Shape, Build | None, tuple[str | None, ...]]]:
         """All the shapes that a message has, with its fields; the first is what it means."""
-        for match, build, _, row in self.by_start.get(message[:KEY], NO_CANDIDATES)[1]:
+        _, shapes = self.by_start.get(message[:KEY], NO_CANDIDATES)
+        for match, build, _, row in shapes:
             found = match(message)
             if found:
                 yield row, build, found.groups()
         first, lead, rest = message.partition(self.lead)
         if lead and " " not in first:
-            for match, build, _, row in (*self.by_lead.get(rest[self.key], NO_CANDIDATES)[1], *self.unkeyed):
+            _, shapes = self.by_lead.get(rest[self.key], NO_CANDIDATES)
+            for match, build, _, row in (*shapes, *self.unkeyed):
                 found = match(rest)
                 if found:
                     yield row, build, (first, *found.groups())

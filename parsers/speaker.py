@@ -11,6 +11,8 @@ from parsers.mta import SERVERS, origin
 from parsers.prefix.syslog import Prefix
 from parsers.server import Server
 from parsers.shape import KEY, Candidates
+from parsers.signature import Signer
+from parsers.signers import SIGNERS
 
 OTHER = "other"  # the `mta` of programs that are none
 PID = 10  # digits
@@ -47,20 +49,24 @@ class Tally:
 
 # Who writes a line: origin, the shapes of its lines by start and after an id, by which part of what comes after it,
 # what ends an id, and where they are counted. Without shapes by start, the server (where there is one) has to take
-# off something before them.
-Speaker = tuple[Origin, dict[str, Candidates] | None, dict[str, Candidates], slice, str, Tally, Server | None]
+# off something before them, or it is no server, but who signs what one has.
+Speaker = tuple[
+    Origin, dict[str, Candidates] | None, dict[str, Candidates], slice, str, Tally, Server | Signer | None
+]
 
 
 class Speakers(dict[str, Speaker | None]):
     """The processes that write one log, by how it words them ("host program[pid]"); None for one that is new and
     like none before it. Bounded.
 
-    With `mta`, only this server's are told apart, and the rest is nobody. `on_met` is told of each server.
+    With `mta`, only this server's are told apart, and the rest is nobody; so are those who sign, unless they are
+    wanted. `on_met` is told of each server.
     """
 
-    def __init__(self, mta: str | None, on_met: Callable[[Server], None]) -> None:
+    def __init__(self, mta: str | None, on_met: Callable[[Server], None], *, with_signers: bool = False) -> None:
         super().__init__()
         self.tallies: dict[str, Tally] = {}
+        self._signers = SIGNERS if with_signers else {}
         self._mta = mta
         self._on_met = on_met
         self._programs: dict[str, Speaker] = {}  # one of each program's processes, by "host program"
@@ -100,7 +106,11 @@ class Speakers(dict[str, Speaker | None]):
     def of(self, prefix: Prefix) -> Speaker:
         """One for each process, however its lines are wrapped: a session is followed by its origin."""
         writer = (prefix.host, prefix.program, prefix.pid)
-        return self._writers.get(writer) or self._write(writer, self.meet(origin(*writer)))
+        return self._writers.get(writer) or self._write(writer, self._signer(*writer) or self.meet(origin(*writer)))
+
+    def _signer(self, host: str, program: str, pid: int | None) -> Speaker | None:
+        signer = self._signers.get(program)
+        return (Origin(OTHER, host, program, program, pid), *self.nobody[1:6], signer) if signer else None
 
     def process(self, of: Origin, pid: int) -> Origin:
         """The same writer with its pid."""

@@ -268,7 +268,8 @@ METRICS: dict[str, Metric] = dict(
             "mail_probe_certificate_expiry_timestamp_seconds",
             "gauge",
             "probe",
-            "When the first certificate of the server's chain expires, in seconds since the epoch.",
+            "When the first certificate of the server's chain expires, or did, in seconds since the epoch; also where"
+            " it is refused.",
         ),
         _metric(
             "mail_probe_failure_info",
@@ -326,7 +327,8 @@ METRICS: dict[str, Metric] = dict(
             "mail_probe_dnsbl_listed",
             "gauge",
             "probe zone",
-            "Whether a block list has one of the addresses. Absent where the list does not pass its own test.",
+            "Whether a block list has one of the addresses, or the domain. Absent where the list does not pass its"
+            " own test.",
         ),
         _metric(
             "mail_probe_refused",

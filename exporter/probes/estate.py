@@ -51,10 +51,14 @@ class Posture:
     selectors: tuple[Text, ...] = field(
         default=(),
         metadata=doc(
-            "DKIM selectors; those that probes sign with, or that arrive on their mail, are looked at as well."
+            "DKIM selectors; those that probes sign with, or that within five days arrived on their mail or stood in"
+            " a followed log of [what signs](lines.md#what-signs-mail), are looked at as well."
         ),
     )
     zones: tuple[Text, ...] = field(default=(), metadata=doc("Block lists of addresses, as `zen.example.net`."))
+    domain_zones: tuple[Text, ...] = field(
+        default=(), metadata=doc("Block lists of domains, as `dbl.example.net`, which are asked for `domain`.")
+    )
     every: Duration = field(default=Duration(3600.0), metadata=doc("How often."))
 
     def __post_init__(self) -> None:
@@ -62,11 +66,13 @@ class Posture:
         _check_host("domain", self.domain)
         for address in self.addresses:
             _check_address(address)
-        for key, names in (("selectors", self.selectors), ("zones", self.zones)):
-            for name in names:
+        for key in ("selectors", "zones", "domain_zones"):
+            for name in getattr(self, key):
                 _check_host(key, name)
-        if max(map(len, (self.addresses, self.selectors, self.zones))) > _LISTED:
+        if max(map(len, (self.addresses, self.selectors, self.zones, self.domain_zones))) > _LISTED:
             raise ValueError(f"expected at most {_LISTED} addresses, selectors and zones each")
+        if both := {*map(str.lower, self.zones)} & {*map(str.lower, self.domain_zones)}:
+            raise ValueError(f"domain_zones: {min(both)} is one of `zones`, and has one value of the label `zone`")
         if self.every < 60:
             raise ValueError("every: expected at least 1m")
 

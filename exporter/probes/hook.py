@@ -22,8 +22,10 @@ from aiohttp import web
 from exporter.door.door import Door
 from exporter.door.visitor import attend
 from exporter.probes.arrival import RAW_LIMIT, Found
+from exporter.probes.failure import ProbeError
 from exporter.probes.message import HEADER
 from exporter.probes.section import SecretError, secret
+from exporter.schema import InvalidError
 from exporter.web import DOOR, ListenError, serve
 
 if TYPE_CHECKING:
@@ -52,14 +54,15 @@ class WebHook:
         self._room = asyncio.Semaphore(_BODIES)
 
     async def visit(self, take: Take) -> None:
-        """Listen. Raises OSError where that cannot be, SecretError where there is no token."""
+        """Listen. Raises OSError where that cannot be, SecretError where there is no token, ProbeError where there is
+        no TLS that should be."""
         secret(self._how.token_file, self._how.token_env)
         self._take = take
         if self._reception is None:
             self._reception = await self._listen()
 
     async def _listen(self) -> Reception:
-        door = Door(None, time.monotonic)  # the token is all that is asked for
+        door = self._door()
         app = web.Application(middlewares=[attend], client_max_size=BODY_LIMIT)
         app[DOOR] = door
         app.router.add_post("/{path:.*}", self._answer)
@@ -67,6 +70,17 @@ class WebHook:
             return await serve(app, [self._how.listen], _VISITORS)
         except ListenError as error:
             raise OSError(str(error)) from None
+
+    def _door(self) -> Door:
+        """A door for TLS alone: who may come in says the token."""
+        path = self._how.web_config_file
+        try:
+            door = Door(path, time.monotonic)
+        except InvalidError as invalid:
+            raise ProbeError("internal", "; ".join(invalid.errors)) from None
+        if path and door.tls is None:
+            raise ProbeError("internal", f"{path}: no tls_server_config")
+        return door
 
     async def wait(self, seconds: float) -> bool:
         """A mail is shown when it is posted, and not at a look."""

@@ -19,10 +19,12 @@ from exporter.metrics.probe import collect_inspections
 from exporter.probes.dns.verdict import Verdict
 from exporter.probes.placement import Placement, look, verify
 from exporter.probes.schedule import starts
+from parsers.signature import Signatures
 
 if TYPE_CHECKING:
     from exporter.config import Config
     from exporter.probes.dns.world import World
+    from exporter.probes.end import LogEnds
     from exporter.probes.estate import Negative, Posture
     from exporter.probes.negative import Attempted
     from exporter.probes.posture import Findings
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _FIRST_SECONDS = 15.0  # within which the first look after a start is
-_SELECTORS = 8  # of a domain that are remembered from signatures
 _VERIFYING = 4  # signatures at a time
 _VERIFY_SECONDS = 20.0
 _LOCAL_PART = re.compile(r"[^\s<>@]{1,64}@")
@@ -51,11 +52,15 @@ class Seen:
 
 
 class Inspector(Collector):
-    """Runs postures and negative probes, and reads mail that arrived."""
+    """Runs postures and negative probes, and reads mail that arrived. `signatures` are what logs tell of those who
+    sign; of mail that arrived they are added. `now` gives seconds since the epoch."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(
+        self, config: Config, signatures: Signatures | None = None, now: Callable[[], float] = time.time
+    ) -> None:
         self.seen = Seen()
-        self._selectors: dict[str, dict[str, None]] = {}
+        self._signatures = signatures or Signatures()
+        self._now = now
         self._changed = asyncio.Event()
         self._verifying: set[asyncio.Task[None]] = set()
         self._world: World | None = None
@@ -68,8 +73,7 @@ class Inspector(Collector):
         self._probes: dict[str, Probe] = {probe.name: probe for probe in config.probes}
         self._postures: dict[str, Posture] = {it.name: it for it in config.posture}
         self._negatives: dict[str, Negative] = {it.name: it for it in config.negative}
-        for dkim in (probe.send.dkim for probe in config.probes if probe.send.dkim):
-            self._remember(dkim.domain.lower(), dkim.selector.lower())
+        self._signatures.watch(it.domain for it in config.posture)
         _keep(self.seen.findings, self._postures)
         _keep(self.seen.refusals, self._negatives)
         _keep(self.seen.placements, self._probes)
@@ -104,7 +108,7 @@ class Inspector(Collector):
         await asyncio.to_thread(_load)
         from exporter.probes.posture import examine  # noqa: PLC0415 - an extra
 
-        findings = await examine(posture, self.world, self._selectors.get(posture.domain.lower(), ()))
+        findings = await examine(posture, self.world, self.selectors(posture.domain))
         before = self.seen.findings.get(posture.name)
         if is_told:
             _tell(posture.name, before.checks if before else {}, findings.checks)
@@ -112,11 +116,17 @@ class Inspector(Collector):
         self.seen.findings[posture.name] = findings
         return findings
 
+    def selectors(self, domain: str) -> list[str]:
+        """Those that probes sign with for a domain, and those seen of it, in logs or on mail that arrived."""
+        keys = [it.send.dkim for it in self._probes.values() if it.send.dkim]
+        own = [key.selector.lower() for key in keys if key.domain.lower() == domain.lower()]
+        return [*own, *self._signatures.selectors(domain, self._now())]
+
     async def attempt(self, negative: Negative, *, is_told: bool = True) -> Attempted:
         """Try at a server now what it has to refuse; log what changed where that is to be told."""
         from exporter.probes.negative import attempt  # noqa: PLC0415 - only where it is configured
 
-        attempted = await attempt(negative, time.time)
+        attempted = await attempt(negative, self._now)
         if is_told:
             _tell(negative.name, self.seen.refusals.get(negative.name, {}), attempted.verdicts)
         self.seen.refusals[negative.name] = attempted.verdicts
@@ -133,18 +143,11 @@ class Inspector(Collector):
         placement = look(raw, probe.arrive.authserv_id, arrived, domain)
         self.seen.placements[name] = placement
         for signature in placement.signatures:
-            self._remember(signature.domain, signature.selector)
+            self._signatures.note(arrived, signature.domain, signature.selector)
         if probe.send.dkim and len(self._verifying) < _VERIFYING:
             task = asyncio.get_running_loop().create_task(self._verify(name, raw, domain))
             self._verifying.add(task)
             task.add_done_callback(self._verifying.discard)
-
-    def _remember(self, domain: str, selector: str) -> None:
-        """A selector of a domain of ours: mail may name any, so only so many are looked at."""
-        if any(it.domain.lower() == domain for it in self._postures.values()):
-            known = self._selectors.setdefault(domain, {})
-            if len(known) < _SELECTORS:
-                known[selector] = None
 
     async def _verify(self, name: str, raw: bytes, domain: str) -> None:
         try:
@@ -216,11 +219,13 @@ def _tell(name: str, before: Mapping[str, Verdict], after: Mapping[str, Verdict]
             logger.info("a check is well again", extra=extra)
 
 
-async def inspect_once(config: Config, name: str) -> tuple[list[str], bool]:
+async def inspect_once(config: Config, name: str, logs: LogEnds) -> tuple[list[str], bool]:
     """Look once at what has this name, for whoever waits: what to show, and whether there is good and nothing bad.
+    The selectors that the ends of the logs tell of are looked at as well.
 
     Raises ImportError without the extra that a posture needs."""
-    inspector = Inspector(config)
+    inspector = Inspector(config, logs.signatures)
+    logs.read()
     posture = next((it for it in config.posture if it.name == name), None)
     negative = next((it for it in config.negative if it.name == name), None)
     verdicts: dict[str, Verdict] = {}

@@ -30,6 +30,7 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._buffer = bytearray()
         self._tls: ssl.SSLObject | None = None
+        self._handshake: ssl.SSLObject | None = None
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._budget = 0
@@ -38,6 +39,11 @@ class Link:
     def tls(self) -> ssl.SSLObject | None:
         """The TLS session, once there is one."""
         return self._tls
+
+    @property
+    def handshake(self) -> ssl.SSLObject | None:
+        """The TLS session that there is or was to be, once it was begun."""
+        return self._handshake
 
     @property
     def has_unread(self) -> bool:
@@ -108,7 +114,7 @@ class Link:
         if self._buffer:
             raise ProbeError("protocol_error", "text in the clear after STARTTLS")
         self._budget = _HANDSHAKE_BUDGET
-        tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+        tls = self._handshake = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
         while True:
             try:
                 tls.do_handshake()

@@ -117,7 +117,7 @@ class _Run(Collector):
             yield _gauge("probe_tls_version_info", "The version of TLS.", versions, "version")
         if result.certificate:
             expiry = {(): result.certificate.expiry}
-            yield _gauge("probe_ssl_earliest_cert_expiry", "When the certificate expires, in seconds.", expiry)
+            yield _gauge("probe_ssl_earliest_cert_expiry", "When the first certificate expires, or did.", expiry)
             names = {(name,): 1.0 for name in result.certificate.names[:10]}
             yield _gauge("probe_ssl_certificate_name_info", "A name that the certificate is for.", names, "name")
 

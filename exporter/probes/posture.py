@@ -45,8 +45,10 @@ async def examine(posture: Posture, world: World, seen: Iterable[str] = ()) -> F
     """All checks of a domain. `seen` are selectors of its signatures besides those of the configuration."""
     checks: dict[str, Check] = {**CHECKS, "dkim": partial(dkim.check, seen=tuple(seen))}
     verdicts = await asyncio.gather(*(_checked(check, posture, world) for check in checks.values()))
-    zones = await asyncio.gather(*(dnsbl.check(posture, zone, world) for zone in posture.zones))
-    return Findings(dict(zip(checks, verdicts, strict=True)), dict(zip(map(str, posture.zones), zones, strict=True)))
+    lists = dict.fromkeys(map(str, posture.zones), dnsbl.check)
+    lists |= dict.fromkeys(map(str, posture.domain_zones), dnsbl.check_domain)
+    zones = await asyncio.gather(*(check(posture, zone, world) for zone, check in lists.items()))
+    return Findings(dict(zip(checks, verdicts, strict=True)), dict(zip(lists, zones, strict=True)))
 
 
 async def _checked(check: Check, posture: Posture, world: World) -> Verdict:

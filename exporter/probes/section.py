@@ -155,7 +155,8 @@ class Pop3(Account):
 @dataclass(frozen=True, kw_only=True)
 class Hook:
     """A server of the exporter's own to which a mail service posts what arrives: the mail (`message/rfc822`), or a
-    form or JSON with the mail or with its `message_id`. It speaks plain HTTP: put it behind what does TLS."""
+    form or JSON with the mail or with its `message_id`. Without a `web_config_file` it speaks plain HTTP: put it
+    behind what does TLS."""
 
     listen: Text = field(metadata=doc("`127.0.0.1:2580` or the like; any path of it will do."))
     token_file: Path | None = field(
@@ -163,6 +164,13 @@ class Hook:
         metadata=doc("What has to be given as `Authorization: Bearer …`, or as the password in the URL's."),
     )
     token_env: Text | None = field(default=None, metadata=doc("The environment variable that has it."))
+    web_config_file: Path | None = field(
+        default=None,
+        metadata=doc(
+            "HTTPS, as the `tls_server_config` of this [web configuration](web-configuration.md) says, which may be"
+            " the exporter's own; of its users none is asked for, but the token."
+        ),
+    )
 
     def __post_init__(self) -> None:
         if (self.token_file is None) == (self.token_env is None):

@@ -12,13 +12,14 @@ import functools
 import re
 import secrets
 import socket
-import ssl
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, cast
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
 
-from exporter.probes import sasl
+from exporter.probes import certificate, sasl
+from exporter.probes.certificate import Certificate
 from exporter.probes.dialogue import MASK, Dialogue
 from exporter.probes.failure import ProbeError, explain
 from exporter.probes.link import Link, connect, resolve, tls_context
@@ -36,13 +37,6 @@ _QUIT_SECONDS = 1.0
 _REPLY = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
 _EXTENSION = re.compile(r"[A-Z0-9][A-Z0-9-]{0,30}")
 _EXTENSIONS = 40
-
-
-class Certificate(NamedTuple):
-    """A server's certificate: when it ends (seconds since the epoch) and the names it is for."""
-
-    expiry: float
-    names: tuple[str, ...]
 
 
 class Failure(NamedTuple):
@@ -193,12 +187,22 @@ class Client:
     async def _shake_hands(self) -> None:
         send = self._send
         context = await asyncio.to_thread(tls_context, send.ca_file, is_verified=send.verify)
-        await self._link.start_tls(context, send.server_name or send.server)
+        try:
+            await self._link.start_tls(context, send.server_name or send.server)
+        finally:
+            self._look_at_certificate()
         tls = self._link.tls
         if tls is not None:
             self.result.tls_version = tls.version()
-            self.result.certificate = _certificate(tls)
             self._dialogue.said("--", f"{tls.version()} {(tls.cipher() or ('?',))[0]}")
+
+    def _look_at_certificate(self) -> None:
+        """Of one that is refused as well: that it has expired is why most are."""
+        found = self.result.certificate = certificate.shown(self._link.handshake)
+        if found:
+            names = ", ".join(found.names[:10])
+            expiry = datetime.fromtimestamp(found.expiry, UTC).strftime("%Y-%m-%d")
+            self._dialogue.said("--", f"the certificate is for {names or 'no name'}, until {expiry}")
 
     async def _log_in(self) -> None:
         if self._send.username is None:
@@ -339,13 +343,3 @@ def _expect(reply: Reply, first_digit: int, phase: str) -> None:
         known = read_reply(reply.text)
         raise ProbeError(reason_of(reply.text, reply.code, known.dsn, phase), reply.text, reply.code)
     raise ProbeError("protocol_error", f"unexpected {reply.text}", reply.code)
-
-
-def _certificate(tls: ssl.SSLObject) -> Certificate | None:
-    """What is known of a certificate that was verified."""
-    known = tls.getpeercert()
-    if not known:
-        return None
-    pairs = cast("tuple[tuple[str, str], ...]", known.get("subjectAltName", ()))
-    names = tuple(value for kind, value in pairs if kind in ("DNS", "IP Address"))
-    return Certificate(ssl.cert_time_to_seconds(str(known["notAfter"])), names[:100])

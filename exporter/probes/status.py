@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from exporter.probes.smtp import Certificate, Failure, Result
+from exporter.probes.certificate import Certificate
+from exporter.probes.smtp import Failure, Result
 
 if TYPE_CHECKING:
     from exporter.probes.ledger import Ledger
@@ -19,13 +20,13 @@ class Status:
     """What is known of a probe beyond its ledger; times in seconds since the epoch."""
 
     result: Result | None = None
-    certificate: Certificate | None = None  # the last one that was valid
+    certificate: Certificate | None = None  # the last one that was shown, valid or not
     arrival_seconds: float | None = None
     mailbox: Failure | None = None  # why the mailbox cannot be looked at
     in_junk: bool = False
 
     def certificate_expiry(self) -> float | None:
-        """When the server's certificate expires, or did: of one that is refused Python tells nothing."""
+        """When the server's certificate expires, or did."""
         return self.certificate.expiry if self.certificate else None
 
     def observe(self, result: Result) -> None:

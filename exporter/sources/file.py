@@ -227,11 +227,11 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         """The file that was written after this one; None while this is the last that has anything."""
         if self._is_live(file):
             return None
-        rotated = generations(self.path, self._live)
+        rotated = generations(self.path)
         position = file.position(file.offset)
         self._rotated = rotated
         holder = rotated.renamed(position) or rotated.resembling(position)
-        if not holder and rotated != generations(self.path, self._live):
+        if not holder and rotated != generations(self.path):
             self._is_moving = True
             return None
         later = holder[1:] if holder else rotated.written_after(position.modified)
@@ -245,17 +245,13 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         file = self._open_at(following, 0)
         if file is None:
             return False
-        # Its writer had not left it; or the log was copied and cut again before it was opened.
-        if old.has_more() or (file.path == self.path and self._rotated != generations(self.path, self._live)):
+        is_original = old.path != self.path and self._is_live(file) and file.goes_on_from(old)
+        if self._is_changing(old, file) or not (is_original or file.is_intact()):
             self._is_moving = True
             file.close()
             return False
-        if old.path != self.path and self._is_live(file) and file.goes_on_from(old):
-            file.go_to(old.offset)  # the old one is a copy, and the log was not truncated yet
-        elif not file.is_intact():  # it was when it was opened: what it begins with is that of the copy
-            self._is_moving = True
-            file.close()
-            return False
+        if is_original:  # the old one is a copy, and the log was not truncated yet
+            file.go_to(old.offset)
         elif old.missing_bytes:  # written between copy and truncation
             self._lines.give_up(old.missing_bytes)
         if self._lines.pending:
@@ -266,6 +262,11 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         self._file = file
         self._lines.is_inside_overlong = False
         return True
+
+    def _is_changing(self, old: LogFile, file: LogFile) -> bool:
+        """Whether the writer had not left the old file; or the log was cut, or copied, before it was opened."""
+        is_cut = file.path == self.path and (file.is_empty or self._rotated != generations(self.path))
+        return is_cut or old.has_more()
 
     def _restore(self) -> Position | None:
         """The saved position, or the one that pygtail left beside the log."""
@@ -322,7 +323,7 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         return file
 
     def _find(self, position: Position, live: LogFile | None, *, was_live: bool) -> LogFile | None:
-        rotated = generations(self.path, self._live)
+        rotated = generations(self.path)
         if position.is_of_nothing:
             return self._begin_after(position, live, rotated)
         renamed = [] if was_live else rotated.renamed(position)
@@ -336,7 +337,7 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
             file = self._open_at(found[0], position.offset, is_copy=was_live)
             if file:
                 file.size = position.size
-        elif rotated != generations(self.path, self._live):
+        elif rotated != generations(self.path):
             self._is_moving = True
             return None
         else:
@@ -353,7 +354,7 @@ class FileTail(Pygtail):  # type: ignore[misc]  # pygtail has no types
         if not is_empty_still:
             later = rotated.written_after(position.modified)
             following = later or [it for it in following if it.is_written_since(position.modified)]
-        if rotated != generations(self.path, self._live):
+        if rotated != generations(self.path):
             self._is_moving = True
             return None
         return self._open_at(following[0], 0) if following else live

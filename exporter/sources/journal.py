@@ -66,14 +66,23 @@ def matches(unit: str | None) -> tuple[str, ...]:
 
 
 class Journal:
-    """Follows the journal from its start, or from a place. Lines are made to look like those of a log file."""
+    """Follows the journal from its start, from a moment (in seconds since the epoch), or from a place. Lines are made
+    to look like those of a log file."""
 
-    def __init__(self, unit: str | None = None, directory: Path | None = None, place: object = None) -> None:
+    def __init__(
+        self,
+        unit: str | None = None,
+        directory: Path | None = None,
+        place: object = None,
+        *,
+        since: float | None = None,
+    ) -> None:
         self.read_bytes = self.skipped_bytes = self.dropped = self.rotations = self.truncations = 0
         self.error: str | None = None
         self.is_up = False
         self._unit = unit
         self._directory = directory
+        self._since = since
         self._cursor = _cursor_of(place)
         self._process: subprocess.Popen[bytes] | None = None
         self._lines = Lines(LINE_BYTES)
@@ -147,6 +156,8 @@ class Journal:
         if self._cursor:
             # Not --after-cursor: where the entry was vacuumed away, it leaves out the one that came after it.
             options.append(f"--cursor={self._cursor}")
+        elif self._since is not None:
+            options.append(f"--since=@{self._since:.0f}")
         return ["journalctl", *options, *matches(self._unit)]
 
     def _end(self, process: subprocess.Popen[bytes]) -> str:

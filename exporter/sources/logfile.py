@@ -36,8 +36,6 @@ class LogFile:
         self._modified = self.status().st_mtime_ns  # while its content was what was read: looked at before that
         # Taken once, now: a truncation from here on shows, even before the first read.
         self._head = b"" if self._is_packed else self._bytes_at(0, HEAD_BYTES)
-        if not self._head and not self._is_packed:
-            self._modified = self.status().st_mtime_ns  # it may have been truncated since its time was looked at
         self.size = 0  # the same, of the uncompressed bytes; that of the whole where this is a copy
 
     def close(self) -> None:
@@ -52,6 +50,12 @@ class LogFile:
 
     def is_inode_of(self, position: Position) -> bool:
         return position.is_at(device=self._status.st_dev, inode=self._status.st_ino)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether this plain file had nothing yet; only its time tells it from another, and that may be too early
+        while a file is being truncated."""
+        return not self._is_packed and not self._head
 
     @property
     def unread_bytes(self) -> int:

@@ -40,13 +40,14 @@ class Sibling:
     """A file with the name of a rotated log, or the log itself.
 
     ``series`` tells numbered from dated names; in one series a greater ``rank`` was rotated later.
-    ``modified`` is in nanoseconds since the epoch.
+    ``modified`` is in nanoseconds since the epoch, ``size`` in bytes as it lies there.
     """
 
     path: Path
     device: int
     inode: int
     modified: int
+    size: int
     series: str = ""
     rank: str = ""
     is_packed: bool = False
@@ -54,7 +55,7 @@ class Sibling:
     @classmethod
     def of(cls, path: Path, status: os.stat_result) -> Sibling:
         """The log itself."""
-        return cls(path, status.st_dev, status.st_ino, status.st_mtime_ns)
+        return cls(path, status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
 
     def is_written_since(self, moment: int) -> bool:
         """Whether it was last written at that moment (nanoseconds) or later."""
@@ -103,13 +104,16 @@ class Generations:
         return []
 
 
-def generations(log: Path, live: os.stat_result | None) -> Generations:
-    """The rotated files of a log, without the one that the log's own path leads to (``live``)."""
+def generations(log: Path) -> Generations:
+    """The rotated files of a log, without the one that the log's own path leads to.
+
+    Nor are empty ones among them: such a file may be a copy that is just being made.
+    """
     logs = list(dict.fromkeys((log, log.resolve())))
     below = [directory / path.name for path in logs for directory in _directories(path.parent)]
     return Generations(
-        beside=[series for path in logs for series in _series(path, live)],
-        below=[series for path in below for series in _series(path, live)],
+        beside=[series for path in logs for series in _series(path, log)],
+        below=[series for path in below for series in _series(path, log)],
     )
 
 
@@ -144,31 +148,40 @@ def _directories(directory: Path) -> list[Path]:
         return []
 
 
-def _series(log: Path, live: os.stat_result | None) -> Iterator[list[Sibling]]:
-    siblings = sorted(_settled(log, live), key=lambda sibling: (sibling.series, sibling.rank))
+def _series(name: Path, log: Path) -> Iterator[list[Sibling]]:
+    """The files that rotation would name after ``name``, but for the log itself."""
+    siblings = sorted(_settled(name, log), key=lambda sibling: (sibling.series, sibling.rank))
     for _, series in groupby(siblings, key=lambda sibling: sibling.series):
         yield [sibling for _, twins in groupby(series, key=lambda it: it.rank) for sibling in _distinct(twins)]
 
 
-def _settled(log: Path, live: os.stat_result | None) -> list[Sibling]:
+def _settled(name: Path, log: Path) -> list[Sibling]:
     """The siblings while nothing is renamed: logrotate moves a whole series, one after the other."""
-    siblings = _siblings(log, live)
+    live, siblings = _inode(log), _siblings(name)
     for _ in range(100):
-        again = _siblings(log, live)
-        if {it.path: it.inode for it in again} == {it.path: it.inode for it in siblings}:
-            return again
-        siblings = again
-    return siblings
+        live_again, again = _inode(log), _siblings(name)
+        if live_again == live and {it.path: it.inode for it in again} == {it.path: it.inode for it in siblings}:
+            break
+        live, siblings = live_again, again
+    return [it for it in siblings if it.size and (it.device, it.inode) != live]
 
 
-def _siblings(log: Path, live: os.stat_result | None) -> list[Sibling]:
+def _inode(log: Path) -> tuple[int, int] | None:
+    try:
+        status = log.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _siblings(log: Path) -> list[Sibling]:
     patterns = _patterns(log.name)
     try:
         names = os.listdir(log.parent)  # noqa: PTH208 - Path.iterdir makes a Path of every name
     except OSError:
         return []
     found = (_sibling(log.with_name(name), match) for name in names if (match := _match(patterns, name)))
-    return [it for it in found if it and not (live and (it.device, it.inode) == (live.st_dev, live.st_ino))]
+    return [it for it in found if it]
 
 
 def _patterns(name: str) -> list[re.Pattern[str]]:
@@ -199,6 +212,7 @@ def _sibling(path: Path, match: re.Match[str]) -> Sibling | None:
         device=status.st_dev,
         inode=status.st_ino,
         modified=status.st_mtime_ns,
+        size=status.st_size,
         series=match.re.pattern,
         # Numbers count backwards; logrotate itself demands that dates sort as text.
         rank=name["date"] if "date" in name else f"{9999 - int(name['number']):04}",

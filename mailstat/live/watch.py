@@ -3,32 +3,70 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
+from glob import iglob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from exporter.begin import AnySource, begin, pattern_of
+from exporter.source import Reading, Source, SourceMemory
+from exporter.sources.feed import FeedError
 from exporter.sources.file import FileTail
+from exporter.sources.journal import Journal
 from exporter.sources.position import HEAD_BYTES, Fingerprint, Position
-from mailstat.live.pulse import Pulse, Row
+from mailstat.live.pulse import WINDOWS, Pulse, Row
 from parsers.clock import Clock
 from parsers.reader import LogReader
-from parsers.server import Join
 from parsers.tracker import Tracker
 
 if TYPE_CHECKING:
+    from exporter.config import LogSource
     from exporter.queues.entry import Place
     from parsers.events import Event
 
 LOOKED_BACK = 4 << 20  # bytes of what stands in a log already
 BLOCK = 1 << 16
-BLOCKS = 8  # of one file in a turn
+BLOCKS = 8  # of one source in a turn
 QUEUE_SECONDS = 30.0  # between two scans
 QUEUE_BUDGET = 10.0
 
 
+class LineReader(LogReader):
+    """Reads line by line, to know which line an event is from: that is told by the event's `id`."""
+
+    def __init__(self, reading: LineReading) -> None:
+        super().__init__(Clock(reading.zone, reading.now), mta=reading.mta, joins=reading.joins, met=reading.met)
+        self._lines = reading.lines
+
+    def read(self, block: str) -> list[Event]:
+        """The events of a block's lines, in their order."""
+        events: list[Event] = []
+        for line in filter(None, block.split("\n")):
+            found = super().read(line + "\n")
+            self._lines.update((id(event), line) for event in found)
+            events += found
+        return events
+
+
+@dataclass(frozen=True)
+class LineReading(Reading):
+    """How the lines of a source are read; `lines` are those of the last block."""
+
+    lines: dict[int, str] = field(default_factory=dict)
+
+    def reader(self) -> LogReader:
+        """One for a log that begins."""
+        return LineReader(self)
+
+
 class Watch:
-    """Follows files into a pulse. `source` says to people what is watched, `error` what is wrong with it."""
+    """Follows files, and sources as the exporter's configuration has them, into a pulse. `source` says to people what
+    is watched, `error` what is wrong with it."""
 
     tells_lines = True
 
@@ -38,56 +76,62 @@ class Watch:
         *,
         zone: tzinfo,
         now: Callable[[], float],
+        sources: Sequence[LogSource] = (),
         queues: Sequence[Place] = (),
         matches: Callable[[Event], bool] | None = None,
         mta: str | None = None,
     ) -> None:
         self.pulse = Pulse()
-        self.source = ", ".join(map(str, paths))
         self.error = ""
         self._now = now
         self._matches = matches
         self._tracker = Tracker()
-        joins: dict[str, Join] = {}
-        met: set[str] = set()
-        self._logs = [
-            (
-                FileTail(path, position=near_the_end(path), block_bytes=BLOCK),
-                LogReader(Clock(zone, now), mta=mta, joins=joins, met=met),
-            )
-            for path in paths
+        self._reading = reading = LineReading(zone, now, mta=mta, joins={}, met=set())
+        self._sources: list[AnySource] = [
+            *(Source(str(path), _tail(path), reading) for path in paths),
+            *(_followed(source, reading) for source in sources),
         ]
+        self.source = ", ".join(source.name for source in self._sources)
         self._queues = queues
         self._scanned = 0.0
 
     async def poll(self) -> bool:
         """Read what is new, as much as a turn allows; whether there is more."""
         is_more = False
-        for tail, reader in self._logs:
-            for number, block in enumerate(tail.blocks()):
-                self._read(block, reader)
-                await asyncio.sleep(0)
-                if number + 1 >= BLOCKS:
-                    is_more = True
-                    break
-        self.error = "; ".join(f"{tail.path}: {tail.error}" for tail, _ in self._logs if tail.error)
+        for source in self._sources:
+            if not source.is_resting:
+                is_more |= await self._read(source)
+        self.error = "; ".join(f"{source.name}: {source.error}" for source in self._sources if source.error)
         await self._look_into_queues()
         return is_more
 
     def close(self) -> None:
-        """Let go of the files."""
-        for tail, _ in self._logs:
-            tail.close()
+        """Let go of the sources."""
+        for source in self._sources:
+            source.close()
 
-    def _read(self, block: bytes, reader: LogReader) -> None:
-        """Line by line, to know which line an event is from."""
-        for line in block.decode("utf-8", "surrogateescape").split("\n"):
-            if line:
-                events = reader.read(line + "\n")
-                self._tracker.follow(events)
-                for event in events:
-                    if self._matches is None or self._matches(event):
-                        self.pulse.add(event, line)
+    async def _read(self, source: AnySource) -> bool:
+        """Read a turn's blocks; whether there is more."""
+        try:
+            for _ in range(BLOCKS):
+                events = source.read()
+                if events is None:
+                    return False
+                self._take(events)
+                source.done()
+                await asyncio.sleep(0)
+        except FeedError as error:
+            source.restart(str(error))
+            return False
+        return True
+
+    def _take(self, events: list[Event]) -> None:
+        self._tracker.follow(events)
+        lines = self._reading.lines
+        for event in events:
+            if self._matches is None or self._matches(event):
+                self.pulse.add(event, lines.get(id(event), ""))
+        lines.clear()
 
     async def _look_into_queues(self) -> None:
         if not self._queues:
@@ -96,6 +140,30 @@ class Watch:
         elif self._now() - self._scanned >= QUEUE_SECONDS:
             self._scanned = self._now()
             self.pulse.queue = await asyncio.to_thread(scanned, self._queues)
+
+
+def _followed(source: LogSource, reading: Reading) -> AnySource:
+    """A source of the configuration, from near its end on."""
+    reading = replace(reading, zone=source.timezone or reading.zone, mta=source.mta or reading.mta)
+    if source.journal:
+        since = reading.now() - WINDOWS[-1]
+        return Source(source.name, Journal(source.journal.unit, source.journal.directory, since=since), reading)
+    pattern = pattern_of(source)
+    if source.file and not pattern:
+        return Source(source.name, _tail(source.file), reading)
+    return begin(source, reading, SourceMemory(files=dict(_ends(pattern))) if pattern else None)
+
+
+def _tail(path: Path) -> FileTail:
+    return FileTail(path, position=near_the_end(path), block_bytes=BLOCK)
+
+
+def _ends(pattern: Path) -> Iterator[tuple[bytes, SourceMemory]]:
+    """Where each file is begun with."""
+    for name in iglob(str(pattern)):  # noqa: PTH207 - Path.glob takes no absolute pattern
+        position = near_the_end(Path(name))
+        if position:
+            yield os.fsencode(name), SourceMemory(position=msgspec.to_builtins(position))
 
 
 def scanned(places: Sequence[Place]) -> list[Row]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import ast
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO, cast
@@ -41,7 +40,7 @@ class ReportModule(Protocol):
 class LiveModule(Protocol):
     """What a module of this folder is that shows what happens just now."""
 
-    def run(self, options: Namespace, paths: Sequence[Path]) -> None:
+    def run(self, options: Namespace) -> None:
         """Show it until somebody has seen enough. Raises ReportError where it cannot be shown."""
 
 

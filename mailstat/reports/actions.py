@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from mailstat.report import Column
+from mailstat.report import FIRST, LAST, Column
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -23,8 +23,8 @@ ACTIONS = (
     Column("program"),
     Column("times", "number"),
     Column("messages", "number"),
-    Column("first", "time"),
-    Column("last", "time"),
+    FIRST,
+    LAST,
     Column("example"),
 )
 EACH = (
@@ -36,7 +36,7 @@ EACH = (
     Column("client"),
     Column("why"),
 )
-MADE = (Column("type"), Column("mta"), Column("times", "number"), Column("first", "time"), Column("last", "time"))
+MADE = (Column("type"), Column("mta"), Column("times", "number"), FIRST, LAST)
 BY_ACTION = """
 SELECT action, mta, program, count(*) AS times, count(DISTINCT (host, queue_id)), epoch(min(time)), epoch(max(time)),
     arg_max(reply, number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
-from mailstat.report import Column, Report, Section
+from mailstat.report import FIRST, LAST, Column, Report, Section
 
 if TYPE_CHECKING:
     from mailstat.campaign import Campaigns, Tally
@@ -25,8 +25,8 @@ BLOCKS = (
     Column("addresses", "number"),
     Column("users", "number"),
     Column("logins", "number"),
-    Column("first", "time"),
-    Column("last", "time"),
+    FIRST,
+    LAST,
 )
 USERS = (Column("user"), BLOCKS[1], BLOCKS[2], BLOCKS[3], Column("blocks", "number"), *BLOCKS[5:])
 LISTS = (Column("users"), Column("blocks", "number"), Column("failures", "number"), Column("from"))

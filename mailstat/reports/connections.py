@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from mailstat.report import Column
+from mailstat.report import FIRST, LAST, Column
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -27,15 +27,15 @@ CLIENTS = (
     Column("messages", "number"),
     Column("bytes", "bytes"),
     *(Column(name, "number") for name in ("rejects", "failed_logins", "broken")),
-    Column("last", "time"),
+    LAST,
 )
 ERRORS = (
     Column("error"),
     Column("provider"),
     Column("host"),
     Column("failures", "number"),
-    Column("first", "time"),
-    Column("last", "time"),
+    FIRST,
+    LAST,
     Column("example"),
 )
 # A process serves one client after the other: the end of a session is the next thing that it tells of the two. The

@@ -6,7 +6,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from mailstat.failure import KINDS, TOLD, WAITING
-from mailstat.report import Column
+from mailstat.report import LAST, OLDEST, Column
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -25,9 +25,9 @@ COUNTS = (
     *(Column(name, "number") for name in ("sent", "deferred", "bounced", "expired")),
     Column("failed", "percent"),
     Column("waiting", "number"),
-    Column("oldest", "time"),
+    OLDEST,
     *(Column(f"{stage}_{share}", "seconds") for stage in STAGES for share in ("p50", "p90")),
-    Column("last", "time"),
+    LAST,
 )
 PERCENTILES = ",\n".join(
     f"    quantile_disc({stage}, {share}) FILTER (status = 'sent')" for stage in STAGES for share in (0.5, 0.9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from mailstat.report import Column
+from mailstat.report import FIRST, LAST, Column
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -18,7 +18,7 @@ DESCRIPTION = (
     "ids, addresses and hosts alone are one row, with the last of them as an example; then how much each daemon "
     "complains."
 )
-SEEN = (Column("first", "time"), Column("last", "time"))
+SEEN = (FIRST, LAST)
 TEXTS = (
     Column("severity"),
     Column("mta"),

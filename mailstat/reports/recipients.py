@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from mailstat.report import Column
+from mailstat.report import LAST, Column
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -26,7 +26,7 @@ COLUMNS = (
     Column("failed", "percent"),
     Column("delay_p50", "seconds"),
     Column("senders", "number"),
-    Column("last", "time"),
+    LAST,
 )
 MEASURES = """
     count(DISTINCT (mta, host, queue_id)) AS messages,

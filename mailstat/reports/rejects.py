@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from mailstat.report import Column
+from mailstat.report import FIRST, LAST, Column
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -17,7 +17,7 @@ DESCRIPTION = (
     "What was refused at the door: by reason and SMTP phase, by client, by domain of the sender and by recipient, "
     "each with the last reply and when that was first and last seen."
 )
-SEEN = (Column("first", "time"), Column("last", "time"), Column("example"))
+SEEN = (FIRST, LAST, Column("example"))
 MEASURES = """
     epoch(min(time)) AS first, epoch(max(time)) AS last, arg_max(reply, number) AS example
 FROM events WHERE kind = 'reject'"""

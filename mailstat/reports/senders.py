@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mailstat.report import Column, Report, ReportError, Section
+from mailstat.report import FIRST, LAST, Column, Report, ReportError, Section
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -31,8 +31,8 @@ COLUMNS = (
     Column("busiest_hour", "number"),
     Column("over_quota"),
     Column("suspicious"),
-    Column("first", "time"),
-    Column("last", "time"),
+    FIRST,
+    LAST,
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from mailstat.report import Column, Report, Section
+from mailstat.report import FIRST, LAST, Column, Report, Section
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -25,8 +25,8 @@ SESSIONS = (
     Column("cipher"),
     Column("sessions", "number"),
     Column("share", "percent"),
-    Column("first", "time"),
-    Column("last", "time"),
+    FIRST,
+    LAST,
 )
 DESTINATIONS = (
     Column("provider"),
@@ -35,15 +35,15 @@ DESTINATIONS = (
     Column("sessions", "number"),
     Column("protocol"),
     Column("trust"),
-    Column("last", "time"),
+    LAST,
 )
-OLD = (Column("client"), Column("name"), Column("protocol"), Column("sessions", "number"), Column("last", "time"))
+OLD = (Column("client"), Column("name"), Column("protocol"), Column("sessions", "number"), LAST)
 FAILED = (
     Column("direction"),
     Column("host"),
     Column("failures", "number"),
-    Column("first", "time"),
-    Column("last", "time"),
+    FIRST,
+    LAST,
     Column("example"),
 )
 

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 from mailstat.report import ReportError
 
 if TYPE_CHECKING:
+    from exporter.config import Config, LogSource
     from exporter.queues.entry import Place
     from mailstat.live.screen import Feed
 
 NAME = "top"
 HELP = "what happens just now: rates, providers, reasons, destinations, attackers, queue; on the whole terminal"
 DESCRIPTION = (
-    "A live view of the last minutes. Follows logs (those that are named, or those that this host has, and then its "
-    "queues too), or asks a running exporter for its metrics. Keys: tab to the next table, enter for the last lines "
+    "A live view of the last minutes. Follows logs (those that are named, those of the exporter's configuration, or "
+    "those that this host has, which may be in the systemd journal; where none is named, the queues, too), or asks a "
+    "running exporter for its metrics. Keys: tab to the next table, enter for the last lines "
     "about a row, s to sort by the next column, r to reverse, / to filter, w for a longer window, p to pause, "
     "q to quit."
 )
@@ -28,15 +30,18 @@ IS_LIVE = True
 
 def add_arguments(parser: ArgumentParser) -> None:
     """What to watch."""
-    parser.add_argument("files", nargs="*", metavar="FILE", help="logs; without any, those that this host has")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="logs; without any, those that this host has, or "
+                        "the systemd journal")  # fmt: skip
+    parser.add_argument("--config", metavar="CONFIG", type=Path, help="the exporter's configuration, for its sources "
+                        "and queues")  # fmt: skip
     parser.add_argument(
         "--url", metavar="URL", help="a running exporter's metrics, as in http://localhost:9587/metrics"
     )
 
 
-def run(options: Namespace, paths: Sequence[Path]) -> None:
+def run(options: Namespace) -> None:
     """Show it until somebody has seen enough. Raises ReportError where it cannot be shown."""
-    feed = feed_of(options, paths)
+    feed = feed_of(options)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ReportError("top needs a terminal; for a pipe there are the other reports")
     from mailstat.live.screen import Top  # noqa: PLC0415 - the help of all reports must not wait for it
@@ -44,17 +49,22 @@ def run(options: Namespace, paths: Sequence[Path]) -> None:
     Top(feed, time).run()
 
 
-def feed_of(options: Namespace, paths: Sequence[Path]) -> Feed:
+def feed_of(options: Namespace, root: Path = Path("/")) -> Feed:
     """Where the numbers come from. Raises ReportError where there is nothing to be read."""
     from mailstat.live.scrape import Scrape  # noqa: PLC0415
     from mailstat.live.watch import Watch  # noqa: PLC0415
 
     if options.url:
         return Scrape(options.url, now=time)
-    for path in paths:
+    paths = [Path(name) for name in options.files]
+    config = _config(options.config)
+    sources = [] if paths else _sources(config, root)
+    for path in [*paths, *(source.file for source in sources if source.file and not config.sources)]:
         _check(path)
     where = options.where.matches if options.where else None
-    return Watch(paths, zone=options.zone, now=time, queues=_queues(options), matches=where, mta=options.mta)
+    queues = [] if paths else _queues(config, root)
+    zone = config.timezone or options.zone
+    return Watch(paths, zone=zone, now=time, sources=sources, queues=queues, matches=where, mta=options.mta)
 
 
 def _check(path: Path) -> None:
@@ -67,10 +77,33 @@ def _check(path: Path) -> None:
         raise ReportError(f"{path}: {error.strerror}") from None
 
 
-def _queues(options: Namespace) -> Sequence[Place]:
-    """Those of this host, where its own logs are watched."""
-    if options.files:
-        return ()
-    from exporter.queues.place import find_queues  # noqa: PLC0415
+def _config(path: Path | None) -> Config:
+    from exporter.config import Config, ConfigError, load_config  # noqa: PLC0415
 
-    return find_queues()
+    try:
+        return load_config(path) if path else Config()
+    except ConfigError as error:
+        raise ReportError("\n".join(error.errors)) from None
+
+
+def _sources(config: Config, root: Path) -> Sequence[LogSource]:
+    """Those of the configuration that two can follow; where it names none, those that the exporter would find."""
+    from exporter.config import JournalSource, LogSource  # noqa: PLC0415
+    from exporter.finder import find_logs, has_journal  # noqa: PLC0415
+
+    if config.sources:
+        shared = [source for source in config.sources if not (source.syslog or source.stdin)]
+        if not shared:
+            raise ReportError("what the exporter is sent, nobody else can follow: ask it with --url")
+        return shared
+    logs = [LogSource(file=path) for path in find_logs(root)]
+    if not logs and not has_journal(root):
+        raise ReportError("no mail log was found on this host, nor mail in its journal: name the files to follow")
+    return logs or [LogSource(journal=JournalSource())]
+
+
+def _queues(config: Config, root: Path) -> Sequence[Place]:
+    """Those of the configuration, or of this host."""
+    from exporter.queues.place import find_queues, places  # noqa: PLC0415
+
+    return places(config.queues) or find_queues(root)

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parsers.events import Connect, Origin, Problem, Queued, Removed
+from parsers.mta import SERVERS
 from parsers.mta.postfix import GRAMMAR
 from parsers.reader import understand
-from parsers.shape import Extras, Field, Grammar, Literal, Optional, Shape, parse, shape
+from parsers.shape import Extras, Field, Grammar, Latent, Literal, Optional, Shape, compile_shape, parse, shape
 from tests.effort import is_linear
 
 ORIGIN = Origin("postfix", "mail.example.com", "postfix", "smtpd", 4711)
@@ -83,19 +84,35 @@ def test_what_lacks_a_literal_is_of_another_shape(template: str, text: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("row", "error"),
+    ("row", "line", "error"),
     [
-        (shape("connect {client_nam}", "", Connect), "has no client_nam"),
-        (shape("connect {a}{b}", ""), "without a literal between"),
-        (shape("{queue_id} removed", "", Removed), "must end at"),
-        (shape("a{x}", ""), "must begin with 3 characters"),
-        (shape("for {a> S=}{b} and {c}", ""), "any text behind ' S='"),
-        (shape("connect {a}", "", other_names), "the template gives"),
+        (shape("connect {client_nam}", "", Connect), "connect x", "has no client_nam"),
+        (shape("connect {a}{b}", ""), "connect x", "without a literal between"),
+        (shape("{queue_id} removed", "", Removed, unkeyed=True), "1: removed", "must end at"),
+        (shape("a{x}", ""), "1: removed", "must begin with 3 characters"),
+        (shape("for {a> S=}{b} and {c}", ""), "for x", "any text behind ' S='"),
+        (shape("connect {a}", "", other_names), "connect x", "the template gives"),
     ],
 )
-def test_a_row_that_cannot_be_is_an_error_at_first_use(row: Shape, error: str) -> None:
+def test_a_row_that_cannot_be_is_an_error_at_first_use(row: Shape, line: str, error: str) -> None:
     with pytest.raises((ValueError, TypeError), match=error):
-        list(Grammar("test", [row], lead=": ").matches("1: removed"))
+        list(Grammar("test", [row], lead=": ").matches(line))
+
+
+@pytest.mark.parametrize("mta", [mta for mta, server in SERVERS.items() if server.grammar])
+def test_every_row_of_every_server_can_be(mta: str) -> None:
+    grammar = SERVERS[mta].grammar
+    assert grammar
+    assert all(compile_shape(row, grammar.lead) for row in grammar.shapes)
+
+
+def test_shapes_are_compiled_when_a_line_first_may_have_them_and_only_then() -> None:
+    rows = [shape("say {word}", "say a"), shape("say {word}, {more}", "say a, b"), shape("ask {word}", "ask a")]
+    grammar = Grammar("test", rows, lead=": ")
+    assert [type(found) for found in grammar.by_start.values()] == [Latent, Latent]
+    assert len(list(grammar.matches("say a, b"))) == 2
+    assert [type(found) for found in grammar.by_start.values()] == [tuple, Latent]
+    assert len(list(grammar.matches("say a, b"))) == 2
 
 
 def test_fields_stand_where_the_kind_of_event_has_them() -> None:

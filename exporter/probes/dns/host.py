@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
+from exporter.probes import certificate
 from exporter.probes.dialogue import Dialogue
 from exporter.probes.dns.resolver import sockets
 from exporter.probes.failure import ProbeError, explain
@@ -39,17 +40,8 @@ async def shown(host: str, world: World, context: ssl.SSLContext) -> list[bytes]
             tls = session.link.tls
             if tls is None:
                 raise ProbeError("starttls-not-supported", reply.text)
-            chain = _chain(tls)
+            chain = certificate.chain(tls)
             await session.quit()
             return chain
     except (OSError, UnicodeError) as error:
         raise explain(error) from None
-
-
-def _chain(tls: ssl.SSLObject) -> list[bytes]:
-    """All that was shown. Before Python 3.13 this is not public."""
-    if hasattr(tls, "get_unverified_chain"):
-        return [bytes(one) for one in tls.get_unverified_chain()]
-    inner = cast("Any", tls)._sslobj
-    encoding = 2  # _ssl.ENCODING_DER
-    return [bytes(one.public_bytes(encoding)) for one in inner.get_unverified_chain() or ()]

@@ -113,8 +113,10 @@ _SECURING = [
         _TLS,
     ),
     Fault("a certificate that has expired", "starttls", "certificate-expired", {}, _TLS, "expired"),
+    Fault("a certificate whose authority has expired", "starttls", "certificate-expired", {}, _TLS, "old"),
     Fault("a certificate for another name", "starttls", "certificate-host-mismatch", {}, _TLS, "name"),
     Fault("a certificate that nobody trusted signed", "starttls", "certificate-not-trusted", {}, _TLS, "untrusted"),
+    Fault("a certificate that signed itself", "starttls", "certificate-not-trusted", {}, _TLS, "strange"),
     Fault(
         "implicit TLS where the server speaks in the clear", "starttls", "validation-failure", {}, {"tls": "implicit"}
     ),

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +16,16 @@ from functools import cache
 from pathlib import Path
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import NameOID
 
 
 class Act(Enum):
@@ -78,8 +89,12 @@ def intermediate() -> trustme.CA:
 @cache
 def tls(kind: str) -> ssl.SSLContext:
     """What the server shows: a certificate that is `good`, `expired`, of the wrong `name`, or `untrusted`; good ones
-    for other hosts are `for mx.example.com`, those of the intermediate authority `chain for mx.example.com`."""
+    for other hosts are `for mx.example.com`, those of the intermediate authority `chain for mx.example.com`. An `old`
+    one is good but for the authority between, and one that is `strange` has many names, some of them none."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    if kind in ("old", "strange"):
+        load(context, *(old_chain() if kind == "old" else strange_chain()))
+        return context
     name = "elsewhere.example.net" if kind == "name" else kind.partition("for ")[2] or "localhost"
     expiry = datetime(2020, 1, 1, tzinfo=UTC) if kind == "expired" else None
     issuer = authority("other" if kind == "untrusted" else "trusted")
@@ -88,6 +103,46 @@ def tls(kind: str) -> ssl.SSLContext:
     )
     made.configure_cert(context)
     return context
+
+
+def load(context: ssl.SSLContext, key: ec.EllipticCurvePrivateKey, *chain: x509.Certificate) -> None:
+    """Show these certificates, the first is of this key."""
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(private + b"".join(one.public_bytes(Encoding.PEM) for one in chain))
+        file.flush()
+        context.load_cert_chain(file.name)
+
+
+def old_chain() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate, x509.Certificate]:
+    """A good certificate that an authority signed which has expired."""
+    root = x509.load_pem_x509_certificate(authority("trusted").cert_pem.bytes())
+    root_key = load_pem_private_key(authority("trusted").private_key_pem.bytes(), None)
+    key, between_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    between = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "between")])
+    basic = x509.BasicConstraints(ca=True, path_length=0)
+    old = _certificate(between_key, between, root.subject, 2020).add_extension(basic, critical=True)
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    good = _certificate(key, x509.Name([]), between, 2040).add_extension(names, critical=True)
+    return key, good.sign(between_key, hashes.SHA256()), old.sign(root_key, hashes.SHA256())
+
+
+def strange_chain() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    """A certificate that nobody signed but itself, whose names nobody would take for such."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "strange")])
+    strange = ["a b", 'x"}\n1', "\0", "y" * 500, "<script>", *(f"n{number}.example.com" for number in range(500))]
+    names = x509.SubjectAlternativeName([x509.DNSName(it) for it in strange])
+    made = _certificate(key, name, name, 2040).add_extension(names, critical=False)
+    return key, made.sign(key, hashes.SHA256())
+
+
+def _certificate(
+    key: ec.EllipticCurvePrivateKey, subject: x509.Name, issuer: x509.Name, year: int
+) -> x509.CertificateBuilder:
+    """One that is good until so many years, to be signed."""
+    made = x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number())
+    return made.not_valid_before(datetime(2019, 1, 1, tzinfo=UTC)).not_valid_after(datetime(year, 1, 1, tzinfo=UTC))
 
 
 @contextlib.contextmanager

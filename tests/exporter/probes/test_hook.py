@@ -7,13 +7,18 @@ import base64
 import contextlib
 import dataclasses
 import json
+import ssl
 
 import pytest
-from aiohttp import ClientSession, FormData
+import trustme
+from aiohttp import ClientError, ClientSession, FormData
 
+from exporter.config import ConfigError, load_config
 from exporter.probes.hook import BODY_LIMIT
 from exporter.probes.mailbox import mailbox
 from exporter.probes.section import Arrive, Hook
+from tests.exporter.door.place import write_pair
+from tests.exporter.probes.server import authority, ca_file
 from tests.exporter.probes.test_prober import bench, free_port  # noqa: F401 - a fixture
 
 TOKEN = "a-token-that-nobody-guesses"
@@ -21,17 +26,30 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 OTHERS = b"From: a@example.com\r\nMessage-ID: <1@example.com>\r\n\r\ntext\r\n"
 
 
-async def listen(it) -> str:
+async def listen(it, web_config: str | None = None) -> str:
     """The probe's mail arrives at a hook; its URL."""
-    (it.maildir.parent / "token").write_text(TOKEN)
+    url = await begin(it, web_config)
+    assert it.prober.status(it.probe).mailbox is None
+    return url
+
+
+async def begin(it, web_config: str | None = None) -> str:
+    """The same, whether or not it can listen."""
+    folder = it.maildir.parent
+    (folder / "token").write_text(TOKEN)
     port = free_port()
-    arrive = Arrive(hook=Hook(listen=f"127.0.0.1:{port}", token_file=it.maildir.parent / "token"))
+    how = {}
+    if web_config is not None:
+        write_pair(folder, authority("trusted"), "127.0.0.1")
+        ca_file(folder)
+        (folder / "web.yml").write_text(web_config)
+        how = {"web_config_file": folder / "web.yml"}
+    arrive = Arrive(hook=Hook(listen=f"127.0.0.1:{port}", token_file=folder / "token", **how))
     it.probe = dataclasses.replace(it.probe, arrive=arrive)
     it.prober.configure([it.probe])
     it.box = mailbox(arrive)
     await it.look()
-    assert it.prober.status(it.probe).mailbox is None
-    return f"http://127.0.0.1:{port}/any/path"
+    return f"{'https' if how else 'http'}://127.0.0.1:{port}/any/path"
 
 
 async def post(url: str, headers=BEARER, **what) -> tuple[int, str]:
@@ -158,6 +176,93 @@ def test_a_body_without_end_is_refused(bench):  # noqa: F811
                 yield b"x" * (1 << 20)
 
         assert (await post(url, data=endless()))[0] == 413
+        await stop(it)
+
+    bench(None, play)
+
+
+# --- TLS ---
+
+HTTPS = "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n"
+USERS = "basic_auth_users: {kim: $2y$04$TAdB8zfFHw67yoX6Xc/Mj.eNLHEYaP4R7Yqv.4h4CRZTKRzvKsnPe}\n"
+
+
+def trusting(name: str, certificate: trustme.LeafCert | None = None) -> ssl.SSLContext:
+    """A client that trusts this authority alone, and shows this certificate."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority(name).configure_trust(made)
+    if certificate:
+        certificate.configure_cert(made)
+    return made
+
+
+@pytest.mark.parametrize("web_config", [HTTPS, HTTPS + USERS])
+def test_a_mail_is_posted_over_tls_and_no_other_way(bench, web_config):  # noqa: F811
+    async def play(it):
+        url = await listen(it, web_config)
+        outcome = await it.prober.run_once(it.probe)
+        raw = outcome.mail.raw
+        with pytest.raises(ClientError):
+            await post(url.replace("https", "http"), data=raw)
+        with pytest.raises(ClientError):
+            await post(url, data=raw, ssl=trusting("other"))
+        assert (await post(url, {}, data=raw, ssl=trusting("trusted")))[0] == 401
+        assert it.count("arrived") == 0
+        assert await post(url, data=raw, ssl=trusting("trusted")) == (200, "taken\n")
+        assert it.count("arrived") == 1
+        await stop(it)
+
+    bench(None, play)
+
+
+def test_a_client_needs_a_certificate_where_the_web_configuration_says_so(bench):  # noqa: F811
+    wanted = HTTPS.replace("}", ", client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.pem}")
+
+    async def play(it):
+        url = await listen(it, wanted)
+        outcome = await it.prober.run_once(it.probe)
+        for context in (
+            trusting("trusted"),
+            trusting("trusted", authority("other").issue_cert("client.example.com")),
+        ):
+            with pytest.raises(ClientError):
+                await post(url, data=outcome.mail.raw, ssl=context)
+        known = trusting("trusted", authority("trusted").issue_cert("client.example.com"))
+        assert (await post(url, data=outcome.mail.raw, ssl=known))[0] == 200
+        await stop(it)
+
+    bench(None, play)
+
+
+def test_a_certificate_that_is_renewed_is_shown_at_once(bench):  # noqa: F811
+    async def play(it):
+        url = await listen(it, HTTPS)
+        outcome = await it.prober.run_once(it.probe)
+        write_pair(it.maildir.parent, authority("other"), "127.0.0.1")
+        assert (await post(url, data=outcome.mail.raw, ssl=trusting("other")))[0] == 200
+        await stop(it)
+
+    bench(None, play)
+
+
+@pytest.mark.parametrize(
+    "web_config", ["", USERS, "x: 1\n", HTTPS.replace("cert.pem", "nowhere"), HTTPS.replace("key.pem", "cert.pem")]
+)
+def test_without_tls_that_should_be_nobody_is_listened_to(bench, web_config):  # noqa: F811
+    async def play(it):
+        await begin(it, web_config)
+        assert it.prober.status(it.probe).mailbox.reason == "mailbox_internal"
+        port = it.probe.arrive.hook.listen.rpartition(":")[2]
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", int(port))
+        config = it.maildir.parent / "mailstat.yml"
+        config.write_text(
+            "probes: [{name: a, send: {server: mx.example.com, from: a@example.com, to: b@example.com},"
+            " arrive: {hook: {listen: ':1', token_env: TOKEN, web_config_file: web.yml}}}]"
+        )
+        with pytest.raises(ConfigError) as refused:
+            load_config(config)
+        assert all(error.startswith(f"{it.maildir.parent}/web.yml: ") for error in refused.value.errors)
         await stop(it)
 
     bench(None, play)

@@ -6,12 +6,15 @@ import asyncio
 import subprocess
 import sys
 import threading
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from exporter.cli import main
-from exporter.config import Config, ConfigError, load_config
+from exporter.config import Config, ConfigError, LogSource, load_config
+from exporter.pipeline import Pipeline
 from exporter.probes.estate import Negative, Posture, ResolverSection
 from exporter.probes.inspector import Inspector
 from exporter.probes.section import Arrive, Dkim, Probe
@@ -30,9 +33,13 @@ mx.example.com. 60 IN A 192.0.2.25
 2.0.0.127.bl.example.net. 60 IN A 127.0.0.2
 25.2.0.192.bl.example.net. 60 IN A 127.0.0.4
 2.0.0.127.good.example.net. 60 IN A 127.0.0.2
+test.dbl.example.net. 60 IN A 127.0.1.2
+example.com.dbl.example.net. 60 IN A 127.0.1.2
 """
 ZONES = ("bl.example.net", "good.example.net", "dead.example.net")
-POSTURE = Posture(name="com", domain="example.com", addresses=("192.0.2.25",), zones=ZONES)
+POSTURE = Posture(
+    name="com", domain="example.com", addresses=("192.0.2.25",), zones=ZONES, domain_zones=("dbl.example.net",)
+)
 
 
 def values(inspector: Inspector, name: str) -> dict[tuple[str, ...], float]:
@@ -66,7 +73,11 @@ def test_a_posture_is_shown():
         ("tls_rpt",): 0,
         ("tlsa",): 0,
     }  # and no dkim: no selector is known
-    assert values(inspector, "mail_probe_dnsbl_listed") == {("bl.example.net",): 1, ("good.example.net",): 0}
+    assert values(inspector, "mail_probe_dnsbl_listed") == {
+        ("bl.example.net",): 1,
+        ("good.example.net",): 0,
+        ("dbl.example.net",): 1,
+    }
 
 
 def test_what_cannot_be_told_is_not_shown():
@@ -171,15 +182,55 @@ def test_our_own_signature_is_verified_and_its_selector_is_looked_at(tmp_path, s
 def test_selectors_that_probes_sign_with_are_looked_at(tmp_path):
     dkim = Dkim(domain="Example.com", selector="S9", key_file=tmp_path)
     inspector = Inspector(a_config(probes=(a_probe(tmp_path, dkim=dkim),), posture=(POSTURE,)))
-    assert inspector._selectors == {"example.com": {"s9": None}}
+    assert inspector.selectors("example.com") == ["s9"]
+    assert inspector.selectors("example.org") == []
 
 
 def test_mail_cannot_make_us_ask_for_more_than_a_few_selectors_of_our_own_domain(tmp_path):
-    inspector = Inspector(a_config(probes=(a_probe(tmp_path),), posture=(POSTURE,)))
+    inspector = Inspector(a_config(probes=(a_probe(tmp_path),), posture=(POSTURE,)), now=lambda: NOW)
     for number in range(100):
         header = f"DKIM-Signature: d=example.com; s=s{number}\nDKIM-Signature: d=victim.example.org; s=x\n"
-        inspector.observe_arrival("one", a_mail(header), "INBOX", NOW)
-    assert inspector._selectors == {"example.com": dict.fromkeys(f"s{number}" for number in range(8))}
+        inspector.observe_arrival("one", a_mail(header), "INBOX", NOW + number)
+    assert inspector.selectors("example.com") == [f"s{number}" for number in range(92, 100)]
+    assert inspector.selectors("victim.example.org") == []
+
+
+KEY = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+SIGNED = "{} mail opendkim[7]: 4F1A2B: DKIM-Signature field added (s={}, d={})\n"
+
+
+def signing(*lines: tuple[str, str]) -> str:
+    """What OpenDKIM logs now."""
+    return "".join(SIGNED.format(datetime.now(UTC).isoformat(), *line) for line in lines)
+
+
+def asked_keys(server) -> set[str]:
+    return {question for question in server.asked if "_domainkey" in question}
+
+
+def test_selectors_that_a_log_tells_of_are_looked_at_and_outlive_the_process(tmp_path):
+    log, state = tmp_path / "mail.log", tmp_path / "state"
+    state.mkdir()
+    log.write_text(signing(("s1", "example.com"), ("x", "victim.example.org"), ("*", "example.com")))
+    config = a_config(sources=(LogSource(file=log),), posture=(POSTURE,))
+
+    def run(server, config: Config) -> dict[tuple[str, ...], float]:
+        pipeline = Pipeline(config, state)
+        inspector = Inspector(config, pipeline.signatures)
+        while pipeline.step():
+            pass
+        asyncio.run(inspector.examine(POSTURE))
+        pipeline.close()
+        return values(inspector, "mail_probe_dns_check")
+
+    with answering(f'{ZONE}\ns1._domainkey.example.com. 60 IN TXT "{KEY}"') as server:
+        for _ in range(2):  # the second time, the log has nothing new
+            assert run(server, replace(config, resolver=server.section()))[("dkim",)] == 1
+        assert asked_keys(server) == {"s1._domainkey.example.com. TXT"}
+    with log.open("a") as more:
+        more.write(signing(("s2", "example.com")))  # a new key, which is not in the DNS
+    with answering(f'{ZONE}\ns1._domainkey.example.com. 60 IN TXT "{KEY}"') as server:
+        assert run(server, replace(config, resolver=server.section()))[("dkim",)] == 0
 
 
 # --- as it is run ---
@@ -230,6 +281,14 @@ class smtp:  # noqa: N801 - it is used like a function
         self._loop.close()
 
 
+def test_once_looks_at_the_selectors_that_the_end_of_the_log_tells_of(tmp_path, capsys):
+    (tmp_path / "mail.log").write_text("x" * (3 << 19) + "\n" + signing(("s1", "example.com")))
+    with answering(f'{ZONE}\ns1._domainkey.example.com. 60 IN TXT "{KEY}"') as nameserver:
+        config = write_config(tmp_path, nameserver.port, 1)
+        main([f"--config.file={config}", "--probe.once=com"])
+    assert "\ndkim             good  valid: s1\n" in capsys.readouterr().out
+
+
 def test_once_for_whoever_waits(tmp_path, capsys):
     with answering(ZONE) as nameserver, smtp() as port:
         config = write_config(tmp_path, nameserver.port, port)
@@ -254,6 +313,12 @@ def test_once_for_whoever_waits(tmp_path, capsys):
         ("posture: [{name: a, domain: 'a b'}]", "posture[0]: domain: expected names such as example.com"),
         ("posture: [{name: a, domain: a.b, addresses: [x]}]", "posture[0]: addresses: expected an address such as"),
         ("posture: [{name: a, domain: a.b, zones: ['a/b']}]", "posture[0]: zones: expected names such as"),
+        ("posture: [{name: a, domain: a.b, domain_zones: ['']}]", "posture[0].domain_zones[0]: expected a text"),
+        ("posture: [{name: a, domain: a.b, domain_zones: ['a b']}]", "posture[0]: domain_zones: expected names"),
+        (
+            "posture: [{name: a, domain: a.b, zones: [BL.a], domain_zones: [bl.a]}]",
+            "posture[0]: domain_zones: bl.a is one of `zones`",
+        ),
         ("posture: [{name: a b, domain: a.b}]", "posture[0]: name: expected letters"),
         ("posture: [{name: a, domain: a.b, every: 1s}]", "posture[0]: every: expected at least 1m"),
         (

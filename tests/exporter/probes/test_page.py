@@ -17,11 +17,11 @@ from tests.exporter.probes.server import Act, serving
 from tests.exporter.probes.test_smtp import PASSWORD, a_send, assert_hidden
 
 
-def asked(folder, query: str, steps=None, headers=None, **what) -> tuple[int, str]:
+def asked(folder, query: str, steps=None, headers=None, certificate="good", **what) -> tuple[int, str]:
     """The answer to /probe about the probe `one`, to a server that does this; PORT stands for its port."""
 
     async def ask() -> tuple[int, str]:
-        async with serving(steps) as server:
+        async with serving(steps, certificate) as server:
             probe = Probe(name="one", send=a_send(folder, server.port, **what), targets=(f"127.0.0.1:{server.port}",))
             page = ProbePage(Prober([probe], folder))
             runner = await serve(
@@ -59,6 +59,20 @@ def test_a_probe_that_fails_is_a_sample_and_no_error(tmp_path):
     assert values["probe_success"] == 0
     assert values["probe_smtp_failure_info{'phase': 'rcpt', 'reason': 'user_unknown'}"] == 1
     assert values["probe_smtp_reply_code"] == 550
+
+
+def test_a_certificate_that_is_refused_is_shown(tmp_path):
+    _, text = asked(tmp_path, "module=one", certificate="expired", tls="starttls")
+    values = samples(text)
+    assert values["probe_smtp_failure_info{'phase': 'starttls', 'reason': 'certificate-expired'}"] == 1
+    assert values["probe_ssl_earliest_cert_expiry"] == 1577836800
+    assert values["probe_ssl_certificate_name_info{'name': 'localhost'}"] == 1
+
+
+def test_no_server_makes_labels_of_what_it_likes(tmp_path):
+    _, text = asked(tmp_path, "module=one", certificate="strange", tls="starttls")
+    names = [name for name in samples(text) if name.startswith("probe_ssl_certificate_name_info")]
+    assert names == [f"probe_ssl_certificate_name_info{{'name': 'n{number}.example.com'}}" for number in range(10)]
 
 
 def test_the_deadline_is_prometheus(tmp_path):

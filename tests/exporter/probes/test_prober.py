@@ -374,6 +374,22 @@ def test_the_expiry_of_a_certificate_stays_when_the_server_goes(bench):
     bench(None, play)
 
 
+@pytest.mark.parametrize(("kind", "expiry"), [("expired", 1577836800), ("name", 2208988800)])
+def test_the_expiry_of_a_certificate_that_is_refused_is_told(tmp_path, kind, expiry):
+    """From the first cycle on: the alert has to fire when the certificate is expired already."""
+
+    async def play():
+        async with serving(None, kind) as server:
+            it = Bench(tmp_path, server.port)
+            send = dataclasses.replace(it.probe.send, tls="starttls")
+            await it.prober.run_once(dataclasses.replace(it.probe, send=send))
+            assert it.value("mail_probe_success") == 0
+            assert it.value("mail_probe_certificate_expiry_timestamp_seconds") == expiry
+            it.prober.close()
+
+    asyncio.run(play())
+
+
 RUN = """
 import asyncio, sys
 from pathlib import Path

@@ -163,6 +163,34 @@ def test_a_certificate_need_not_be_valid_where_that_is_said(tmp_path):
     assert outcome.result.is_sent
 
 
+SHOWN = {
+    "good": (2208988800, ("localhost",)),
+    "expired": (1577836800, ("localhost",)),
+    "old": (1577836800, ("localhost",)),
+    "name": (2208988800, ("elsewhere.example.net",)),
+    "untrusted": (2208988800, ("localhost",)),
+    "strange": (2208988800, tuple(f"n{number}.example.com" for number in range(95))),
+}
+"""When the first certificate of each server's chain ends, and the names that may be labels."""
+
+
+@pytest.mark.parametrize("kind", SHOWN)
+@pytest.mark.parametrize("how", [{"tls": "starttls"}, {"tls": "implicit", "implicit": True}])
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_certificate_is_told_whether_it_is_refused_or_not(tmp_path, kind, how, verify):
+    outcome, _ = asyncio.run(run(tmp_path, None, kind, verify=verify, **how))
+    assert (outcome.result.failure is None) is (kind == "good" or not verify)
+    assert outcome.result.certificate == SHOWN[kind]
+    assert f"the certificate is for {SHOWN[kind][1][0]}" in outcome.dialogue.text()
+
+
+@pytest.mark.parametrize("act", [Act.MUTE, Act.CRAWL, Act.ALERT, b"220 Go ahead\r\n"])
+def test_a_handshake_that_comes_to_no_certificate_has_none(tmp_path, act):
+    outcome, _ = asyncio.run(run(tmp_path, {"STARTTLS": act}, timeout=0.3, tls="starttls"))
+    assert outcome.result.failure.phase == "starttls"
+    assert outcome.result.certificate is None
+
+
 @pytest.mark.parametrize(
     "banner",
     [

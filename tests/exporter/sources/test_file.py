@@ -21,6 +21,7 @@ import zstandard
 from pygtail import Pygtail
 
 from exporter.sources import position as state
+from exporter.sources import rotation
 from exporter.sources.file import FileTail
 from exporter.sources.logfile import LogFile
 
@@ -358,6 +359,29 @@ def test_two_rotations_between_two_polls(log: Path, reader: Reader) -> None:
     append(log, b"d1\n")
     assert reader.poll() == b"b1\nc1\nd1\n"
     assert reader.poll() == b""
+
+
+def test_a_log_that_is_rotated_while_its_generations_are_listed(
+    log: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the log's path led to at the start of a poll is one of them at its end."""
+    append(log, b"a1\n")
+    reader.poll()
+    append(log, b"a2\n")
+    rename(log, "-20250101")
+    append(log, b"b1\n")
+    listed = rotation.generations
+
+    def list_late(*arguments: Path) -> rotation.Generations:
+        if not beside(log, "-20250102").exists():
+            rename(log, "-20250102")
+            append(log, b"c1\n")
+            rename(log, "-20250103")
+            append(log, b"d1\n")
+        return listed(*arguments)
+
+    monkeypatch.setattr("exporter.sources.file.generations", list_late)
+    assert reader.poll() + reader.poll() == b"a2\nb1\nc1\nd1\n"
 
 
 def test_two_rotations_of_which_the_last_left_an_empty_log(log: Path, reader: Reader) -> None:
@@ -811,6 +835,66 @@ def test_a_copy_of_what_is_not_truncated_yet_is_read_once(log: Path, reader: Rea
     assert reader.poll() == b"b1\nb2\n"
     beside(log, ".1").write_bytes(b"b1\nb2\n")
     os.truncate(log, 0)
+    append(log, b"c1\n")
+    assert reader.poll() == b"c1\n"
+
+
+def test_a_copy_that_has_nothing_yet_is_waited_for(
+    log: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time stays when it gets its content within one tick of the clock, and when it is packed."""
+    append(log, b"a1\n")
+    reader.poll()
+    copytruncate(log, "-20250101")
+    append(log, b"b1\n")
+    copy = beside(log, "-20250102")
+    copy.touch()
+    started = copy.stat().st_mtime_ns
+    start = LogFile.__init__
+
+    def be_copied(file: LogFile, path: Path, *, is_live: bool) -> None:
+        start(file, path, is_live=is_live)
+        if path == log and copy in opened:
+            append(copy, b"b1\n")
+        opened.append(path)
+
+    opened: list[Path] = []
+    monkeypatch.setattr(LogFile, "__init__", be_copied)
+    delivered = reader.poll()
+    copy.write_bytes(b"b1\n")
+    os.utime(copy, ns=(started, started))
+    os.truncate(log, 0)
+    pack(copy, "gz")
+    append(log, b"c1\n")
+    assert delivered + reader.poll() + reader.poll() == b"b1\nc1\n"
+
+
+def test_a_log_that_is_truncated_as_it_is_opened_is_waited_for(
+    log: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a moment, it has no bytes and still the time of those that it had: its copy is later than that."""
+    append(log, b"a1\n")
+    reader.poll()
+    copytruncate(log, ".2")
+    append(log, b"b1\n")
+    written = log.stat().st_mtime_ns
+    time.sleep(TICK_SECONDS)
+    shutil.copyfile(log, beside(log, ".1"))
+    start = LogFile.__init__
+
+    def be_truncated(file: LogFile, path: Path, *, is_live: bool) -> None:
+        if is_live and (beside(log, ".1") in opened):
+            os.truncate(log, 0)
+            os.utime(log, ns=(written, written))
+        opened.append(path)
+        start(file, path, is_live=is_live)
+
+    opened: list[Path] = []
+    monkeypatch.setattr(LogFile, "__init__", be_truncated)
+    assert reader.poll() == b"b1\n"
+    assert opened[-1] == log
+    monkeypatch.undo()
+    assert reader.poll() == b""
     append(log, b"c1\n")
     assert reader.poll() == b"c1\n"
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mailstat import render
-from mailstat.journey import CHUNK, stages
+from mailstat.journey import CHUNK, END, START, Hunt, blocks, stages
 from mailstat.log import Log, Selection
 from mailstat.report import Report, ReportError
 from mailstat.reports import trace
@@ -150,6 +150,46 @@ def test_lines_are_found_wherever_a_block_ends(tmp_path: Path) -> None:
     filler = "2026-01-05T10:00:00+00:00 mx postfix/qmgr[13]: 4EEEEE5555: removed\n"
     path.write_text(filler * (CHUNK // len(filler)) + POSTFIX)
     assert len(ids(asked(Log([path], Selection(), zone=UTC), "4AAAAA1111"))) == 3
+
+
+def test_where_it_is_known_where_an_id_began_nothing_is_read_before_that(tmp_path: Path) -> None:
+    path = tmp_path / "mail.log"
+    filler = "2026-01-05T10:00:00+00:00 mx postfix/qmgr[13]: 4EEEEE5555: removed\n"
+    path.write_text(filler * (3 * CHUNK // len(filler)) + POSTFIX)
+    begin = path.stat().st_size - len(POSTFIX)
+    with path.open("rb") as file:
+        assert [at for at, _, _ in blocks(file, begin)] == [begin]
+    packed = tmp_path / "mail.log.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    with packed.open("rb") as file:
+        assert next(at for at, _, _ in blocks(file, begin)) == 0
+
+
+def test_what_is_looked_for_from_the_middle_of_a_block_on_is_found_there(log: Log) -> None:
+    hunt = Hunt(log)
+    place = POSTFIX.index("\n") + 1
+    hunt.look({"4AAAAA1111": (START, END), "4DDDDD4444": ((0, place), END)})
+    assert sum(b"4DDDDD4444" in line for line in hunt.found.values()) == 2
+
+
+def test_a_message_id_that_was_made_of_a_queue_id_is_not_looked_for_twice(log: Log) -> None:
+    hunt = Hunt(log)
+    hunt.run("4AAAAA1111")
+    made = "20260105100002.4CCCCC3333@mx.example.net"
+    assert set(hunt.known) == {"4AAAAA1111", "4BBBBB2222", "4CCCCC3333", "first@example.net", made}
+    assert hunt.is_found_by_another(made, hunt.known[made])
+    assert not hunt.is_found_by_another("first@example.net", START)
+
+
+def test_an_id_that_stands_in_another_by_chance_does_not_hide_it(tmp_path: Path) -> None:
+    path = tmp_path / "mail.log"
+    filler = "2026-01-05T10:00:00+00:00 mx postfix/qmgr[13]: 4EEEEE5555: removed\n"
+    before = (
+        "2026-01-05T09:00:00+00:00 mx postfix/cleanup[12]: 4FFFFF6666: message-id=<first.4BBBBB2222@example.net>\n"
+    )
+    text = POSTFIX.replace("first@", "first.4BBBBB2222@")
+    path.write_text(before + filler * (CHUNK // len(filler)) + text)
+    assert ids(asked(Log([path], Selection(), zone=UTC), "4AAAAA1111"))[0] == "4FFFFF6666"
 
 
 def test_a_diagram_shows_what_led_to_what_and_obeys_no_log(tmp_path: Path) -> None:

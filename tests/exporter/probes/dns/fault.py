@@ -141,4 +141,40 @@ LISTINGS: tuple[Listing, ...] = (
     Listing("that there were too many questions", f"{TEST}{_OURS} 127.255.255.255", None, "zone_error"),
     Listing("127.0.0.1, which is no listing", f"{TEST}{_OURS} 127.0.0.1", None, "zone_error"),
     Listing("to every question the page of its new owner", f"{_OWN_TEST} 203.0.113.9", None, "zone_error"),
+    Listing("that it is one of domains", f"{_OWN_TEST} 127.0.1.255", None, "zone_error"),
+)
+
+_DOMAIN_TEST = "test.bl.example.net. 60 IN A 127.0.1.2\n"
+_DOMAIN = "example.com.bl.example.net. 60 IN A"
+DOMAIN_LISTINGS: tuple[Listing, ...] = (
+    Listing("its own test entry, and not our domain", _DOMAIN_TEST, True, "valid"),
+    Listing("the test entry that Spamhaus has", "dbltest.com.bl.example.net. 60 IN A 127.0.1.2", True, "valid"),
+    Listing(
+        "the test entry that SURBL has",
+        "surbl-org-permanent-test-point.com.bl.example.net. 60 IN A 127.0.0.254",
+        True,
+        "valid",
+    ),
+    Listing("that of lists of addresses, as URIBL does", f"{_OWN_TEST} 127.0.0.14", True, "valid"),
+    Listing("its own test entry, and our domain", f"{_DOMAIN_TEST}{_DOMAIN} 127.0.1.2", False, "listed"),
+    Listing("our address, of which it is not asked", f"{_DOMAIN_TEST}{_OURS} 127.0.1.2", True, "valid"),
+    Listing("nothing at all", "", None, "zone_dead"),
+    Listing("our domain, and no test entry", f"{_DOMAIN} 127.0.1.2", None, "zone_dead"),
+    Listing(
+        "also what no list may have",
+        f"{_DOMAIN_TEST}{_DOMAIN} 127.0.1.2\ninvalid.bl.example.net. 60 IN A 127.0.1.2",
+        None,
+        "zone_lists_all",
+    ),
+    Listing(
+        "that it wants no questions from this resolver",
+        f"test.bl.example.net. 60 IN A 127.255.255.254\n{_DOMAIN} 127.0.1.2",
+        None,
+        "zone_error",
+    ),
+    Listing("that there were too many questions", f"{_DOMAIN_TEST}{_DOMAIN} 127.255.255.255", None, "zone_error"),
+    Listing("127.0.0.1, which is no listing", f"{_DOMAIN_TEST}{_DOMAIN} 127.0.0.1", None, "zone_error"),
+    Listing(
+        "to every question the page of its new owner", "test.bl.example.net. 60 IN A 203.0.113.9", None, "zone_error"
+    ),
 )

@@ -16,6 +16,7 @@ from exporter.probes.estate import Posture
 from exporter.probes.posture import CHECKS, examine
 from tests.exporter.probes.dns.fault import (
     ADDRESS,
+    DOMAIN_LISTINGS,
     FAULTS,
     LISTED,
     LISTINGS,
@@ -174,11 +175,11 @@ def test_every_selector_counts_also_one_that_was_seen():
 TEST_V6 = "2.0.0.0.0.0.f.7.f.f.f.f" + ".0" * 20 + ".bl.example.net. 60 IN A 127.0.0.2\n"
 
 
-def listing(zone: str, posture: Posture | None = None, **behaviour):
+def listing(zone: str, posture: Posture | None = None, check=dnsbl.check, **behaviour):
     with answering(zone, **behaviour) as server:
 
         async def run():
-            return await dnsbl.check(posture or a_posture(), "bl.example.net", server.world())
+            return await check(posture or a_posture(), "bl.example.net", server.world())
 
         return asyncio.run(run())
 
@@ -187,6 +188,30 @@ def listing(zone: str, posture: Posture | None = None, **behaviour):
 def test_a_zone_is_tested_before_it_is_believed(it):
     told = listing(it.zone)
     assert (told.is_valid, told.reason) == (it.is_valid, it.reason), told
+
+
+@pytest.mark.parametrize("it", DOMAIN_LISTINGS, ids=lambda it: it.what)
+def test_a_zone_of_domains_is_tested_before_it_is_believed(it):
+    told = listing(it.zone, a_posture(addresses=()), dnsbl.check_domain)
+    assert (told.is_valid, told.reason) == (it.is_valid, it.reason), told
+
+
+def test_a_zone_of_domains_is_asked_for_the_domain_and_no_more_than_it_takes():
+    with answering("test.bl.example.net. 60 IN A 127.0.1.2") as server:
+
+        async def run():
+            return await dnsbl.check_domain(a_posture(), "bl.example.net", server.world())
+
+        asyncio.run(run())
+    assert set(server.asked) == {f"{name}.bl.example.net. A" for name in ("test", "invalid", "example.com")}
+
+
+@pytest.mark.parametrize("behaviour", ["silent", "servfail"])
+def test_a_zone_of_domains_that_does_not_answer_lists_nobody(behaviour):
+    zone = "test.bl.example.net. 60 IN A 127.0.1.2\nexample.com.bl.example.net. 60 IN A 127.0.1.2"
+    trouble = {behaviour: ("example.com.bl.example.net.",)}
+    assert listing(zone, check=dnsbl.check_domain, **trouble).reason == "zone_trouble"
+    assert listing(zone, check=dnsbl.check_domain, **{behaviour: ("bl.example.net.",)}).is_valid is None
 
 
 @pytest.mark.parametrize("behaviour", ["silent", "servfail"])

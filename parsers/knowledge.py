@@ -1,0 +1,45 @@
+"""What we know, as it stands in YAML beside the code."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any, TypeVar
+
+import msgspec
+import yaml
+from yaml.cyaml import CParser  # type: ignore[attr-defined]  # what libyaml is called there
+
+Kind = TypeVar("Kind")
+
+
+def read(package: str, name: str, kind: type[Kind]) -> Kind:
+    """A file of a package. Raises msgspec.ValidationError where it is not as `kind` says."""
+    return msgspec.convert(plain(files(package).joinpath(name).read_bytes()), kind)
+
+
+def plain(text: bytes) -> Any:
+    """Lists, mappings and texts; nothing that stands there is anything else, so nothing is asked what it may be:
+    that, and nodes in between, take PyYAML more than twice as long. Raises ValueError where there is an alias."""
+    parser = CParser(text)
+    try:
+        parser.get_event()  # of the stream
+        parser.get_event()  # of the document
+        return _value(parser, parser.get_event())
+    finally:
+        parser.dispose()
+
+
+def _value(parser: CParser, event: yaml.Event | None) -> Any:
+    if isinstance(event, yaml.ScalarEvent):
+        return event.value
+    if isinstance(event, yaml.SequenceStartEvent):
+        return list(_values(parser, yaml.SequenceEndEvent))
+    if isinstance(event, yaml.MappingStartEvent):
+        values = _values(parser, yaml.MappingEndEvent)
+        return dict(zip(values, values, strict=True))
+    raise ValueError(f"only lists, mappings and texts are read, not {event}")
+
+
+def _values(parser: CParser, end: type[yaml.Event]) -> Any:
+    while not isinstance(event := parser.get_event(), end):
+        yield _value(parser, event)

@@ -1,0 +1,66 @@
+"""What `mailstat top` watches."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+
+from mailstat.live.watch import Watch
+from mailstat.report import ReportError
+from mailstat.reports.top import feed_of
+from tests.journal import JournalWriter, needs_journal
+
+
+def feed(root: Path, *files: Path, config: str = "") -> Watch:
+    path = root / "mailstat.yml" if config else None
+    if path:
+        path.write_text(config)
+    options = Namespace(files=list(map(str, files)), url=None, config=path, where=None, mta=None, zone=UTC)
+    found = feed_of(options, root)
+    assert isinstance(found, Watch)
+    found.close()
+    return found
+
+
+def test_a_file_that_is_named_is_watched_whatever_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "mail[1].log"
+    path.touch()
+    assert feed(tmp_path, path).source == str(path)
+
+
+def test_without_a_name_the_logs_of_the_host_are(tmp_path: Path) -> None:
+    log = tmp_path / "var/log/mail.log"
+    log.parent.mkdir(parents=True)
+    log.touch()
+    assert feed(tmp_path).source == str(log)
+
+
+@needs_journal
+def test_a_host_without_logs_has_its_journal(tmp_path: Path) -> None:
+    folder = tmp_path / "var/log/journal"
+    folder.mkdir(parents=True)
+    JournalWriter(folder).write("system.journal", "connect from mx.example.net[192.0.2.1]")
+    assert feed(tmp_path).source == "journal"
+
+
+def test_a_host_without_both_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="nor mail in its journal"):
+        feed(tmp_path)
+
+
+def test_the_sources_of_a_configuration_are_watched(tmp_path: Path) -> None:
+    config = "sources:\n  - journal: {unit: postfix@-}\n  - file: mail.log\n  - syslog: {listen: 'udp://:5514'}\n"
+    assert feed(tmp_path, config=config).source == f"journal:postfix@-, {tmp_path}/mail.log"
+
+
+def test_what_only_the_exporter_is_sent_is_to_be_asked_of_it(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="--url"):
+        feed(tmp_path, config="sources:\n  - syslog: {listen: 'udp://:5514'}\n")
+
+
+def test_what_is_wrong_with_a_configuration_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="sourcs"):
+        feed(tmp_path, config="sourcs: []\n")
