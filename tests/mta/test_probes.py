@@ -19,6 +19,7 @@ from tests.service import ran, running
 pytestmark = pytest.mark.mta
 
 LIFETIME = 600  # seconds, far more than any test has
+PAUSE = 60  # until a second try: while the server tries, it has no time of the next one
 IN_VAIN = "8s"  # for a mail that does not arrive: by then the server has tried to hand it on
 
 
@@ -31,7 +32,7 @@ def server() -> Iterator[tuple[Path, Server]]:
     with (
         folder_of("probes") as folder,
         listening({"example.net": Destination()}) as outside,
-        postfix.serving(folder, outside, LIFETIME) as server,
+        postfix.serving(folder, outside, LIFETIME, PAUSE) as server,
     ):
         (folder / "password").write_text(PASSWORD)
         (folder / "wrong").write_text(f"wrong {PASSWORD}")
