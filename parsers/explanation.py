@@ -77,10 +77,15 @@ class Explanation(NamedTuple):
     page: str | None
 
 
+_read_kinds = knowledge.reader("parsers.advice", list[Kind])
+_read_procedures = knowledge.reader("parsers.advice", list[Procedure])
+_read_lists = knowledge.reader("parsers.advice", list[Blocklist])
+
+
 @cache
 def kinds() -> dict[str, Kind]:
     """The entry of each reason. Raises msgspec.ValidationError where one is not as `Kind` says."""
-    return {kind.reason: kind for kind in knowledge.read("parsers.advice", "classes.yaml", list[Kind])}
+    return {kind.reason: kind for kind in _read_kinds("classes.yaml")}
 
 
 def use_kinds(own: list[Kind]) -> None:
@@ -92,14 +97,14 @@ def use_kinds(own: list[Kind]) -> None:
 @cache
 def procedures() -> dict[tuple[str, str], Procedure]:
     """The entries of providers, by provider and reason. Raises msgspec.ValidationError."""
-    rows = knowledge.read("parsers.advice", "providers.yaml", list[Procedure])
+    rows = _read_procedures("providers.yaml")
     return {(row.provider, reason): row for row in rows for reason in row.classes}
 
 
 @cache
 def blocklists() -> list[Blocklist]:
     """The entries of lists, in their order. Raises msgspec.ValidationError."""
-    return knowledge.read("parsers.advice", "lists.yaml", list[Blocklist])
+    return _read_lists("lists.yaml")
 
 
 def named_list(text: str, reason: str) -> Blocklist | None:

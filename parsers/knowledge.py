@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Any, TypeVar
 
@@ -15,6 +16,13 @@ Kind = TypeVar("Kind")
 def read(package: str, name: str, kind: type[Kind]) -> Kind:
     """A file of a package. Raises msgspec.ValidationError where it is not as `kind` says."""
     return msgspec.convert(plain(files(package).joinpath(name).read_bytes()), kind)
+
+
+def reader(package: str, kind: type[Kind]) -> Callable[[str], Kind]:
+    """Reads files of a package by their names, as `read` does. To be made when a module is imported: what a type is
+    msgspec finds out when it first meets it, and two threads that do so at once crash the process."""
+    msgspec.json.Decoder(kind)
+    return lambda name: read(package, name, kind)
 
 
 def plain(text: bytes) -> Any:

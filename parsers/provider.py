@@ -37,9 +37,12 @@ class Directory(NamedTuple):
     domains: dict[str, str]
 
 
+_read = knowledge.reader("parsers.providers", list[Provider])
+
+
 def read_providers() -> list[Provider]:
     """The rows of the file. Raises msgspec.ValidationError where one is not as `Provider` says."""
-    return knowledge.read("parsers.providers", "providers.yaml", list[Provider])
+    return _read("providers.yaml")
 
 
 _own_providers: list[Provider] = []

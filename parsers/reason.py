@@ -280,9 +280,13 @@ def in_order(parts: list[str], text: str) -> bool:
     return True
 
 
+_read_rules = knowledge.reader("parsers.reasons", list[Rule])
+_read_codes = knowledge.reader("parsers.reasons", Codes)
+
+
 def read_rules(name: str) -> list[Rule]:
     """One file of rules. Raises msgspec.ValidationError where a rule is not as `Rule` says."""
-    return knowledge.read("parsers.reasons", name, list[Rule])
+    return _read_rules(name)
 
 
 def rule_files() -> list[str]:
@@ -293,7 +297,7 @@ def rule_files() -> list[str]:
 
 def read_codes() -> Codes:
     """The file of codes. Raises msgspec.ValidationError where it is not as `Codes` says."""
-    return knowledge.read("parsers.reasons", "codes.yaml", Codes)
+    return _read_codes("codes.yaml")
 
 
 def spread(code: str) -> list[str]:

@@ -34,7 +34,7 @@ def _up(folder: Path, is_quick: bool) -> int:
     if folder.exists():
         print(f"{folder} is there already: make stack-down ends what runs in it", file=sys.stderr)
         return 1
-    print(_addresses(control.up(folder, is_quick=is_quick)))
+    print(_addresses(control.up(folder, is_quick=is_quick, is_kept=True)))
     return 0
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from typing import Any
 
 import yaml
 
-from stack import process
-from stack.ground import ROOT, absent, is_listening
+from stack import monitor
+from stack.ground import ROOT, absent
 from stack.pace import shorten_all
 from stack.plan import Plan
 
@@ -20,11 +21,8 @@ def missing() -> list[str]:
     return absent("prometheus-alertmanager")
 
 
-def configure(plan: Plan) -> None:
-    """Write its configuration: routes and inhibitions are the example's."""
-    folder = plan.folder / NAME
-    folder.mkdir()
-    shutil.copy(EXAMPLE / "mailstat.tmpl", folder)
+def configuration(plan: Plan) -> Any:
+    """Routes and inhibitions are the example's."""
     config = yaml.safe_load((EXAMPLE / "alertmanager.yaml").read_text())
     config["receivers"] = [
         {
@@ -33,20 +31,12 @@ def configure(plan: Plan) -> None:
         }
         for it in config["receivers"]
     ]
-    content = shorten_all(config) if plan.is_quick else config
-    (folder / "alertmanager.yml").write_text(yaml.safe_dump(content, sort_keys=False))
+    return shorten_all(config) if plan.is_quick else config
 
 
 def start(plan: Plan) -> None:
     """Start it, without the cluster that it otherwise looks for."""
-    configure(plan)
-    folder, entry = plan.folder / NAME, plan.entry(NAME)
-    command = (
-        "prometheus-alertmanager",
-        f"--config.file={folder}/alertmanager.yml",
-        f"--storage.path={folder}/data",
-        f"--web.listen-address={entry}",
-        "--cluster.listen-address=",
-        "--log.level=warn",
-    )
-    process.start(plan.folder, NAME, command, lambda: is_listening(entry))
+    folder = plan.folder / NAME
+    folder.mkdir()
+    shutil.copy(EXAMPLE / "mailstat.tmpl", folder)
+    monitor.start(plan, NAME, "prometheus-alertmanager", "path", configuration(plan), "--cluster.listen-address=")

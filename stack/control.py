@@ -17,6 +17,7 @@ from stack import (
     prometheus,
     resolver,
     traffic,
+    turn,
     webhook,
     world,
 )
@@ -43,29 +44,35 @@ def missing() -> list[str]:
     return (["the rights of root"] if os.geteuid() else []) + sorted(set(found))
 
 
-def up(folder: Path, *, is_quick: bool = False) -> Plan:
-    """Start the stack in a folder that is not there. What was started is ended where the rest cannot be."""
-    plan = plans.make(folder, is_quick=is_quick)
+def up(folder: Path, *, is_quick: bool = False, is_kept: bool = False, patience: float = 0.0) -> Plan:
+    """Start the stack in a folder that is not there. What was started is ended where the rest cannot be.
+
+    One that is not `is_kept` is ended by this process. Raises RuntimeError where another stack runs for longer than
+    `patience`, in seconds.
+    """
+    turn.take(folder, is_kept=is_kept, end=end, patience=patience)
     try:
+        plan = plans.make(folder, is_quick=is_quick)
         loopback.route(folder)
         for component in COMPONENTS:
             component.start(plan)
     except BaseException:
-        end(plan)
+        end(folder)
         raise
     return plan
 
 
-def end(plan: Plan) -> list[str]:
-    """End all that was started and still runs: their names. The folder stays."""
-    ended = [it.NAME for it in reversed(COMPONENTS) if process.stop(plan.folder, it.NAME)]
-    loopback.unroute(plan.folder)
+def end(folder: Path) -> list[str]:
+    """End all that was started in a folder and still runs: their names. The folder stays."""
+    ended = [it.NAME for it in reversed(COMPONENTS) if process.stop(folder, it.NAME)]
+    loopback.unroute(folder)
+    turn.give_back(folder)
     return ended
 
 
 def down(folder: Path) -> list[str]:
     """End the stack and remove its folder. Raises FileNotFoundError where there is none."""
-    plan = plans.load(folder)
-    ended = end(plan)
+    plans.load(folder)
+    ended = end(folder)
     shutil.rmtree(folder)
     return ended

@@ -8,7 +8,7 @@ import urllib.request
 import yaml
 
 from stack import process
-from stack.ground import Entry, is_listening
+from stack.ground import PATIENCE, Entry, is_listening
 from stack.plan import (
     EXIM,
     PASSWORD,
@@ -127,5 +127,5 @@ def end_probes(plan: Plan) -> None:
         del config[key]
     file.write_text(yaml.safe_dump(config, sort_keys=False))
     request = urllib.request.Request(f"{plan.url(NAME)}/-/reload", method="POST")  # noqa: S310 - our own
-    with urllib.request.urlopen(request, timeout=30):  # noqa: S310
+    with urllib.request.urlopen(request, timeout=PATIENCE):  # noqa: S310
         pass

@@ -7,13 +7,16 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ROOT / ".ci-packages"  # unpacked: mail servers cannot be installed beside each other
-PATIENCE = 60  # seconds that a command may take; all take far less
+PATIENCE = 300.0  # seconds until what is waited for is given up, on a host that has much else to do
+TICK = 0.2
 
 
 class Entry(NamedTuple):
@@ -42,9 +45,28 @@ def free_ports(number: int, host: str) -> list[int]:
 
 def is_listening(entry: Entry) -> bool:
     """Whether somebody listens, without a connection that would be counted: as proc(5) tells in /proc/net/tcp."""
+    return "0A" in _states(entry)
+
+
+def is_talked_to(entry: Entry) -> bool:
+    """Whether anybody is connected to it."""
+    return not _states(entry) <= {"0A", "06"}
+
+
+def _states(entry: Entry) -> set[str]:
+    """Of the sockets with this address: 0A listens, 06 is closed already (tcp_states.h)."""
     address = f"{int.from_bytes(socket.inet_aton(entry.host), sys.byteorder):08X}:{entry.port:04X}"
     rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines())
-    return any(row[1] == address and row[3] == "0A" for row in rows)
+    return {row[3] for row in rows if row[1] == address}
+
+
+def wait_for(is_so: Callable[[], object], what: str) -> None:
+    """Until it is so. Raises TimeoutError, which says what was waited for."""
+    end = time.monotonic() + PATIENCE
+    while not is_so():
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited in vain: {what}")
+        time.sleep(TICK)
 
 
 def run(*command: str | Path, stdin: str = "") -> str:
@@ -71,8 +93,10 @@ def certificate(folder: Path, days: int = 2) -> Path:
         *("-subj", "/CN=mx.here.example", "-addext", "subjectAltName=DNS:mx.here.example"),
         *("-days", str(days), "-keyout", key, "-out", signed),
     )
-    file.write_text(key.read_text() + signed.read_text())
-    return file
+    # At once: a server may begin to read it at any time.
+    whole = folder / "new.pem"
+    whole.write_text(key.read_text() + signed.read_text())
+    return whole.replace(file)
 
 
 def absent(*programs: str) -> list[str]:

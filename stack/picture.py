@@ -12,6 +12,7 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,9 @@ from typing import Any, NamedTuple
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.textpath import TextPath
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
 
@@ -50,7 +53,7 @@ OF_WORDS = {  # what the same word is drawn in everywhere
     "expired": "#8a4fc7",
     "ignored": "#5b6b7f",
 }
-LETTER = 6.6  # pixels of a character of a table
+MOST_WIDE, GAP = 200, 12  # pixels of a column of a table, and between two
 TITLE, TEXT, SMALL = 9.5, 8.0, 7.0  # points
 
 Series = list[tuple[dict[str, str], list[tuple[float, float]]]]
@@ -255,33 +258,55 @@ def draw_rows(axes: Axes, it: Panel, view: View) -> None:
         _say_empty(axes, it)
         return
     columns = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in hidden]
-    columns = _fitting([name for name in columns if name not in ("job", "instance")], rows, axes.bbox.width)
-    widths = [_width(name, rows) for name in columns]
-    starts = [sum(widths[:at]) / sum(widths) for at in range(len(columns))]
-    axes.set_xlim(0, 1)
-    axes.set_ylim(MOST_ROWS + 1.2, 0)
-    for x, name in zip(starts, columns, strict=True):
-        axes.text(x, 0.5, name, va="center", size=TEXT, color=PALE, weight="bold")
-        for at, row in enumerate(rows[:MOST_ROWS], start=1):
-            axes.text(x, at + 0.5, _cut(row.get(name, ""), 30), va="center", size=TEXT, color=INK)
-    for at in range(1, min(len(rows), MOST_ROWS) + 1):
+    draw_table(axes, [name for name in columns if name not in ("job", "instance")], rows)
+
+
+def draw_table(axes: Axes, columns: Sequence[str], rows: Sequence[dict[str, str]]) -> None:
+    """The first rows, in columns that fit, with what is longer cut."""
+    shown = rows[:MOST_ROWS]
+    widths = _fitting(columns, shown, axes.bbox.width)
+    spare = (axes.bbox.width - sum(widths.values())) / len(widths)
+    axes.set_xlim(0, axes.bbox.width)
+    axes.set_ylim(MOST_ROWS + 1.6, 0)
+    x = 0.0
+    for name, width in widths.items():
+        axes.text(x, 0.5, _cut_to(name, width - GAP, "bold"), va="center", size=TEXT, color=PALE, weight="bold")
+        for at, row in enumerate(shown, start=1):
+            axes.text(x, at + 0.5, _cut_to(row.get(name, ""), width - GAP), va="center", size=TEXT, color=INK)
+        x += width + spare
+    for at in range(1, len(shown) + 1):
         axes.axhline(at, color=EDGE, linewidth=0.6)
-    if len(rows) > MOST_ROWS:
-        axes.text(1, MOST_ROWS + 0.9, f"{MOST_ROWS} of {len(rows)}", va="center", ha="right", size=SMALL, color=PALE)
+    if len(rows) > len(shown):
+        left = f"{len(shown)} of {len(rows)}"
+        axes.text(axes.bbox.width, MOST_ROWS + 1.3, left, va="center", ha="right", size=SMALL, color=PALE)
 
 
-def _width(name: str, rows: Sequence[dict[str, str]]) -> int:
-    """Characters that a column takes."""
-    return max(len(name), *(len(_cut(row.get(name, ""), 30)) for row in rows)) + 2
-
-
-def _fitting(columns: Sequence[str], rows: Sequence[dict[str, str]], pixels: float) -> list[str]:
-    """The columns that fit, those first that most rows have; in their order."""
-    kept: list[str] = []
+def _fitting(columns: Sequence[str], rows: Sequence[dict[str, str]], pixels: float) -> dict[str, float]:
+    """The columns that fit, those first that most rows have, and how wide they are; in their order."""
+    widths = {name: min(_column(name, rows), MOST_WIDE, pixels) for name in columns}
+    kept: set[str] = set()
     for name in sorted(columns, key=lambda name: -sum(name in row for row in rows)):
-        if (sum(_width(it, rows) for it in kept) + _width(name, rows)) * LETTER <= pixels:
-            kept.append(name)
-    return [name for name in columns if name in kept]
+        if sum(widths[it] for it in kept) + widths[name] <= pixels:
+            kept.add(name)
+    return {name: width for name, width in widths.items() if name in kept}
+
+
+def _column(name: str, rows: Sequence[dict[str, str]]) -> float:
+    """Pixels that a column takes, with the gap after it."""
+    return max(_pixels(name, "bold"), *(_pixels(row.get(name, "")) for row in rows)) + GAP
+
+
+@cache
+def _pixels(text: str, weight: str = "normal") -> float:
+    """How wide a text of a table is drawn."""
+    font = FontProperties(family="DejaVu Sans", weight=weight)
+    return float(TextPath((0, 0), text, size=TEXT, prop=font).get_extents().width) * DPI / 72 if text else 0.0
+
+
+def _cut_to(text: str, pixels: float, weight: str = "normal") -> str:
+    """As much of a text as fits, with an ellipsis where that is not all."""
+    fitting = (_cut(text, most) for most in range(len(text), 0, -1))
+    return next((it for it in fitting if _pixels(it, weight) <= pixels), "")
 
 
 DRAW = {"stat": draw_number, "timeseries": draw_lines, "bargauge": draw_bars, "table": draw_rows}
@@ -376,7 +401,11 @@ def main() -> int:
     if missing := control.missing():
         print(f"not here: {', '.join(missing)}", file=sys.stderr)
         return 1
-    plan = control.up(FOLDER, is_quick=True)
+    try:
+        plan = control.up(FOLDER, is_quick=True)
+    except (OSError, RuntimeError) as error:
+        print(error, file=sys.stderr)
+        return 1
     try:
         began = time.time()
         story.worsen(plan)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stack.ground import Entry, free_ports
 
-LOCAL = "127.0.0.1"
+LOCAL = "127.0.0.77"  # nobody else asks for a port of it: one that is free stays free until it is bound
 SERVICES = ("exporter", "prometheus", "alertmanager", "webhook")
 POSTFIX, POSTFIX_SUBMISSION = Entry("198.51.100.193", 2525), Entry("198.51.100.193", 5587)
 EXIM, EXIM_SUBMISSION = Entry("198.51.100.194", 2525), Entry("198.51.100.194", 5587)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stack import process, resolver
-from stack.ground import Entry, absent, certificate, is_listening, run
+from stack.ground import Entry, absent, certificate, is_listening, run, wait_for
 from stack.plan import (
     DEAD,
     DESTINATION_PORT,
@@ -181,7 +181,9 @@ def abandon(plan: Plan, sender: str, recipient: str, seconds: float) -> None:
     """Give it a message from this host that nobody picks up, and make it as old as this."""
     config = plan.folder / NAME / "config"
     run("postconf", "-c", config, "-MX", "pickup/unix")
+    before = _reloads(plan)
     _reload(plan)
+    wait_for(lambda: _reloads(plan) > before and "pickup" not in process.names(plan.folder, NAME), "nobody picks up")
     run("sendmail", "-C", config, "-f", sender, recipient, stdin="Hello")
     for message in (plan.folder / NAME / "queue/maildrop").iterdir():
         # The first record is the time of arrival: T, its length, the digits (rec_type.h of Postfix).
@@ -211,6 +213,11 @@ def rotate_log(plan: Plan) -> None:
 
 def _reload(plan: Plan) -> None:
     run("postfix", "-c", plan.folder / NAME / "config", "reload")
+
+
+def _reloads(plan: Plan) -> int:
+    """How often its master logged that it has done so."""
+    return plan.postfix_log.read_text().count(": reload -- version")
 
 
 def waiting(plan: Plan) -> str:

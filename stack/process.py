@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from stack.ground import ROOT, environment
 
-PATIENCE = 30.0  # seconds until a process that does not listen, or does not end, is given up
+PATIENCE = 120.0  # seconds until a process that does not listen, or does not end, is given up
 TICK = 0.05
 
 _children: dict[int, subprocess.Popen[bytes]] = {}  # those of this process: it has to ask for their end
@@ -26,6 +26,7 @@ class Status(NamedTuple):
     """What proc(5) tells of a process in /proc/PID/stat."""
 
     number: int
+    name: str
     state: str
     parent: int
     session: int
@@ -38,13 +39,19 @@ def read_status(number: int) -> Status | None:
         text = Path(f"/proc/{number}/stat").read_text(encoding="ascii", errors="replace")
     except OSError:
         return None
-    fields = text.rpartition(")")[2].split()
-    status = Status(number, fields[0], int(fields[1]), int(fields[3]), int(fields[19]))
+    begin, _, rest = text.rpartition(")")
+    fields = rest.split()
+    status = Status(number, begin.partition("(")[2], fields[0], int(fields[1]), int(fields[3]), int(fields[19]))
     return None if status.state in "ZX" else status
 
 
 def start(folder: Path, name: str, command: Sequence[str | Path], is_ready: Callable[[], object]) -> None:
-    """Start, and wait until it is ready. What it says is in `NAME.out`. Raises RuntimeError where that fails."""
+    """Start, and wait until it is ready. What it says is in `NAME.out`.
+
+    Raises RuntimeError where that fails, or where another one is ready before it is started.
+    """
+    if is_ready():
+        raise RuntimeError(f"{name} runs already, and not in {folder}")
     with (folder / f"{name}.out").open("ab") as out:
         process = subprocess.Popen(  # noqa: S603 - our own commands
             list(map(str, command)),
@@ -56,8 +63,7 @@ def start(folder: Path, name: str, command: Sequence[str | Path], is_ready: Call
             start_new_session=True,
         )
     _children[process.pid] = process
-    status = read_status(process.pid)
-    (folder / f"{name}.pid").write_text(f"{process.pid} {status.started if status else 0}\n")
+    (folder / f"{name}.pid").write_text(identity(process.pid))
     end = time.monotonic() + PATIENCE
     while not is_ready():
         if process.poll() is not None or time.monotonic() > end:
@@ -81,6 +87,29 @@ def stop(folder: Path, name: str, number: signal.Signals = signal.SIGTERM) -> bo
     return bool(sessions)
 
 
+def identity(number: int) -> str:
+    """The number and start time of a process: no other has both."""
+    status = read_status(number)
+    return f"{number} {status.started if status else 0}"
+
+
+def is_same(process: str) -> bool:
+    """Whether the process of this identity still runs."""
+    number, started = map(int, process.split())
+    status = read_status(number)
+    return status is not None and status.started == started
+
+
+def names(folder: Path, name: str) -> set[str]:
+    """What runs of all that was started as this."""
+    return {it.name for it in _family(folder / f"{name}.pid")}
+
+
+def any_in(folder: Path) -> bool:
+    """Whether anything runs of what was started in this folder."""
+    return any(_family(file) for file in folder.glob("*.pid"))
+
+
 def tail(file: Path, most: int = 4000) -> str:
     """The end of what it said."""
     return file.read_text(errors="replace")[-most:] if file.exists() else ""
@@ -90,6 +119,8 @@ def _family(file: Path) -> list[Status]:
     """All processes of the session that is noted in a file, and of the sessions that these began: Postfix' master has
     one of its own. While any of a session runs, no other process gets its number, so a leader of another age means
     that the whole session is gone."""
+    if not file.exists():
+        return []
     leader, started = map(int, file.read_text().split())
     status = read_status(leader)
     if status and status.started != started:

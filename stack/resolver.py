@@ -21,6 +21,7 @@ from stack.plan import DEAD, DESTINATIONS, POSTFIX, RESOLVER, Plan, exchanger
 
 NAME = "resolver"
 FAULT, LISTED = "dns", "listed"
+TIMEOUT = 30  # seconds, the most that resolv.conf(5) allows: what was asked in vain is deferred, and nobody counts it
 SECONDS = 1  # that an answer may be kept
 NOTHING = f"ns.example. postmaster.example. 1 60 60 60 {SECONDS}"  # so long nothing may be kept too (RFC 2308)
 SENDER, ZONE = "sender.example", "bl.example"
@@ -87,7 +88,7 @@ class Server(socketserver.UDPServer):
 
 def start(plan: Plan) -> None:
     """Start it; mail servers see it as their host's resolver by `command`."""
-    (plan.folder / "resolv.conf").write_text(f"nameserver {RESOLVER.host}\noptions timeout:1 attempts:1\n")
+    (plan.folder / "resolv.conf").write_text(f"nameserver {RESOLVER.host}\noptions timeout:{TIMEOUT} attempts:1\n")
     command = (sys.executable, "-m", "stack.resolver", plan.folder)
     process.start(plan.folder, NAME, command, lambda: "answers" in process.tail(plan.folder / f"{NAME}.out"))
 

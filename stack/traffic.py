@@ -38,7 +38,7 @@ from stack.plan import (
 NAME = "traffic"
 TRUTH = "clients.jsonl"
 SENDER = "alice@sender.example"
-TIMEOUT = 30
+TIMEOUT = 100  # seconds: a message whose taking a client did not wait for is in no count of its
 PAUSE = 0.25  # seconds between two sessions of one server's clients
 DOMAINS = {"google": 8, "microsoft": 6, "yahoo": 4, "gmx": 3, "small": 4}
 CROWD = {"apple": 1, "orange": 1, "proton": 1}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import ssl
 import sys
 import time
@@ -63,8 +64,9 @@ def refusal(fault: Path, domain: str) -> str:
 
 
 async def listen(plan: Plan) -> None:
-    """Until ended."""
-    loop = asyncio.get_running_loop()
+    """Until ended; what they saw until then is written down."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, ended.set)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(plan.folder / NAME / "server.pem")
     hosts: dict[str, Destination] = {}
@@ -74,7 +76,7 @@ async def listen(plan: Plan) -> None:
         hosts[domain] = Destination(tls=tls, policy=policy, on_taken=keep)
         await loop.create_server(hosts[domain].connection, ip, DESTINATION_PORT)
     with (plan.truth / TRUTH).open("a", buffering=1) as truth:
-        while True:
+        while not ended.is_set():
             await asyncio.sleep(BEAT)
             for domain, host in hosts.items():
                 replies, host.replies = host.replies, []

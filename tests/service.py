@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 # The command, but that it looks for new lines more often than twice a second.
 MAIN = "import sys; from exporter import cli, pipeline; pipeline.POLL_SECONDS = 0.05; sys.exit(cli.main())"
 COMMAND = (sys.executable, "-c", MAIN)
-PATIENCE = 30.0  # seconds until a test gives up: what is waited for is there far sooner
+PATIENCE = 120.0  # seconds until a test gives up: what is waited for is there far sooner
 TICK = 0.03
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 PORT = re.compile(r'msg="listening" address="?127\.0\.0\.1:(\d+)')

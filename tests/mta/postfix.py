@@ -15,8 +15,11 @@ __all__ = ["missing", "serving"]
 
 
 @contextmanager
-def serving(folder: Path, outside: Addresses, lifetime: int) -> Iterator[Server]:
-    """A Postfix that relays to the hosts `outside`, until the end of the block; its messages live so many seconds."""
+def serving(folder: Path, outside: Addresses, lifetime: int, pause: int = 1) -> Iterator[Server]:
+    """A Postfix that relays to the hosts `outside`, until the end of the block.
+
+    Its messages live so many seconds, and wait for `pause`, later for twice that, between two tries.
+    """
     smtp, submission = (Entry(HOST, port) for port in free_ports(2))
     config = configure(
         folder,
@@ -30,8 +33,8 @@ def serving(folder: Path, outside: Addresses, lifetime: int) -> Iterator[Server]
         smtp_dns_support_level="disabled",
         smtp_host_lookup="native",
         transport_maps=inline({domain: f"smtp:[{ip}]:{port}" for domain, (ip, port) in outside.items()}),
-        minimal_backoff_time="1s",
-        maximal_backoff_time="2s",
+        minimal_backoff_time=f"{pause}s",
+        maximal_backoff_time=f"{2 * pause}s",
         queue_run_delay="1s",
         maximal_queue_lifetime=f"{lifetime}s",
         bounce_queue_lifetime=f"{lifetime}s",

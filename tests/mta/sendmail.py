@@ -15,6 +15,7 @@ from tests.service import environment, wait_for
 
 UNPACKED = ["sendmail-bin", "sendmail-cf"]
 BINARY = "/usr/libexec/sendmail/sendmail"
+LOAD = 10_000  # of the host, beyond which it would leave mail in the queue, and clients outside
 # A job of a queue run remembers no host that failed and no connection of the one before: what Sendmail defers without
 # asking anybody, no destination counts. (But the notification of a message that expires as its connection is cut is
 # tried over that connection, so what is cut has to get through in time.)
@@ -32,6 +33,8 @@ define(`confDONT_BLAME_SENDMAIL', `TrustStickyBit')dnl
 define(`confSEPARATE_PROC', `True')dnl
 define(`confMCI_CACHE_SIZE', `0')dnl
 define(`confMIN_QUEUE_AGE', `0')dnl
+define(`confQUEUE_LA', `{load}')dnl
+define(`confREFUSE_LA', `{load}')dnl
 define(`confMAX_MESSAGE_SIZE', `{most}')dnl
 define(`confTO_QUEUERETURN', `{lifetime}s')dnl
 define(`confTO_QUEUEWARN', `')dnl
@@ -80,6 +83,7 @@ def serving(folder: Path, outside: Addresses, lifetime: int) -> Iterator[Server]
         pem.chmod(0o600)
         settings = CONFIG.format(
             folder=folder,
+            load=LOAD,
             most=MOST,
             lifetime=lifetime,
             certificate=pem,

@@ -19,6 +19,8 @@ from tests.service import ran, running
 pytestmark = pytest.mark.mta
 
 LIFETIME = 600  # seconds, far more than any test has
+PAUSE = 60  # until a second try: while the server tries, it has no time of the next one
+IN_VAIN = "8s"  # for a mail that does not arrive: by then the server has tried to hand it on
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def server() -> Iterator[tuple[Path, Server]]:
     with (
         folder_of("probes") as folder,
         listening({"example.net": Destination()}) as outside,
-        postfix.serving(folder, outside, LIFETIME) as server,
+        postfix.serving(folder, outside, LIFETIME, PAUSE) as server,
     ):
         (folder / "password").write_text(PASSWORD)
         (folder / "wrong").write_text(f"wrong {PASSWORD}")
@@ -39,14 +41,16 @@ def server() -> Iterator[tuple[Path, Server]]:
         yield folder, server
 
 
-def configure(folder: Path, server: Server, to: str, arrive: dict, every: str | None = None, **send) -> Path:
+def configure(
+    folder: Path, server: Server, to: str, arrive: dict, every: str | None = None, late_after: str = "60s", **send
+) -> Path:
     """A probe that submits over TLS with a login. Nobody signed the server's certificate."""
     submission = server.submission
     assert submission is not None
     login = {"username": f"{USER}@here.example", "password_file": str(folder / "password")}
     where = {"server": submission.host, "port": submission.port, "tls": "starttls", "verify": False}
     mail = {"from": "probe@example.com", "to": f"{to}@example.net"}
-    probe = {"name": "one", "send": where | login | mail | send, "arrive": arrive, "late_after": "5s"}
+    probe = {"name": "one", "send": where | login | mail | send, "arrive": arrive, "late_after": late_after}
     if every:
         probe["every"] = every
     config = folder / f"{to}.yml"
@@ -68,7 +72,7 @@ def test_our_log_tells_that_it_was_handed_on(server, auth):
 
 
 def test_a_mail_in_the_queue_and_when_it_is_tried_again(server):
-    done = once(configure(*server, "never-1", {"maildir": str(server[0] / "Maildir")}))
+    done = once(configure(*server, "never-1", {"maildir": str(server[0] / "Maildir")}, late_after=IN_VAIN))
     last = done.stdout.splitlines()[-1]
     assert done.returncode == 1
     assert "queued_mailbox_full: it has not arrived: in our queue, last tried at " in last, done.stdout
@@ -77,7 +81,7 @@ def test_a_mail_in_the_queue_and_when_it_is_tried_again(server):
 
 
 def test_a_mail_that_was_returned(server):
-    done = once(configure(*server, "unknown-1", {"maildir": str(server[0] / "Maildir")}))
+    done = once(configure(*server, "unknown-1", {"maildir": str(server[0] / "Maildir")}, late_after=IN_VAIN))
     last = done.stdout.splitlines()[-1]
     assert done.returncode == 1
     assert "user_unknown: it has not arrived: given up at " in last, done.stdout
@@ -85,7 +89,7 @@ def test_a_mail_that_was_returned(server):
 
 
 def test_a_mail_that_was_handed_on_and_is_nowhere(server):
-    done = once(configure(*server, "good-2", {"maildir": str(server[0] / "Maildir")}))
+    done = once(configure(*server, "good-2", {"maildir": str(server[0] / "Maildir")}, late_after=IN_VAIN))
     assert done.returncode == 1
     assert "handed_over: it has not arrived: handed to " in done.stdout.splitlines()[-1], done.stdout
 
@@ -99,7 +103,7 @@ def test_the_wrong_password(server):
 
 
 def test_the_service_tells_the_same(server, tmp_path):
-    config = configure(*server, "never-2", {"maildir": str(server[0] / "Maildir")}, every="2s")
+    config = configure(*server, "never-2", {"maildir": str(server[0] / "Maildir")}, every="2s", late_after=IN_VAIN)
     with running(tmp_path, "--config.file", config, "--state.dir", tmp_path / "state") as exporter:
         found = {"probe": "one", "phase": "arrival", "reason": "queued_mailbox_full"}
         exporter.until(lambda it: it.has("mail_probe_failure_info", **found), "mail_probe_failure_info")

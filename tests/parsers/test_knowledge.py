@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -28,6 +30,24 @@ def test_a_file_is_checked() -> None:
     assert knowledge.read("parsers.reasons", "vague.yaml", list[Rule])
     with pytest.raises(msgspec.ValidationError):
         knowledge.read("parsers.reasons", "vague.yaml", list[int])
+
+
+# Asks for all that is known, and prints which functions msgspec calls for it.
+FIRST_USE = """
+import sys
+from parsers import explanation, provider, reason
+called = set()
+sys.setprofile(lambda frame, event, _: called.add(frame.f_code.co_name) if event == "call" else None)
+reason.book(), provider.directory(), explanation.kinds(), explanation.procedures(), explanation.blocklists()
+sys.setprofile(None)
+print(*called & {"read", "get_class_annotations"})
+"""
+
+
+def test_no_type_is_met_for_the_first_time_when_several_threads_may_meet_it() -> None:
+    command = [sys.executable, "-c", FIRST_USE]
+    done = subprocess.run(command, capture_output=True, check=True, text=True, cwd=Path(parsers.__file__).parents[1])
+    assert done.stdout == "read\n"
 
 
 def test_what_is_not_whole_or_not_plain_is_an_error() -> None:

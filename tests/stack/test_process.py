@@ -58,6 +58,20 @@ def test_a_number_that_another_process_has_by_now_is_left_alone(tmp_path: Path) 
         other.kill()
 
 
+def test_another_one_is_not_taken_for_it(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="it runs already"):
+        process.start(tmp_path, "it", SLEEP, lambda: True)
+    assert not process.any_in(tmp_path)
+
+
+def test_what_runs_of_it_is_known_by_name(tmp_path: Path) -> None:
+    process.start(tmp_path, "it", ("sh", "-c", "sleep 600 & wait"), lambda: "sleep" in process.names(tmp_path, "it"))
+    assert process.names(tmp_path, "it") == {"sh", "sleep"}
+    assert process.any_in(tmp_path)
+    process.stop(tmp_path, "it")
+    assert not process.any_in(tmp_path)
+
+
 def test_what_does_not_start_is_told_with_what_it_said(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="it does not start:\nno such luck"):
         process.start(tmp_path, "it", ("sh", "-c", "echo no such luck; exit 1"), lambda: False)
