@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from exporter.metrics.log import LogNumbers
 from exporter.sources.container import Wrapping
 from exporter.sources.feed import Feed
 from exporter.view import SourceView
@@ -65,21 +66,9 @@ class Reading:
         return LogReader(clock, mta=self.mta, joins=self.joins, met=self.met, signatures=self.signatures)
 
 
-class Figures(Protocol):
-    """What a source tells of itself."""
+class Figures(LogNumbers, Protocol):
+    """What a source tells of itself, and what people have to know besides the metrics."""
 
-    name: str
-
-    @property
-    def tallies(self) -> dict[str, Tally]: ...
-    @property
-    def lag_bytes(self) -> int: ...
-    @property
-    def lag_seconds(self) -> float: ...
-    @property
-    def is_up(self) -> bool: ...
-    @property
-    def last_time(self) -> float: ...
     @property
     def error(self) -> str | None: ...
     @property
