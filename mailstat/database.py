@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from parsers.events import Event
 
 MEMORY = "150MB"  # of the database; what stands before it needs as much again
-FILLED_WITH = "64MB"  # of it, as long as other processes read, which need room, too
+FILLED_WITH = "40MB"  # of it, as long as other processes read, which need room, too
 THREADS = 1  # each wants memory of its own to sort in: with two, large answers failed for want of it
 BATCH = 50_000  # rows that go into the table at once
 ROW_GROUP = 20_480  # rows of a Parquet file that are held at once
