@@ -1,9 +1,8 @@
-"""How long ago something was, for people who look at a terminal: "14:03:20, 3 min ago"."""
+"""How long ago something was, for people who look at a terminal: "3 min ago" leaves room there for the rest."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,20 +14,15 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 LONGEST = 7 * DAY  # ago; before that, a date says more
 
 
-def with_ages(report: Report, now: float, zone: tzinfo) -> Report:
+def with_ages(report: Report, now: float) -> Report:
     """The same with words in place of what lately was; all other times are left as they are."""
-    return replace(report, sections=[_worded(section, now, zone) for section in report.sections])
+    return replace(report, sections=[_worded(section, now) for section in report.sections])
 
 
-def ago(time: float, now: float, zone: tzinfo) -> str | None:
-    """The time of the day in the zone (before the last day, with the day of the week), and how long ago that was;
-    None of what was not within the last week."""
+def ago(time: float, now: float) -> str | None:
+    """How long ago that was, roughly; None of what was not within the last week."""
     age = int(now) - int(time)
-    if not 0 <= age < LONGEST:
-        return None
-    if age < DAY:
-        return f"{datetime.fromtimestamp(time, zone):%H:%M:%S}, {_age(age)} ago"
-    return f"{datetime.fromtimestamp(time, zone):%a %H:%M}, {_age(age)} ago"
+    return f"{_age(age)} ago" if 0 <= age < LONGEST else None
 
 
 def _age(seconds: int) -> str:
@@ -42,17 +36,17 @@ def _age(seconds: int) -> str:
     return f"{days} day{'s' if days > 1 else ''}"
 
 
-def _worded(section: Section, now: float, zone: tzinfo) -> Section:
+def _worded(section: Section, now: float) -> Section:
     if not any(column.is_past for column in section.columns):
         return section
-    return replace(section, rows=[_row(row, section.columns, now, zone) for row in section.rows])
+    return replace(section, rows=[_row(row, section.columns, now) for row in section.rows])
 
 
-def _row(row: Row, columns: Sequence[Column], now: float, zone: tzinfo) -> Row:
-    return [_cell(value, column, now, zone) for value, column in zip(row, columns, strict=True)]
+def _row(row: Row, columns: Sequence[Column], now: float) -> Row:
+    return [_cell(value, column, now) for value, column in zip(row, columns, strict=True)]
 
 
-def _cell(value: Any, column: Column, now: float, zone: tzinfo) -> Any:
+def _cell(value: Any, column: Column, now: float) -> Any:
     if not column.is_past or value is None:
         return value
-    return ago(value, now, zone) or value
+    return ago(value, now) or value

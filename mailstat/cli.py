@@ -92,7 +92,7 @@ def answer(name: str, options: Namespace) -> int:
         if options.format == "table" and out.isatty():
             from mailstat.age import with_ages
 
-            limited = with_ages(limited, options.now, options.zone)
+            limited = with_ages(limited, options.now)
         render.render(options.format, limited, out, zone=options.zone)
     return finish(log)
 

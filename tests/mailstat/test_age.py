@@ -18,39 +18,34 @@ from mailstat.report import FIRST, LAST, Column, Report, Section
 
 ROOT = Path(__file__).parents[2]
 NOW = 1_767_607_201.5  # 2026-01-05 10:00:01, a Monday
-BERLIN = ZoneInfo("Europe/Berlin")
 
 
 @pytest.mark.parametrize(
     ("age", "told"),
     [
-        (0, "10:00:01, 0 s ago"),
-        (59, "09:59:02, 59 s ago"),
-        (60, "09:59:01, 1 min ago"),
-        (3599, "09:00:02, 59 min ago"),
-        (3600, "09:00:01, 1 h ago"),
-        (86399, "10:00:02, 23 h ago"),
-        (86400, "Sun 10:00, 1 day ago"),
-        (7 * 86400 - 1, "Mon 10:00, 6 days ago"),
+        (0, "0 s ago"),
+        (59, "59 s ago"),
+        (60, "1 min ago"),
+        (3599, "59 min ago"),
+        (3600, "1 h ago"),
+        (86399, "23 h ago"),
+        (86400, "1 day ago"),
+        (7 * 86400 - 1, "6 days ago"),
         (7 * 86400, None),
         (-1, None),
     ],
 )
-def test_the_time_of_the_day_and_how_long_ago_it_was(age: int, told: str | None) -> None:
-    assert ago(NOW - age, NOW, UTC) == told
-
-
-def test_it_is_told_in_the_zone() -> None:
-    assert ago(NOW - 180, NOW, BERLIN) == "10:57:01, 3 min ago"
+def test_it_is_told_roughly(age: int, told: str | None) -> None:
+    assert ago(NOW - age, NOW) == told
 
 
 def test_only_what_people_ask_that_of_is_told_so() -> None:
     columns = (Column("name"), FIRST, LAST, Column("time", "time"), Column("count", "number"))
     row = ("x", NOW - 8 * 86400, NOW - 60, NOW - 60, 5)
-    report = with_ages(Report("r", "R", [Section("", columns, [row, ("y", None, None, None, 0)])]), NOW, UTC)
+    report = with_ages(Report("r", "R", [Section("", columns, [row, ("y", None, None, None, 0)])]), NOW)
     (section,) = report.sections
     assert [*map(list, section.rows)] == [
-        ["x", NOW - 8 * 86400, "09:59:01, 1 min ago", NOW - 60, 5],
+        ["x", NOW - 8 * 86400, "1 min ago", NOW - 60, 5],
         ["y", None, None, None, 0],
     ]
     assert section.columns == columns
@@ -91,8 +86,7 @@ def on_a_terminal(*arguments: str) -> str:
 
 
 def test_a_terminal_shows_how_long_ago_it_was(log: Path) -> None:
-    when = datetime.fromisoformat(log.read_text()[:25]).astimezone(ZoneInfo("Asia/Kolkata"))
-    assert f"{when:%H:%M:%S}, 2 h ago" in on_a_terminal(*command(log))
+    assert " 2 h ago " in on_a_terminal(*command(log))
 
 
 @pytest.mark.parametrize("name", ["table", "json", "csv", "markdown", "html"])
