@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import tzinfo
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from rich.cells import cell_len
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PAGE = 200  # records that are measured together, for there is no end to measure to
 WIDEST = 28  # columns of a terminal that one cell takes where each row has one line
+TEXT = (20, 10)  # columns of a terminal that are left to a longer text, at first and where they are few
+NAME = 4  # that are left to the name of a column, at least
 Cells = list[str]
 
 
@@ -85,32 +87,77 @@ def _on_terminal(report: Report, out: TextIO, zone: tzinfo) -> None:
 
     console = Console(file=out, highlight=False, markup=False, emoji=False)
     console.print(Text(visible(report.title), "bold"))
-    build = _whole if report.records is None else _line_by_line
     for section in report.sections:
         for page in pages(report, section, zone):
-            console.print(build(section, page))
+            if report.records is not None:
+                console.print(_line_by_line(section, page))
+                continue
+            widths = _fitting(_rooms(section, page), console.width)
+            console.print(_whole(section, page, widths))
+            if hidden := section.columns[len(widths) :]:
+                console.print(Text(f"no room for {visible(', '.join(it.name for it in hidden))}", "dim"))
         if section.left_out:
             console.print(Text(f"and {section.left_out:,d} more", "dim"))
 
 
-def _whole(section: Section, page: list[Cells]) -> Table:
-    """All of every cell, on as many lines as it takes; a number that has no room for all its digits shows that."""
+def _whole(section: Section, page: list[Cells], widths: Sequence[int | None]) -> Table:
+    """All of every cell, on as many lines as it takes, of the columns that have room."""
     from rich.text import Text
 
     title = Text(visible(section.title), "bold") if section.title else None
     table = _empty(title=title, title_justify="left")
-    for column in section.columns:
-        is_number = column.kind in RIGHT
-        is_whole = is_number or column.kind == "time"
+    for column, width in zip(section.columns, widths, strict=False):
+        name = visible(column.name)
+        is_whole = _is_whole(column)
         table.add_column(
-            Text(visible(column.name)),
-            justify="right" if is_number else "left",
+            Text(name if width is None else name.replace("_", " "), no_wrap=False, overflow="fold"),
+            justify="right" if column.kind in RIGHT else "left",
             no_wrap=is_whole,
             overflow="ellipsis" if is_whole else "fold",
+            width=width,
         )
     for cells in page:
-        table.add_row(*map(Text, cells))
+        table.add_row(*map(Text, cells[: len(widths)]))
     return table
+
+
+class Room(NamedTuple):
+    """The columns of a terminal that a name and the widest cell below it want; `is_whole`: they cannot be folded."""
+
+    name: int
+    cell: int
+    is_whole: bool
+
+    def least(self, name: int, text: int) -> int:
+        """What is needed where names and texts have so much at most."""
+        return max(min(self.name, name), self.cell if self.is_whole else min(self.cell, text))
+
+
+def _rooms(section: Section, page: list[Cells]) -> list[Room]:
+    cells = zip(*page, strict=True) if page else [()] * len(section.columns)
+    return [
+        Room(cell_len(visible(column.name)), max(map(cell_len, below), default=0), _is_whole(column))
+        for column, below in zip(section.columns, cells, strict=True)
+    ]
+
+
+def _is_whole(column: Column) -> bool:
+    return column.kind in RIGHT or column.kind == "time"
+
+
+def _fitting(rooms: list[Room], width: int) -> list[int | None]:
+    """How wide columns are (None: what is left), for as many of them as have room. Names are folded before texts are,
+    and texts before a column is left out."""
+
+    def have_room(name: int, text: int) -> bool:
+        return sum(room.least(name, text) + 2 for room in rooms) <= width
+
+    while len(rooms) > 1 and not have_room(NAME, TEXT[-1]):
+        rooms = rooms[:-1]
+    widest = max((room.name for room in rooms), default=0)
+    names = range(widest, NAME - 1, -1)
+    name, text = next(((name, text) for text in TEXT for name in names if have_room(name, text)), (NAME, TEXT[-1]))
+    return [room.least(name, text) if room.is_whole and name < widest else None for room in rooms]
 
 
 def _line_by_line(section: Section, page: list[Cells]) -> Table:
