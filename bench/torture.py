@@ -32,8 +32,8 @@ HOST = "127.{}.{}.{}".format(*(os.getpid() + 65_536).to_bytes(3, "big"))
 PACKERS = (("gzip", "gz"), ("bzip2", "bz2"), ("xz", "xz"))
 MESSAGE_LINES = 4
 LINE_BYTES = 400  # no line is longer
-BACKLOG = 20_000  # messages, which are not read at once
-BACKLOG_BYTES = 2_000_000  # nor are these within some milliseconds
+BACKLOGS = (20_000, 40_000, 80_000, 160_000, 320_000)  # messages, which are not read at once
+READ_SPEED = 50_000_000  # bytes a second, which the exporter does not reach
 START = 1_790_000_000
 Samples = dict[str, float]
 # What the numbered messages add up to: a line that is lost is not made up for by another that comes twice.
@@ -124,6 +124,7 @@ class Exporter:
         self.config.write_text(f"sources: [{{file: {log}}}]\ntimezone: UTC\n")
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        self.took = 0.0  # seconds, for the last answer
 
     def start(self) -> None:
         arguments = ("--config.file", str(self.config), "--state.dir", str(self.folder / "state"))
@@ -149,12 +150,14 @@ class Exporter:
 
     def text(self, timeout: float = PATIENCE) -> str:
         """What /metrics answers."""
+        asked = time.monotonic()
         connection = HTTPConnection(HOST, self.port, timeout=timeout)
         try:
             connection.request("GET", "/metrics")
             return connection.getresponse().read().decode()
         finally:
             connection.close()
+            self.took = time.monotonic() - asked
 
     def until(self, is_so: Callable[[Samples], object], every: float = 0.1) -> Samples:
         """The first scrape of which that is so, or the last one after nothing more was read for long: a machine that
@@ -333,11 +336,11 @@ def copytruncate(folder: Path, *, is_short: bool, rng: random.Random) -> list[st
 
 
 def run_ahead(writer: Writer, exporter: Exporter) -> None:
-    """Write until the exporter knows of bytes that it has not read; on some machines it is as quick as the writer."""
-    for _ in range(100):
-        writer.write(BACKLOG, is_cut=False)
+    """Write until the exporter knows of more than it reads while it answers: on a slow disk, what it shows is old."""
+    for messages in BACKLOGS:
+        writer.write(messages, is_cut=False)
         found = exporter.until(lambda it: writer.written - seen(it) < LINE_BYTES, every=0.01)
-        if total(found, "mailstat_log_lag_bytes") > BACKLOG_BYTES:
+        if total(found, "mailstat_log_lag_bytes") > READ_SPEED * exporter.took:
             return
 
 
