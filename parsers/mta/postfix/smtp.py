@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from parsers.events import ConnectionFailure, Origin, Problem, Tls
 from parsers.mta.postfix.delivery import RELAYS, phase_of
+from parsers.mta.postfix.maintenance import trouble
 from parsers.reply import read_reply
 from parsers.shape import shape
 
@@ -117,8 +118,10 @@ SHAPES = (
     ),
     shape(
         "{queue_id}: {words:Cannot start TLS|TLS is required|TLSA lookup|TLS-Required|Server certificate |REQUIRETLS"
-        "|SASL authentication failed|SMTPUTF8 is required|message size |local data error |mail for "
-        "|unable to look up }{text}",
+        "|Sender requires |client TLS configuration problem|SASL authentication failed|SASL [CACHED] "
+        "|SMTPUTF8 is required|message size |local data error |mail for |unable to look up "
+        "|unable to find primary relay|unexpected server message|unreadable mail queue entry"
+        "|server configuration error}{text}",
         "4dHvRq1ZTPz9sWk: Cannot start TLS: handshake failure",
         setback,
     ),
@@ -178,4 +181,24 @@ SHAPES = (
         "4dHvRq1ZTPz9sWk: enabling PIX workarounds: disable_esmtp delay_dotcrlf for mx1.example.org[192.0.2.25]:25",
     ),
     shape("{queue_id}: breaking line > {_}", "4dHvRq1ZTPz9sWk: breaking line > 998 bytes with <CR><LF>SPACE"),
+    shape(
+        "{relay}: replacing server reply {_}",
+        'mx1.example.org[192.0.2.25]: replacing server reply "250-PIPELINING" with "250-8BITMIME"',
+    ),
+    shape(
+        "host {_} offers SMTPUTF8 support, but not 8BITMIME",
+        "host mx1.example.org[192.0.2.25] offers SMTPUTF8 support, but not 8BITMIME",
+    ),
+    # --- how it finds a server ---
+    shape(
+        "skipping SRV lookup for {_}",
+        "skipping SRV lookup for _submission._tcp.example.org: Host or domain name not found",
+    ),
+    shape("ignoring DNS RR: {_}", "ignoring DNS RR: mx1.example.org. 300 IN AAAA 2001:db8::25"),
+    # Logged as information, but no mail is delivered that way.
+    shape(
+        "{words:SMTPS wrappermode (TCP port 465) requires setting |network address conversion failed: }{text}",
+        'SMTPS wrappermode (TCP port 465) requires setting "smtp_tls_wrappermode = yes"',
+        trouble,
+    ),
 )
