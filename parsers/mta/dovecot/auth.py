@@ -15,12 +15,18 @@ from parsers.shape import shape
 MECHANISMS = frozenset("APOP CRAM-MD5 DIGEST-MD5 LOGIN NTLM OTP PLAIN SCRAM-SHA-1 SCRAM-SHA-256 SKEY".split())
 VERDICTS = (
     "Account is disabled",
+    "Attempted login with password having illegal chars",
+    "Authentication failure due to policy server refusal",
     "Empty password",
+    "Login attempt with empty password",
+    "No password returned",
     "Password expired",
     "Password mismatch",
+    "User found from deny passdb",
     "Username character disallowed",
     "allow_nets check failed",
     "invalid credentials",
+    "oauth2 failed",
     "pam_acct_mgmt() failed",
     "pam_authenticate() failed",
     "password mismatch",
