@@ -163,7 +163,9 @@ def delivery(
         None,
         provider,
     )
-    if host is None:
+    if host is None and status == "sent":  # thrown away: nobody was asked
+        event.direction = "local"
+    elif host is None:
         event.provider = named_provider(reply) or provider_of_domain(recipient.rpartition("@")[2])
     if status == "sent":
         if "ed as" in reply or "OK id=" in reply:

@@ -82,8 +82,17 @@ SHAPES = (
         "table hash:/etc/postfix/transport(0,lock) has changed -- restarting",
     ),
     shape("master exit time has arrived", "master exit time has arrived"),
+    shape("ignoring status update {_}", "ignoring status update from child pid 4711 generation 7"),
     shape("running: {_}", "running: strace -p 4711"),
+    shape(
+        "database {_}: {_:using size limit|pausing after} {_}",
+        "database lmdb:/var/lib/postfix/verify: using size limit 33554432 during open",
+    ),
     shape("close database {_}", "close database /var/lib/postfix/verify.db: No such file or directory"),
+    shape(
+        "{_:sane_link|sane_rename}({_}: worked around {_}",
+        "sane_rename(active/4dHvRq1ZTPz9sWk,deferred/4dHvRq1ZTPz9sWk): worked around spurious NFS error",
+    ),
     shape("NIS domain name not set - {_}", "NIS domain name not set - NIS lookups disabled"),
     shape(
         "{_:lookup|put|delete} {_:smtp|smtpd|lmtp} session id={_}",
@@ -97,7 +106,7 @@ SHAPES = (
     # --- complaints ---
     # Logged as information (src/tls, src/tlsmgr): without them, there is no TLS.
     shape(
-        "{words:cannot |EGD server |lost connection to EGD server }{text}",
+        "{words:cannot |EGD server |lost connection to EGD server |TLS support is not compiled in}{text}",
         'cannot load Certification Authority data, CAfile="/etc/postfix/ca.pem": disabling TLS support',
         trouble,
         general=True,

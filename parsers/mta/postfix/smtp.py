@@ -65,8 +65,11 @@ def setback(time: float, origin: Origin, queue_id: str, words: str, text: str) -
     return Problem(time, origin, "warning", words + text, queue_id)
 
 
-def bad_certificate(time: float, origin: Origin, words: str, relay: str, text: str) -> Problem:
-    """Logged where the level of security asks for a certificate that can be trusted, or `smtp_tls_loglevel` is 2."""
+def bad_certificate(time: float, origin: Origin, words: str, relay: str, text: str) -> Problem | None:
+    """Of a server; a client's is of interest to nobody else. Logged where the level of security asks for a
+    certificate that can be trusted, or `smtp_tls_loglevel` is 2."""
+    if origin.program == "smtpd" or words.startswith("client "):
+        return None
     return Problem(time, origin, "warning", f"{words} failed for {relay}: {text}")
 
 
@@ -153,20 +156,25 @@ SHAPES = (
         no_tls,
     ),
     shape(
-        "{words:certificate verification|certificate peer name verification|certificate name verification}"
+        "{words:certificate verification|certificate peer name verification|certificate name verification"
+        "|server certificate verification|client certificate verification|CA certificate verification}"
         " failed for {relay}: {text}",
         "certificate verification failed for mx1.example.org[192.0.2.25]:25: self-signed certificate",
         bad_certificate,
     ),
     shape("Host offered STARTTLS: {_}", "Host offered STARTTLS: [mx1.example.org]"),
     shape("TLSRPT: {_}", "TLSRPT: status=success, domain=example.org, receiving_mx=mx1.example.org"),
+    shape(
+        "{_:DNSSEC-signed TLSA record|fingerprint|TA cert as TLSA record|TA pkey as TLSA record}: {_}",
+        "DNSSEC-signed TLSA record: _25._tcp.mx1.example.org. 300 IN TLSA: 3 1 1 0A1B2C",
+    ),
     shape("using DANE RR: {_}", "using DANE RR: _25._tcp.mx1.example.org IN TLSA 3 1 1 0A1B2C"),
     # smtp_tls_loglevel 2 and above: every step of a handshake. (Those of client and server alike stand with smtpd.)
     shape("initializing the client-side TLS engine", "initializing the client-side TLS engine"),
     shape("setting up TLS connection to {_}", "setting up TLS connection to mx1.example.org[192.0.2.25]:25"),
     shape(
-        "{relay}: {_:Matched |SNI hostname|fingerprint|certificate |CommonName |subjectAltName|issuer|Peer |trust|"
-        "untrusted |unusable |no TLSA }{_}",
+        "{relay}: {_:Matched |matched peername|SNI hostname|fingerprint|certificate |CommonName |subjectAltName"
+        "|issuer|Peer |trust|untrusted |unusable |no TLSA }{_}",
         "mx1.example.org[2001:db8::25]:25: SNI hostname: mx1.example.org",
     ),
     shape("SSL_connect:{_}", "SSL_connect:SSLv3/TLS write client hello"),

@@ -605,7 +605,7 @@ SHAPES = (
     shape("{_}: replacing command {_}", 'mx.example.org[192.0.2.25]: replacing command "HELO x" with "EHLO x"'),
     shape("discarding EHLO keywords: {_}", "discarding EHLO keywords: CHUNKING"),
     shape("mapping DSN status {_}", "mapping DSN status 5.1.1 into Sender address status 5.1.0"),
-    shape("skipping address family {_}", "skipping address family 10 for host mx.example.org"),
+    shape("[inet_addr_host: ]skipping address family {_}", "skipping address family 10 for host mx.example.org"),
     shape(
         "TLS SNI {_} from {_} not matched, using default chain",
         "TLS SNI mail.example.net from mx.example.org[192.0.2.25] not matched, using default chain",

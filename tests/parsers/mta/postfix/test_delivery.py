@@ -84,3 +84,12 @@ def test_a_delivery_that_was_not_tried_is_at_whom_its_text_names(reply: str, pro
     event = read(line)
     assert isinstance(event, Delivery)
     assert (event.provider, event.direction) == (provider, "outbound")
+
+
+def test_what_the_queue_throws_away_went_to_no_other_host() -> None:
+    event = read(
+        "1A2B3C4D5E: to=<postmaster@gmail.com>, relay=none, delay=0.1, delays=0.1/0/0/0, dsn=2.0.0, status=sent"
+        " (undeliverable postmaster notification discarded)"
+    )
+    assert isinstance(event, Delivery)
+    assert (event.direction, event.provider) == ("local", None)

@@ -138,9 +138,22 @@ def test_the_steps_of_a_handshake_are_of_no_use(host: str) -> None:
     assert read(f"{host}: Matched subjectAltName: mx1.example.org") is None
 
 
-def test_a_certificate_line_is_not_taken_for_a_step() -> None:
-    line = "certificate verification failed for mx1.example.org[192.0.2.25]:25: untrusted issuer /CN=Example CA"
+@pytest.mark.parametrize(
+    "line",
+    [
+        "certificate verification failed for mx1.example.org[192.0.2.25]:25: untrusted issuer /CN=Example CA",
+        "server certificate verification failed for mx1.example.org[192.0.2.25]:25: certificate has expired",
+        "CA certificate verification failed for mx1.example.org[2001:db8::25]:25: num=24:invalid CA certificate",
+    ],
+)
+def test_a_certificate_line_is_not_taken_for_a_step(line: str) -> None:
     assert read(line) == Problem(1.0, ORIGIN, "warning", line)
+
+
+def test_the_certificate_of_a_client_is_no_problem_of_ours() -> None:
+    line = "certificate verification failed for mx1.example.org[192.0.2.25]: self-signed certificate"
+    assert reading.read(line, Origin("postfix", "mail.example.com", "postfix", "smtpd", 4711)) is None
+    assert reading.read(f"client {line}", Origin("postfix", "mail.example.com", "postfix", "tlsproxy", 47)) is None
 
 
 @pytest.mark.parametrize(
