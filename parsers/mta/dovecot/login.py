@@ -21,7 +21,7 @@ HANDSHAKE = "TLS handshaking"
 OWN_TLS = "TLS initialization failed"
 
 _METHOD = re.compile(r"[\w.-]{1,64}").fullmatch
-_ENDING = re.compile(r"(?P<how>.*?)(?: \((?P<reason>[^()]*)\))?(?: \([a-z_]+\))?").fullmatch
+_ENDING = re.compile(r"(?P<how>.*?)(?: \((?P<reason>[^()]*(?:\([^()]*\)[^()]*)*)\))?(?: \([a-z_]+\))?").fullmatch
 _ATTEMPTS = re.compile(
     r"(?P<reason>.*?)(?:, |^)(?:\d+/)?(?P<attempts>\d+) (?:authentication )?(?:attempts|successful auths).*"
 )
@@ -62,7 +62,8 @@ def read_client(text: str) -> Client:
 def read_ending(text: str) -> Ending:
     """`: Inactivity (auth failed, 2 attempts in 178 secs)`, in 2.4 with a name of the reason behind. Raises
     ValueError."""
-    found = _ENDING(text)
+    told, last, _ = text.partition(", last failure: ")  # 2.4.5, of a proxy: in the words of its destination
+    found = _ENDING(f"{told})" if last else text)
     how, reason = (found["how"], found["reason"] or "") if found else (text, "")
     counted = _ATTEMPTS.fullmatch(reason)
     if not counted:

@@ -81,6 +81,17 @@ def test_a_login_has_its_service_method_user_and_client(words: str, service: str
         ("Disconnected (proxy dest auth failed)", "proxy dest auth failed", 1),
         ("Disconnected (internal failure, 1 successful auths)", "internal failure", 1),
         ("Disconnected (password expired)", "password expired", 1),
+        (
+            "Login aborted: Connection closed (proxy dest authentication failure to 198.51.100.4:143, 3 attempts in"
+            " 4 secs, last failure: [AUTHENTICATIONFAILED] no :( (x)) (proxy_dest_auth_failed)",
+            "proxy dest authentication failure to 198.51.100.4:143",
+            3,
+        ),
+        (
+            "Login aborted: Inactivity (proxy dest internal failure to (unknown), 2 attempts in 4 secs) (x)",
+            "proxy dest internal failure to (unknown)",
+            2,
+        ),
         ("Disconnected (tried to use unsupported auth mechanism)", "tried to use unsupported auth mechanism", 1),
     ],
 )
