@@ -93,7 +93,7 @@ _LETTERS = str.maketrans(
     {"ł": "l", "ø": "o", "\u0131": "i", "đ": "d", "ß": "ss", "æ": "ae", "œ": "oe", "\u2019": "'"}
 )
 # French and Italian: "l'adresse", "n'existe", "dell'utente".
-_ELISION = re.compile(r"(?:[cdjlnst]|qu|un|all|dell|nell|sull)'(?=[^\W\d]{2})", re.IGNORECASE)
+_ELISION = re.compile(r"\b(?:[cdjlnst]|qu|un|all|dell|nell|sull)'(?=[^\W\d]{2})", re.IGNORECASE)
 _EDGES = "\"'`()[]{}<>*#,;:.!?=-_|"
 
 
