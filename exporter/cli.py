@@ -244,15 +244,9 @@ def _with_queues(config: Config) -> Config:
     return config if config.queues else replace(config, queues=sources(find_queues()))
 
 
-def _state_dir(wanted: Path | None) -> Path | None:
-    """A folder to write in: the wanted one, systemd's, the usual one; None, and a warning, where that cannot be."""
-    folder = wanted or Path(os.environ.get("STATE_DIRECTORY") or "/var/lib/mailstat")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        logger.warning("after a restart the logs will be read from their start", extra={"error": str(error)})
-        return None
-    return folder
+def _state_dir(wanted: Path | None) -> Path:
+    """The folder to write in: the wanted one, systemd's, the usual one."""
+    return wanted or Path(os.environ.get("STATE_DIRECTORY") or "/var/lib/mailstat")
 
 
 async def _serve(options: argparse.Namespace, config: Config, demo: Path | None, door: Door) -> None:

@@ -440,8 +440,10 @@ def test_it_ends_on_request_while_somebody_is_connected(tmp_path: Path, log: Pat
     assert "ended on request" in exporter.log
 
 
-@pytest.mark.parametrize("reason", ["a file is in its place", "it goes away"])
-def test_without_a_place_for_its_state_it_works_and_says_so_once(tmp_path: Path, log: Path, reason: str) -> None:
+@pytest.mark.parametrize(("reason", "warnings"), [("a file is in its place", 1), ("it goes away", 0)])
+def test_without_a_place_for_its_state_it_works_and_says_so_once(
+    tmp_path: Path, log: Path, reason: str, warnings: int
+) -> None:
     traffic = Traffic()
     append(log, traffic.take(100))
     state = tmp_path / "state"
@@ -455,7 +457,8 @@ def test_without_a_place_for_its_state_it_works_and_says_so_once(tmp_path: Path,
             append(log, traffic.take(100))
             scrape = until_lines(exporter, log, 100 * number)
         assert counts(scrape) == traffic.counts()
-    assert exporter.log.count("level=warning") + exporter.log.count("level=warn ") == 1, exporter.log
+    assert exporter.log.count("level=warn") == warnings, exporter.log
+    assert (state / "state.db").exists() == (reason == "it goes away")
 
 
 def test_the_demo_grows_and_leaves_nothing_behind(tmp_path: Path) -> None:
