@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -127,6 +127,24 @@ def main(argv: list[str] | None = None) -> int:
     """Run the service. Returns the exit status: 0 ended on request, 1 could not start, 2 wrong usage."""
     options = parser().parse_args(argv)
     configure(options.level, options.format)
+    with _hangups_held():
+        try:
+            return _run(options)
+        except KeyboardInterrupt:
+            return 130
+
+
+@contextlib.contextmanager
+def _hangups_held() -> Iterator[None]:
+    """Until somebody listens for it, SIGHUP waits: by itself it would end whoever is asked to read a file again."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         config = _configured(options)
         door = Door(options.web_config_file, monotonic)
@@ -140,6 +158,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     _learn(config)
     if options.probe_once is not None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # the terminal is gone: so is who waits there
         return _probe_once(config, options)
     with contextlib.ExitStack() as stack:
         demo = _demo_log(options, config, stack)
@@ -301,6 +320,7 @@ async def _follow(
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, _stop, tasks)
     loop.add_signal_handler(signal.SIGHUP, _reload, pipeline, prober, inspector, options, demo)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     settle()
     try:
         await asyncio.gather(*tasks)

@@ -23,7 +23,7 @@ import pytest
 from exporter.cli import main
 from exporter.demo import PostfixTraffic
 from parsers import __version__
-from tests.service import Exporter, Scrape, following, ran, running, write_config
+from tests.service import PATIENCE, Exporter, Scrape, following, ran, running, write_config
 
 START = 1_790_000_000.0
 LINES = "mailstat_log_lines_total"
@@ -425,6 +425,38 @@ def test_what_cannot_be_served_is_told_in_one_line(
     done = do("--config.file", write_config(tmp_path, log), "--state.dir", tmp_path, *arguments)
     assert (done.status, done.out, len(done.err.splitlines())) == (1, "", 1), done.err
     assert words in done.err
+
+
+def test_a_reload_that_is_asked_for_while_it_starts_is_done_once_it_runs(tmp_path: Path, log: Path) -> None:
+    config = tmp_path / "mailstat.yml"
+    os.mkfifo(config)  # whoever reads it waits for who writes it
+    exporter = Exporter(tmp_path, "--config.file", config, "--state.dir", tmp_path / "state")
+    try:
+        with config.open("w") as file:
+            exporter.hang_up()
+            file.write(f"sources: [{{file: {log}}}]\nlabels: {{providers: 1}}\n")
+        exporter.wait()
+        with config.open("w") as file:
+            file.write(f"sources: [{{file: {log}}}]\nlabels: {{providers: 2}}\n")
+        exporter.stop()
+    finally:
+        exporter.process.kill()
+        exporter.process.wait()
+    assert "configuration reloaded" in exporter.log
+
+
+def test_who_interrupts_it_while_it_starts_sees_no_traceback(tmp_path: Path) -> None:
+    config = tmp_path / "mailstat.yml"
+    os.mkfifo(config)
+    exporter = Exporter(tmp_path, "--config.file", config, "--state.dir", tmp_path / "state")
+    try:
+        with config.open("w"):
+            exporter.process.send_signal(SIGINT)
+            assert exporter.process.wait(PATIENCE) == 130
+    finally:
+        exporter.process.kill()
+        exporter.process.wait()
+    assert "Traceback" not in exporter.log
 
 
 def test_it_ends_on_request_while_somebody_is_connected(tmp_path: Path, log: Path) -> None:
