@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import resource
 import shutil
 import socket
 from base64 import b64encode
@@ -425,6 +426,20 @@ def test_what_cannot_be_served_is_told_in_one_line(
     done = do("--config.file", write_config(tmp_path, log), "--state.dir", tmp_path, *arguments)
     assert (done.status, done.out, len(done.err.splitlines())) == (1, "", 1), done.err
     assert words in done.err
+
+
+def test_where_descriptors_are_few_a_scrape_comes_through_and_the_log_stays_short(tmp_path: Path, log: Path) -> None:
+    append(log, Traffic().take(100))
+    with following(tmp_path, log) as exporter:
+        exporter.until_ready()
+        pid = exporter.process.pid
+        few = len(list(Path(f"/proc/{pid}/fd").iterdir())) + 5
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (few, few))
+        silent = [socket.create_connection(("127.0.0.1", exporter.port)) for _ in range(50)]
+        assert read(exporter.scrape()) == 100
+        for client in silent:
+            client.close()
+    assert exporter.log.count("connections cannot be accepted") == 1, exporter.log
 
 
 def test_a_reload_that_is_asked_for_while_it_starts_is_done_once_it_runs(tmp_path: Path, log: Path) -> None:
