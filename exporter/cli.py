@@ -125,6 +125,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the service. Returns the exit status: 0 ended on request, 1 could not start, 2 wrong usage."""
+    _fill_standard_descriptors()
     options = parser().parse_args(argv)
     configure(options.level, options.format)
     with _hangups_held():
@@ -132,6 +133,15 @@ def main(argv: list[str] | None = None) -> int:
             return _run(options)
         except KeyboardInterrupt:
             return 130
+
+
+def _fill_standard_descriptors() -> None:
+    """Where whoever starts us has closed them, what is opened next would be taken for standard input or output."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free, and so this one
 
 
 @contextlib.contextmanager

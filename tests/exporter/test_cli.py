@@ -8,6 +8,7 @@ import re
 import resource
 import shutil
 import socket
+import subprocess
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ import pytest
 from exporter.cli import main
 from exporter.demo import PostfixTraffic
 from parsers import __version__
-from tests.service import PATIENCE, Exporter, Scrape, following, ran, running, write_config
+from tests.service import COMMAND, PATIENCE, ROOT, Exporter, Scrape, following, ran, running, wait_for, write_config
 
 START = 1_790_000_000.0
 LINES = "mailstat_log_lines_total"
@@ -426,6 +427,20 @@ def test_what_cannot_be_served_is_told_in_one_line(
     done = do("--config.file", write_config(tmp_path, log), "--state.dir", tmp_path, *arguments)
     assert (done.status, done.out, len(done.err.splitlines())) == (1, "", 1), done.err
     assert words in done.err
+
+
+def test_standard_input_that_is_closed_is_at_its_end(tmp_path: Path) -> None:
+    told = tmp_path / "stderr.txt"
+    closing = ("sh", "-c", 'exec "$@" <&-', "sh")
+    options = ("--web.listen-address=127.0.0.1:0", "--state.dir", tmp_path / "state", "-")
+    with (
+        told.open("w") as stderr,
+        subprocess.Popen([*closing, *COMMAND, *options], stderr=stderr, cwd=ROOT) as process,
+    ):
+        try:
+            wait_for(lambda: "standard input has ended" in told.read_text(), told.read_text)
+        finally:
+            process.terminate()
 
 
 def test_where_descriptors_are_few_a_scrape_comes_through_and_the_log_stays_short(tmp_path: Path, log: Path) -> None:
