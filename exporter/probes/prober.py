@@ -108,8 +108,9 @@ class Prober(Collector):
         due = self.next_attempt(failure.queue_id) if failure.queue_id else None
         if due is None:
             return failure
-        at = datetime.fromtimestamp(due, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        return failure._replace(text=f"{failure.text}; next attempt at {at}")
+        at = datetime.fromtimestamp(due, UTC).strftime("at %Y-%m-%d %H:%M:%S UTC")
+        when = at if due > self._now() else "as soon as the queue is run"
+        return failure._replace(text=f"{failure.text}; next attempt {when}")
 
     async def send(self, probe: Probe, send: Send, seconds: float | None = None) -> Outcome:
         """Run the dialogue of a probe for whoever asks; the ledger knows no more than that a mail went out."""
