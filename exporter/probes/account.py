@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from exporter.probes.certificate import Certificate, shown
 from exporter.probes.link import Link, connect, resolve, tls_context
 from exporter.probes.section import secret
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS = 30.0
 
 
-async def opened(how: Imap | Pop3, dialogue: Dialogue) -> Link:
+async def opened(how: Imap | Pop3, dialogue: Dialogue, note: Callable[[Certificate], None]) -> Link:
     """A connection to a mailbox's server, with TLS where that comes first. Raises OSError and ProbeError."""
     loop = asyncio.get_running_loop()
     addresses = await resolve(how.server, how.port_number, "any")
@@ -23,17 +25,22 @@ async def opened(how: Imap | Pop3, dialogue: Dialogue) -> Link:
     link, _ = await connect(addresses, how.port_number, None, loop.time() + _CONNECT_SECONDS)
     try:
         if how.tls == "implicit":
-            await secured(link, how, dialogue)
+            await secured(link, how, dialogue, note)
     except BaseException:
         link.close()
         raise
     return link
 
 
-async def secured(link: Link, how: Imap | Pop3, dialogue: Dialogue) -> None:
-    """Begin TLS."""
+async def secured(link: Link, how: Imap | Pop3, dialogue: Dialogue, note: Callable[[Certificate], None]) -> None:
+    """Begin TLS; `note` is told of the server's certificate, also of one that is refused."""
     context = await asyncio.to_thread(tls_context, how.ca_file, is_verified=how.verify)
-    await link.start_tls(context, how.server)
+    try:
+        await link.start_tls(context, how.server)
+    finally:
+        if found := shown(link.handshake):
+            note(found)
+            dialogue.said("--", str(found))
     if link.tls is not None:
         dialogue.said("--", f"{link.tls.version()} {(link.tls.cipher() or ('?',))[0]}")
 

@@ -278,6 +278,7 @@ class Prober(Collector):
                 extra = {"probe": probe.name, "reason": failure.reason, "error": without_addresses(failure.text)}
                 logger.warning("the mailbox of a probe cannot be looked at", extra=extra)
             status.mailbox = failure
+            status.mailbox_certificate = box.certificate
             if failure is None:
                 self._lose(probe, began)
         return failure is None
@@ -360,7 +361,8 @@ class Prober(Collector):
             counts=self.ledger.counts(probe.name),
             pending=self.ledger.pending(probe.name) if probe.arrive else 0,
             last_success=self.ledger.last_success(probe.name),
-            certificate_expiry=status.certificate_expiry(),
+            certificate_expiry=status.certificate.expiry if status.certificate else None,
+            mailbox_certificate_expiry=status.mailbox_certificate.expiry if status.mailbox_certificate else None,
         )
 
     def _allow(self, to: str, now: float) -> None:

@@ -15,7 +15,6 @@ import socket
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.probes import certificate, sasl
@@ -200,9 +199,7 @@ class Client:
         """Of one that is refused as well: that it has expired is why most are."""
         found = self.result.certificate = certificate.shown(self._link.handshake)
         if found:
-            names = ", ".join(found.names[:10]) or "no name"
-            expiry = datetime.fromtimestamp(found.expiry, UTC).strftime("%Y-%m-%d")
-            self._dialogue.said("--", f"the certificate is for {names}; the chain is good until {expiry}")
+            self._dialogue.said("--", str(found))
 
     async def _log_in(self) -> None:
         if self._send.username is None:
