@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from exporter.probes.section import Imap, Pop3
 
 _CONNECT_SECONDS = 30.0
+# RFC 5530, RFC 2449, RFC 3206: the server cannot just now, whoever asks.
+_PASSING = re.compile(
+    r"\[(?:UNAVAILABLE|INUSE|LIMIT|SERVERBUG|IN-USE|LOGIN-DELAY|SYS/(?:TEMP|PERM))\b", re.IGNORECASE
+)
 
 
 async def opened(how: Imap | Pop3, dialogue: Dialogue, note: Callable[[Certificate], None]) -> Link:
@@ -43,6 +48,11 @@ async def secured(link: Link, how: Imap | Pop3, dialogue: Dialogue, note: Callab
             dialogue.said("--", str(found))
     if link.tls is not None:
         dialogue.said("--", f"{link.tls.version()} {(link.tls.cipher() or ('?',))[0]}")
+
+
+def refusal(reason: str, text: str) -> str:
+    """The reason of an answer that is no good one: where the server cannot just now, the password may be right."""
+    return "refused_command" if _PASSING.search(text) else reason
 
 
 def password(how: Imap | Pop3, dialogue: Dialogue) -> str:

@@ -15,7 +15,7 @@ from base64 import b64encode
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from exporter.probes.account import opened, password, secured
+from exporter.probes.account import opened, password, refusal, secured
 from exporter.probes.arrival import RAW_LIMIT, Found
 from exporter.probes.dialogue import Dialogue
 from exporter.probes.failure import ProbeError
@@ -251,7 +251,8 @@ class _Session:
             line = await self._line(answer.literals)
             if line.startswith(tag + b" "):
                 if line[len(tag) + 1 :][:2].upper() != b"OK":
-                    raise ProbeError(failure, self._refusal(command, line[len(tag) + 1 :]))
+                    reason = refusal(failure, line.decode("utf-8", "replace"))
+                    raise ProbeError(reason, self._refusal(command, line[len(tag) + 1 :]))
                 return answer
             if line.startswith(b"+") and command.startswith(b"AUTHENTICATE"):
                 await self._link.write(b"\r\n")  # an error of XOAUTH2, which wants an empty answer

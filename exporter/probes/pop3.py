@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from exporter.probes.account import opened, password, secured
+from exporter.probes.account import opened, password, refusal, secured
 from exporter.probes.arrival import RAW_LIMIT, Found, Polled
 from exporter.probes.dialogue import Dialogue
 from exporter.probes.failure import ProbeError
@@ -88,7 +88,7 @@ class _Session:
         text = (await self._link.line(_LINE_LIMIT)).decode("utf-8", "replace")
         self._dialogue.said("S:", text)
         if not text.startswith("+OK"):
-            raise ProbeError(failure, f"the server refused {words}: {self._dialogue.mask(text)[:300]}")
+            raise ProbeError(refusal(failure, text), f"the server refused {words}: {self._dialogue.mask(text)[:300]}")
 
     async def command(self, command: str, failure: str = "refused_command") -> None:
         """A command and its status line."""
