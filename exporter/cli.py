@@ -201,6 +201,7 @@ def _probe_once(config: Config, options: argparse.Namespace) -> int:
         names = ", ".join([*(probe.name for probe in config.probes), *others]) or "none"
         sys.stderr.write(f"mailstat_exporter: no probe of this name is configured; there are: {names}\n")
         return 2
+    logging.getLogger("exporter.probes").setLevel(logging.ERROR)  # what is logged is shown, with all that was said
     with contextlib.closing(Prober((probe,), None)) as prober:
         prober.next_attempt = partial(next_attempt, places(_with_queues(config).queues))
         try:

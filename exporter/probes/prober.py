@@ -122,8 +122,9 @@ class Prober(Collector):
         due = self.next_attempt(failure.queue_id) if failure.queue_id else None
         if due is None:
             return failure
-        at = datetime.fromtimestamp(due, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        return failure._replace(text=f"{failure.text}; next attempt at {at}")
+        at = datetime.fromtimestamp(due, UTC).strftime("at %Y-%m-%d %H:%M:%S UTC")
+        when = at if due > self._now() else "as soon as the queue is run"
+        return failure._replace(text=f"{failure.text}; next attempt {when}")
 
     async def send(self, probe: Probe, send: Send, seconds: float | None = None) -> Outcome:
         """Run the dialogue of a probe for whoever asks; the ledger knows no more than that a mail went out."""
@@ -292,6 +293,7 @@ class Prober(Collector):
                 extra = {"probe": probe.name, "reason": failure.reason, "error": without_addresses(failure.text)}
                 logger.warning("the mailbox of a probe cannot be looked at", extra=extra)
             status.mailbox = failure
+            status.mailbox_certificate = box.certificate
             if failure is None:
                 self._lose(probe, began)
         return failure is None
@@ -380,7 +382,8 @@ class Prober(Collector):
             counts=self.ledger.counts(probe.name),
             pending=self.ledger.pending(probe.name) if probe.arrive else 0,
             last_success=self.ledger.last_success(probe.name),
-            certificate_expiry=status.certificate_expiry(),
+            certificate_expiry=status.certificate.expiry if status.certificate else None,
+            mailbox_certificate_expiry=status.mailbox_certificate.expiry if status.mailbox_certificate else None,
         )
 
     def _allow(self, to: str, now: float) -> None:
