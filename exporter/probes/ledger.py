@@ -68,6 +68,8 @@ class Ledger:
     """The ledger in this file; in memory without one. Raises sqlite3.Error and OSError."""
 
     def __init__(self, path: Path | None) -> None:
+        if path is not None:
+            path.touch(mode=0o600)  # addresses stand in it
         self._base = sqlite3.connect(path or ":memory:", isolation_level=None)
         self._base.execute("PRAGMA journal_mode=WAL")
         self._base.execute("PRAGMA synchronous=NORMAL")
