@@ -171,8 +171,8 @@ def _run(options: argparse.Namespace) -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # the terminal is gone: so is who waits there
         return _probe_once(config, options)
     with contextlib.ExitStack() as stack:
-        demo = _demo_log(options, config, stack)
         try:
+            demo = _demo_log(options, config, stack)
             asyncio.run(_serve(options, _with_sources(config, demo), demo, door))
         except (ListenError, InUseError, ValueError) as error:
             sys.stderr.write(f"mailstat_exporter: {error}\n")
@@ -238,11 +238,14 @@ def _learn(config: Config) -> None:
 
 
 def _demo_log(options: argparse.Namespace, config: Config, stack: contextlib.ExitStack) -> Path | None:
-    """The file for the made-up log, where one is wanted."""
+    """The file for the made-up log, where one is wanted. Raises ValueError."""
     has_log = config.sources or any(read_error(path) is None for path in find_logs()) or has_journal()
     if options.demo is None or (options.demo == "auto" and has_log):
         return None
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailstat-demo-")))
+    try:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailstat-demo-")))
+    except OSError as error:
+        raise ValueError(f"--demo needs a folder to write in, as TMPDIR names one: {error}") from error
     options.state_dir = folder
     demo = folder / "mail.log"
     demo.touch()  # or the first thing that is said of it is that it is missing

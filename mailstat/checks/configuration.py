@@ -98,11 +98,12 @@ def _paths(part: object) -> Iterator[Path]:
 
 def _state(host: Host) -> Finding:
     folder, account = host.at(host.state_dir), host.account
+    private = host.at("/var/lib/private").resolve()  # systemd leads an account of a DynamicUser around it
     name = str(host.state_dir)
     text = f"{account.name} may not write there: after a restart the logs are read from their start"
     install = f"install --directory --owner={account.name} --mode=0750 {quoted(host.state_dir)}"
     try:
-        rights = list(account.obstacles(folder, WRITE | SEARCH))
+        rights = [path for path, _ in account.obstacles(folder, WRITE | SEARCH) if path != private]
     except FileNotFoundError:
         parent = folder.parent
         may_make = parent.is_dir() and not list(account.obstacles(parent, WRITE | SEARCH))

@@ -209,6 +209,16 @@ def test_what_is_no_file_is_told_and_nothing_is_saved(
     assert [record.message for record in caplog.records] == [UNKEPT]
 
 
+def test_nobody_else_may_read_it(folder: Path) -> None:
+    before = os.umask(0)
+    try:
+        with closing(State(folder)) as state:
+            state.save({"a": b"1"}).result()
+            assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    finally:
+        os.umask(before)
+
+
 def test_a_second_process_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exporter.state.BUSY_SECONDS", 0.01)
     with closing(State(folder)), pytest.raises(InUseError, match=r"state\.db: another process uses it"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import suppress
 
@@ -25,6 +26,17 @@ def counts(ledger) -> dict[str, int]:
 def sent(ledger, mail_id: str = "a", time: float = 1000.0) -> None:
     ledger.begin(mail_id, "one", "probe@example.net", time)
     ledger.settle(mail_id, is_sent=True)
+
+
+def test_nobody_else_may_read_it(tmp_path):
+    before = os.umask(0)
+    try:
+        made = Ledger(tmp_path / "probes.db")
+        sent(made)
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+        made.close()
+    finally:
+        os.umask(before)
 
 
 def test_a_mail_that_arrives(ledger):
