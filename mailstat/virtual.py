@@ -44,6 +44,7 @@ class Scrapes:
         logging.getLogger("exporter").addHandler(logging.NullHandler())  # what it tells the operator is of long ago
         self._next = 0.0
         self._scrapes = 0
+        self._series: dict[tuple[str, ...], str] = {}  # what each is called, which it is at each scrape
 
     def follow(self, streams: Iterable[Iterable[list[Event]]], trackers: Sequence[Tracker]) -> None:
         """Read all events in the order of time. Raises ReportError where that takes too many scrapes."""
@@ -81,8 +82,12 @@ class Scrapes:
                 self._write(sample.name, sample.labels, sample.value, time)
 
     def _write(self, name: str, labels: dict[str, str], value: float, time: float) -> None:
-        self.names.add(name)
-        self._out.write(sample(name, {**TARGET, **labels}, value, time))
+        key = (name, *labels.values())  # a metric's labels are always the same, in the same order
+        series = self._series.get(key)
+        if series is None:
+            self.names.add(name)
+            series = self._series[key] = series_of(name, {**TARGET, **labels})
+        self._out.write(sample(series, value, time))
 
 
 def split(log: Log) -> list[Log]:
@@ -105,10 +110,15 @@ def _each(batches: Iterable[list[Event]]) -> Iterator[Event]:
         yield from events
 
 
-def sample(name: str, labels: Mapping[str, str], value: float, time: float) -> str:
-    """A line of OpenMetrics."""
+def series_of(name: str, labels: Mapping[str, str]) -> str:
+    """What a series is called in OpenMetrics."""
     text = ",".join(f'{label}="{_escaped(of)}"' for label, of in labels.items())
-    return f"{name}{{{text}}} {value!r} {time:.3f}\n"
+    return f"{name}{{{text}}}"
+
+
+def sample(series: str, value: float, time: float) -> str:
+    """A line of OpenMetrics."""
+    return f"{series} {value!r} {time:.3f}\n"
 
 
 def _escaped(text: str) -> str:

@@ -112,7 +112,8 @@ def _record(url: str, layer: Sequence[Rule], samples: Path, start: float, end: f
             for labels, points in prometheus.over_time(url, rule.expression, *_times(rule, start, end)):
                 recorded = {**labels, **rule.labels}
                 recorded.pop("__name__", None)
-                out.writelines(virtual.sample(rule.name, recorded, value, at) for at, value in points)
+                series = virtual.series_of(rule.name, recorded)
+                out.writelines(virtual.sample(series, value, at) for at, value in points)
         out.write(virtual.END)
 
 
