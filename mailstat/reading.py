@@ -170,8 +170,12 @@ class Reading:
         if part.held is None:
             return step._replace(who=self._crew.give(Task(part, None, ())))
         spool = Path(self._folder, str(part.begin))
-        with spool.open("wb") as file:
-            file.writelines(part.held)
+        try:
+            with spool.open("wb") as file:
+                file.writelines(part.held)
+        except OSError:  # no room for it there
+            spool.unlink(missing_ok=True)
+            return step
         task = Task(part._replace(held=None), str(spool), tuple(map(len, part.held)))
         return step._replace(who=self._crew.give(task))
 

@@ -7,6 +7,7 @@ import json
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from datetime import UTC, tzinfo
 from itertools import islice
 from pathlib import Path
@@ -298,6 +299,16 @@ def test_a_process_that_dies_costs_nothing_but_time(tmp_path: Path, monkeypatch:
     alone = both([path], jobs=1)
     monkeypatch.setattr(reading, "read_piece", lambda *_: 1 / 0)
     assert both([path], jobs=2) == alone
+
+
+def test_where_there_is_no_room_for_parts_one_process_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: list[Any]
+) -> None:
+    path = tmp_path / "log.gz"
+    path.write_bytes(gzip.compress("".join(islice(postfix(), LINES)).encode()))
+    monkeypatch.setattr(reading, "TemporaryDirectory", lambda **_: nullcontext(str(tmp_path / "missing")))
+    same([path])
+    assert not taken
 
 
 @pytest.mark.corpus
