@@ -44,7 +44,8 @@ class Partial(Protocol):
 
 
 class Digest(Protocol):
-    """What a report makes of events."""
+    """What a report makes of events. Where it has a method `strange`, as what is `blank` has then too, that is told
+    the outcome and the message of each line that was not understood, in the order of the log."""
 
     def add(self, events: list[Event], numbers: Sequence[int]) -> None:
         """Add events, as they are now, with their places in the log."""
@@ -93,8 +94,8 @@ class Log:
     """The files of one question. `zone` and `year` are for logs that do not write theirs.
 
     `errors` are the files of which nothing could be read, in words, and `notes` those that are to a good part of a
-    server that is not known, or were named before. `on_read` is told bytes as they are stored, and `on_strange` the
-    outcome and the message of lines that were not understood. After Ctrl-C, no more is read, and it `is_interrupted`.
+    server that is not known, or were named before. `on_read` is told bytes as they are stored. After Ctrl-C, no more
+    is read, and it `is_interrupted`.
     """
 
     def __init__(
@@ -116,7 +117,6 @@ class Log:
         self.met: set[str] = set()
         self.errors: list[str] = []
         self.tallies: dict[str, Tally] = {}
-        self.on_strange: Callable[[str, str], None] | None = None
         self.on_read: Callable[[int], None] | None = None
         self.is_interrupted = False
         self._place = 0  # in the file that is read
@@ -170,15 +170,14 @@ class Log:
         """A reader for a file from its beginning on."""
         from parsers.reader import LogReader
 
-        return LogReader(self.clock(path), self.on_strange, mta=self.selection.mta, joins=self.joins, met=self.met)
+        return LogReader(self.clock(path), mta=self.selection.mta, joins=self.joins, met=self.met)
 
     def primed(self, path: Path, before: bytes, *, is_alone: bool = False) -> LogReader:
         """A reader for a file that goes on after a line; one that is alone shares nothing with others."""
         from parsers.reader import LogReader
 
         joins, met = ({}, set()) if is_alone else (self.joins, self.met)
-        strange = None if before else self.on_strange
-        reader = LogReader(self.clock(path), strange, mta=self.selection.mta, joins=joins, met=met)
+        reader = LogReader(self.clock(path), mta=self.selection.mta, joins=joins, met=met)
         if before:
             reader.read(text_of(before))
             for tally in reader.tallies.values():
