@@ -103,6 +103,7 @@ def _state(host: Host) -> Finding:
     text = f"{account.name} may not write there: after a restart the logs are read from their start"
     install = f"install --directory --owner={account.name} --mode=0750 {quoted(host.state_dir)}"
     try:
+        folder.stat()  # of root's rights, nothing is asked of it
         rights = [path for path, _ in account.obstacles(folder, WRITE | SEARCH) if path != private]
     except FileNotFoundError:
         parent = folder.parent
