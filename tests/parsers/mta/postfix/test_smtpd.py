@@ -347,10 +347,10 @@ def test_a_qmqp_session_that_breaks_off_tells_how(words: str, error: str) -> Non
     assert "queue_id" not in record(f"NOQUEUE: list.example.org[2001:db8::25]: {words}", "qmqpd")
 
 
-def test_a_bare_newline_is_an_error_of_the_protocol() -> None:
+def test_a_bare_newline_is_an_error_of_the_message() -> None:
     event = outcome(
         "NOQUEUE: reject: END-OF-MESSAGE from unknown[198.51.100.66]: bare <LF> received; from=<kim@example.org>"
         " to=<lee@example.com> proto=ESMTP helo=<there>"
     )[1]
     assert isinstance(event, Reject)
-    assert (event.phase, event.reason) == ("end_of_data", "protocol_error")
+    assert (event.phase, event.reason) == ("end_of_data", "malformed_message")
