@@ -21,7 +21,7 @@ HANDSHAKE = "TLS handshaking"
 OWN_TLS = "TLS initialization failed"
 
 _METHOD = re.compile(r"[\w.-]{1,64}").fullmatch
-_ENDING = re.compile(r"(?P<how>.*?)(?: \((?P<reason>[^()]*(?:\([^()]*\)[^()]*)*)\))?(?: \([a-z_]+\))?").fullmatch
+_ENDING = re.compile(r"(?P<how>.*?)(?: \((?P<reason>[^()]*(?:\([^()]*\)[^()]*)?)\))?(?: \([a-z_]+\))?").fullmatch
 _ATTEMPTS = re.compile(
     r"(?P<reason>.*?)(?:, |^)(?:\d+/)?(?P<attempts>\d+) (?:authentication )?(?:attempts|successful auths).*"
 )

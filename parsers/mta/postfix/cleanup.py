@@ -130,6 +130,7 @@ SHAPES = (
         "4dHvRq1ZTPz9sWk: reject: mime-error improper use of 8-bit data in message header: Subject: ? from"
         " client.example.net[198.51.100.7]; from=<kim@example.net> to=<lee@example.org>",
         malformed,
+        general=True,  # to be tried after the rejects of smtpd, which are many
     ),
     shape(
         "{queue_id}: [milter-header-]{action:hold|discard|filter|redirect}:"

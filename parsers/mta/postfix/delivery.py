@@ -212,8 +212,11 @@ def reply_code_of(text: str) -> int | None:
     return None if text.startswith(SUSPENDED) else read_reply(text).code
 
 
-def cut(time: float, origin: Origin, queue_id: str, text: str) -> Delivery:  # noqa: ARG001 - a shape's fields
-    """A line that some limit on its length left without what matters. Always raises ValueError."""
+def cut(time: float, origin: Origin, queue_id: str, text: str) -> Delivery | None:  # noqa: ARG001 - a shape's fields
+    """A line that some limit on its length left without what matters: raises ValueError. What begins with the name of
+    a function instead of an id is a daemon's trace of its own steps."""
+    if "_" in queue_id:
+        return None
     raise ValueError("cut off")
 
 

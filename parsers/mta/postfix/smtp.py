@@ -68,7 +68,8 @@ def setback(time: float, origin: Origin, queue_id: str, words: str, text: str) -
 def bad_certificate(time: float, origin: Origin, words: str, relay: str, text: str) -> Problem | None:
     """Of a server; a client's is of interest to nobody else. Logged where the level of security asks for a
     certificate that can be trusted, or `smtp_tls_loglevel` is 2."""
-    if origin.program == "smtpd" or words.startswith("client "):
+    # A client has no name where tlsproxy speaks of it for postscreen.
+    if origin.program == "smtpd" or words.startswith("client ") or relay.startswith("["):
         return None
     return Problem(time, origin, "warning", f"{words} failed for {relay}: {text}")
 

@@ -153,6 +153,8 @@ def test_a_certificate_line_is_not_taken_for_a_step(line: str) -> None:
 def test_the_certificate_of_a_client_is_no_problem_of_ours() -> None:
     line = "certificate verification failed for mx1.example.org[192.0.2.25]: self-signed certificate"
     assert reading.read(line, Origin("postfix", "mail.example.com", "postfix", "smtpd", 4711)) is None
+    line = line.replace("mx1.example.org", "")
+    assert reading.read(line, Origin("postfix", "mail.example.com", "postfix", "tlsproxy", 47)) is None
     assert reading.read(f"client {line}", Origin("postfix", "mail.example.com", "postfix", "tlsproxy", 47)) is None
 
 

@@ -38,6 +38,7 @@ def outcomes(message: str) -> tuple[int, int, list[tuple[str, str]]]:
         "report connect to all milters",
         "before input_transp_cleanup: cleanup flags = enable_header_body_filter",
         "argv_attr_scan ret=1",
+        "tok822_resolve: from=kim@example.com addr=lee@example.com -> chan=local",
     ],
 )
 def test_a_step_of_a_daemon_is_of_no_use(message: str) -> None:
