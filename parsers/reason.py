@@ -429,7 +429,7 @@ def without_advice(folded: str) -> str:
 
 
 def last_code(said: str) -> str:
-    """The words that a reply ends with after its last sentence, where it is a code: "… for more information. AUP#1"."""
+    """The words after the last sentence of a reply, where they are a code: "… for more information. AUP#1"."""
     tokens = said.rpartition(". ")[2].split(maxsplit=2)
     return "".join(f" {_tokens[token]}" for token in tokens if _tokens[token]) if len(tokens) <= CODE else ""
 
