@@ -75,6 +75,7 @@ TOKENS = 20_000
 SHORT = 12
 ADVICE = " for more information"
 CAUSE = 3  # words that have to stand before the advice
+CODE = 2  # tokens that may stand after it
 
 OF_AN_ADDRESS = frozenset({"user_unknown", "domain_not_found", "no_mx"})
 REPLIES = ["providers.yaml", "languages.yaml", "replies.yaml"]
@@ -202,7 +203,8 @@ class Phrasebook:
         text = f"{folded} "
         words = set(folded.split())
         starts = words | {word[:STEM] for word in words}
-        for phrases in (self._unspaced, *found(self._by_start, starts)):
+        unspaced = [] if folded.isascii() else [self._unspaced]
+        for phrases in (*unspaced, *found(self._by_start, starts)):
             # Each list is in the order of the rules: what comes later cannot be better.
             for rank, begin, parts in phrases:
                 if rank >= best:
@@ -416,7 +418,7 @@ def fold(text: str) -> str:
         said = said.replace("\\n", " ")
     words = [_tokens[token] for token in said.split()]
     folded = " " + " ".join(filter(None, words))
-    return without_advice(folded) if ADVICE in folded else folded
+    return without_advice(folded) + last_code(said) if ADVICE in folded else folded
 
 
 def without_advice(folded: str) -> str:
@@ -424,6 +426,12 @@ def without_advice(folded: str) -> str:
     cause, _, advice = folded.partition(ADVICE)
     links = [word for word in advice.split() if is_link(word)]
     return " ".join([cause, *links]) if len(cause.split()) >= CAUSE else folded
+
+
+def last_code(said: str) -> str:
+    """The words after the last sentence of a reply, where they are a code: "… for more information. AUP#1"."""
+    tokens = said.rpartition(". ")[2].split(maxsplit=2)
+    return "".join(f" {_tokens[token]}" for token in tokens if _tokens[token]) if len(tokens) <= CODE else ""
 
 
 def fold_phrase(phrase: str) -> str:
