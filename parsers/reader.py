@@ -90,7 +90,7 @@ class LogReader:
         self._signatures = signatures
         self.knows_signer = False  # any of the lines so far is of somebody who signs
         self.last_time = 0.0
-        self._on_strange = on_strange
+        self.on_strange = on_strange
         self._speakers = Speakers(mta, self._remember, with_signers=signatures is not None)
         self.tallies = self._speakers.tallies
         self._heads: dict[str, Entry] = {}  # of the lines with the same stamp as the last
@@ -497,8 +497,8 @@ class LogReader:
 
     def _strange(self, outcome: str, tally: Tally, message: str) -> None:
         setattr(tally, outcome, getattr(tally, outcome) + 1)
-        if self._on_strange:
-            self._on_strange(outcome, message)
+        if self.on_strange:
+            self.on_strange(outcome, message)
 
 
 def is_foreign(message: str, origin: Origin) -> bool:

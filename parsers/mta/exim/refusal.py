@@ -141,6 +141,26 @@ def too_many(time: float, origin: Origin, sender: str, client: str) -> Reject:
     return refusal(time, origin, None, client, "rcpt", None, "too many recipients", sender)
 
 
+def unqualified(time: float, origin: Origin, role: str, address: str, client: str) -> Reject:
+    """An address without a domain, from a client that may not leave it out."""
+    phase = "mail" if role == "sender" else "rcpt"
+    return refusal(time, origin, None, client, phase, address, f"unqualified {role}")
+
+
+def overlong(time: float, origin: Origin, words: str, client: str, reply: str) -> Reject:
+    """A header that no message can have."""
+    return refusal(time, origin, None, client, "end_of_data", None, f"{words} ({reply}")
+
+
+def recipient_dropped(time: float, origin: Origin, queue_id: str, address: str, reply: str) -> Reject | None:
+    """One recipient's word on a whole message (PRDR); None where the message is taken."""
+    if reply == "acceptance" or reply[:1] == "2":
+        return None
+    event = refusal(time, origin, queue_id, "", "end_of_data", None, reply)
+    event.recipient = address.removeprefix("R=").strip("<>")
+    return event
+
+
 def unverified(time: float, origin: Origin, client: str) -> Reject:
     """A client that asked whether an address is there."""
     return refusal(time, origin, None, client, None, None, None)
@@ -165,6 +185,35 @@ SHAPES = (
         "{queue_id} {key:H=|U=|F=}{fields}" + _MANNER + "{what}",
         "1tXk2a-00000000ABc-0dEf H=(client) [203.0.113.7] F=<kim@example.net> rejected after DATA: no adverts",
         message_refused,
+    ),
+    # With `log_selector = +dnssec`, the mark that stands before a client has no blank behind it.
+    shape(
+        "{_: DS}{key:H=|U=}{fields}" + _MANNER + "{what}",
+        " DSH=client.example.net [203.0.113.7] F=<kim@example.net> rejected RCPT <lee@example.org>: relay not"
+        " permitted",
+        refused,
+        general=True,
+    ),
+    shape(
+        "{queue_id} {_: DS}{key:H=|U=}{fields}" + _MANNER + "{what}",
+        "1tXk2a-00000000ABc-0dEf  DSH=client.example.net [203.0.113.7] F=<kim@example.net> rejected after DATA: spam",
+        message_refused,
+    ),
+    shape(
+        "unqualified {role:sender|recipient} rejected: <{address}> {client}",
+        "unqualified sender rejected: <kim> H=(client) [203.0.113.7]",
+        unqualified,
+    ),
+    shape(
+        "{words:ridiculously long message header|overlong message header line} received from {client} ({reply}",
+        "overlong message header line received from (client) [203.0.113.7] (more than 1048576 characters): message"
+        " abandoned",
+        overlong,
+    ),
+    shape(
+        "{queue_id} PRDR {address} {reply}",
+        "1tXk2a-00000000ABc-0dEf PRDR R=<lee@example.org> refusal",
+        recipient_dropped,
     ),
     # One line tells why, the next that the recipient was refused.
     shape(
@@ -206,12 +255,22 @@ SHAPES = (
         not_connected,
     ),
     shape(
+        "temporarily refused connection from {client}{_: (|: }{reply}",
+        "temporarily refused connection from [203.0.113.7]:40499: not in reserve list: connected=19 max=20 reserve=5",
+        not_connected,
+    ),
+    shape(
+        "connection from {client} refused ({reply})",
+        "connection from [203.0.113.7] refused (IP options)",
+        not_connected,
+    ),
+    shape(
         "Connection from {client} refused: {reply}",
         "Connection from [203.0.113.7]:40499 refused: too many connections from that IP address",
         not_connected,
     ),
     shape(
-        "H={client} dropped by 'connect' ACL: {reply}",
+        "{_: DSH=|H=}{client} dropped by 'connect' ACL: {reply}",
         "H=[203.0.113.7]:40499 dropped by 'connect' ACL: too many of you",
         not_connected,
     ),
@@ -228,7 +287,7 @@ SHAPES = (
         out_of_step,
     ),
     shape(
-        "too many recipients: excess temporarily rejected: sender=<{sender}> {client}",
+        "too many recipients: {_:excess temporarily|message} rejected: sender=<{sender}> {client}",
         "too many recipients: excess temporarily rejected: sender=<kim@example.net> H=(client) [203.0.113.7]",
         too_many,
     ),

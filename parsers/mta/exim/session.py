@@ -73,7 +73,8 @@ SHAPES = (
     ),
     shape("SMTP connection Ci={_}", "SMTP connection Ci=4711 from kim D=0.1s closed by QUIT"),
     shape(
-        "SMTP connection from {client} closed by {_:QUIT|EOF|DROP in ACL|connect ACL|non-SMTP ACL}[ {_}]",
+        "SMTP connection from {client} closed {_:by QUIT|by EOF|by DROP in ACL|by connect ACL|by non-SMTP ACL"
+        "|after SIGTERM|SIGTERM|SIGINT}[ {_}]",
         "SMTP connection from client.example.net (client) [203.0.113.7]:40499 I=[192.0.2.25]:25 closed by QUIT",
         disconnect,
     ),
@@ -93,7 +94,7 @@ SHAPES = (
         gone_from_message,
     ),
     shape(
-        "SMTP connection from {client} lost[ D={_}]",
+        "SMTP connection from {client} lost[ (error: {_})][ D={_}]",
         "SMTP connection from (client) [203.0.113.7]:40499 I=[192.0.2.25]:25 lost D=0.047s",
         gone,
     ),
@@ -103,7 +104,7 @@ SHAPES = (
         gone_from_message,
     ),
     shape(
-        "unexpected disconnection while reading SMTP command from {client}[ D={_}]",
+        "unexpected disconnection while reading SMTP command from {client}[ (error: {_})][ D={_}]",
         "unexpected disconnection while reading SMTP command from (client) [203.0.113.7] D=0s",
         gone,
     ),
@@ -113,12 +114,12 @@ SHAPES = (
         gone,
     ),
     shape(
-        "SMTP {words:command|data} timeout[ (message abandoned)] on connection from {client}[ D={_}]",
+        "SMTP {words:command|data} timeout[ (message abandoned)] on[ TLS] connection from {client}[ D={_}]",
         "SMTP command timeout on connection from (client) [203.0.113.7]:40499 I=[192.0.2.25]:25 D=5m",
         slow,
     ),
     shape(
-        "{_} SMTP {words:data} timeout[ (message abandoned)] on connection from {client}[ D={_}]",
+        "{_} SMTP {words:data} timeout[ (message abandoned)] on[ TLS] connection from {client}[ D={_}]",
         "1tXk2a-00000000ABc-0dEf SMTP data timeout (message abandoned) on connection from (client) [203.0.113.7]"
         " F=<kim@example.net> D=5m",
         slow,
@@ -129,6 +130,16 @@ SHAPES = (
         " received.",
         tls_failure,
     ),
+    # In the reject log alone: what the client was answered follows.
+    shape(
+        "{_} authenticator ({_}): {_}",
+        "cram authenticator (server): Cyrus SASL permanent failure: authentication failure",
+    ),
+    # A client that hangs up on its TLS session: it is told of otherwise, if it matters.
+    shape(
+        "TLS error ({_:SSL_read|SSL_write|gnutls_record_recv|gnutls_record_send}): {_}",
+        "TLS error (SSL_read): syscall: Connection reset by peer",
+    ),
     shape("no MAIL in {_}", "no MAIL in SMTP connection from (client) [203.0.113.7] D=10s C=EHLO,STARTTLS"),
     shape("no host name found for {_}", "no host name found for IP address 203.0.113.7"),
     shape(
@@ -136,6 +147,11 @@ SHAPES = (
         "no IP address found for host client.example.net (during SMTP connection from [203.0.113.7])",
     ),
     shape("list matching forced to {_}", "list matching forced to fail: failed to find host name for 203.0.113.7"),
+    shape(
+        "{_} {_:H=|U=}{_} incomplete transaction ({_}",
+        "1tXk2a-00000000ABc-0dEf H=(client) [203.0.113.7] incomplete transaction (connection lost) from"
+        " <kim@example.net>",
+    ),
     shape(
         "{_:H=|U=}{_} incomplete transaction ({_}",
         "H=(client) [203.0.113.7] incomplete transaction (QUIT) from <kim@example.net> for lee@example.org",

@@ -124,3 +124,21 @@ def test_a_message_id_of_somebody_else_is_not_believed(bench):  # noqa: F811
         assert it.count("arrived") == 0
 
     bench(None, play)
+
+
+def test_a_log_is_read_on_while_the_ledger_cannot_be_written(bench, caplog):  # noqa: F811
+    async def play(it):
+        _ = it.prober.ledger
+        outcomes = []
+
+        async def run_once(probe):
+            outcomes.append(await Prober.run_once(it.prober, probe))
+            it.prober.ledger._base.execute("PRAGMA query_only = ON")
+            return outcomes[0]
+
+        it.prober.run_once = run_once
+        await with_log(it, SENT, DEFERRED)
+
+    bench(None, play)
+    told = {record.message for record in caplog.records}
+    assert told == {"what the log says of a probe's mail cannot be written down"}
