@@ -50,7 +50,8 @@ def explain(error: BaseException) -> ProbeError:
     if isinstance(error, TimeoutError):
         return ProbeError("timeout", str(error) or "no answer before the deadline")
     if isinstance(error, socket.gaierror | UnicodeError):
-        return ProbeError("dns", f"the name cannot be resolved: {error}")
+        why = getattr(error, "strerror", None) or str(error)
+        return ProbeError("dns", f"the name cannot be resolved: {why}")
     if isinstance(error, ssl.SSLCertVerificationError):
         return ProbeError(_certificate_reason(error.verify_code), error.verify_message)
     if isinstance(error, ssl.SSLError):

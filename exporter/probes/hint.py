@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from exporter.probes.smtp import Failure
 
-_BY_PHASE = {
+BY_PHASE = {
     ("connect", "timeout"): "The host is down, or a firewall drops what comes: try from another network.",
     ("banner", "timeout"): (
         "The server says nothing. If it wants TLS from the first byte, as on port 465, set `tls: implicit`; else it"
@@ -19,7 +19,7 @@ _BY_PHASE = {
     ),
     ("dns", "timeout"): "The resolver of this host does not answer: try `getent ahosts` with the name.",
 }
-_BY_REASON = {
+BY_REASON = {
     "dns": "Is the name right, and has it an address of this `family`? Try `getent ahosts` with it.",
     "refused": "Nobody listens there: is the port right, and does the server run?",
     "unreachable": "No route leads there from here: see `family` and `source_address`, and the host's own addresses.",
@@ -60,7 +60,7 @@ def hint(failure: Failure) -> str:
     reason = failure.reason.removeprefix("mailbox_")
     if reason == "smtp_auth":
         reason = "auth"
-    known = _BY_PHASE.get((failure.phase, reason)) or _BY_REASON.get(reason)
+    known = BY_PHASE.get((failure.phase, reason)) or BY_REASON.get(reason)
     if known is None and failure.reply_code:
         return "`mailstat explain` tells what such a reply means, and what to do."
     return known or ""

@@ -9,9 +9,10 @@ the server can, it tells of new mail in between (IDLE, RFC 2177).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -255,6 +256,7 @@ class _Session:
                     raise ProbeError(reason, self._refusal(command, line[len(tag) + 1 :]))
                 return answer
             if line.startswith(b"+") and command.startswith(b"AUTHENTICATE"):
+                self._dialogue.said("--", f"the token is refused: {_decoded(line[1:])}")
                 await self._link.write(b"\r\n")  # an error of XOAUTH2, which wants an empty answer
                 self._dialogue.said("C:", "")
             answer.lines.append(line)
@@ -304,6 +306,13 @@ def _quoted(text: bytes) -> bytes:
     if b"\r" in text or b"\n" in text or b"\0" in text:
         raise ProbeError("protocol_error", "a line end in a name or a password")
     return b'"' + text.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
+def _decoded(text: bytes) -> str:
+    """What is base64, for people; as it is where it is none."""
+    with contextlib.suppress(ValueError):
+        text = b64decode(text.strip(), validate=True)
+    return text.decode("utf-8", "replace")
 
 
 def _number(pattern: bytes, lines: list[bytes]) -> int:

@@ -224,6 +224,8 @@ class Client:
         reply = await self._command(command, shown=f"AUTH {name} {MASK}" if mechanism.initial else command)
         while reply.code == 334:
             challenge = sasl.decode(reply.lines[0] if reply.lines else "")
+            if name == "XOAUTH2":
+                self._dialogue.said("--", f"the token is refused: {challenge.decode('utf-8', 'replace')}")
             answer = await asyncio.to_thread(mechanism.answer, challenge)
             self._dialogue.hide(answer)
             reply = await self._command(b64encode(answer).decode(), shown=MASK)

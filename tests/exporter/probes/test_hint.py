@@ -7,8 +7,7 @@ from dataclasses import fields
 
 import pytest
 
-from exporter.probes import hint as module
-from exporter.probes.hint import hint
+from exporter.probes.hint import BY_PHASE, BY_REASON, hint
 from exporter.probes.section import Imap, Probe, Send
 from exporter.probes.smtp import Failure
 from tests.exporter.probes.fault import FAULTS, MISSING
@@ -29,7 +28,7 @@ def test_a_mail_that_is_missing_has_a_hint(missing):
 
 
 def test_a_hint_names_keys_that_there_are():
-    for text in (*module._BY_REASON.values(), *module._BY_PHASE.values()):
+    for text in (*BY_REASON.values(), *BY_PHASE.values()):
         for named in re.findall(r"`([^`]+)`", text):
             key, colon, value = named.partition(": ")
             assert key in KEYS or (named in ("getent ahosts", "none") and not colon), named

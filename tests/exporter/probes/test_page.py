@@ -84,7 +84,7 @@ def test_the_deadline_is_prometheus(tmp_path):
 
 
 def test_only_what_is_configured_is_probed(tmp_path):
-    assert asked(tmp_path, "module=two")[0] == 400
+    assert asked(tmp_path, "module=two") == (400, "400 Bad Request: no such module; there are: one\n")
     assert asked(tmp_path, "module=one&target=mx.example.net")[0] == 400
     assert asked(tmp_path, "")[0] == 400
     assert asked(tmp_path, "module=one&target=localhost")[0] == 200
