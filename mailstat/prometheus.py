@@ -138,12 +138,15 @@ def over_time(
 
 class Samples:
     """Lines of OpenMetrics that become blocks in `folder/data`, so many at a time: as text they need fifty times the
-    room. Within it; raises ReportError where there is no room, or where promtool does not take them."""
+    room. They are there when it is over, for a server may be at work on what was before. Raises ReportError where
+    promtool does not take them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = folder / "samples.txt"
+        self._blocks = folder / "blocks"
         self._size = 0
+        self._blocks.mkdir(exist_ok=True)
         (folder / "data").mkdir(exist_ok=True)
 
     def __enter__(self) -> Samples:
@@ -155,6 +158,8 @@ class Samples:
             self._file.close()
         if self._size and failure is None:
             self._fill()
+            for meta in self._blocks.glob("*/meta.json"):
+                meta.parent.rename(self._folder / "data" / meta.parent.name)
 
     def write(self, line: str) -> None:
         """Add a line, with its end."""
@@ -169,5 +174,5 @@ class Samples:
             file.write(END)
         # One block for a month: for each it would read all samples again.
         blocks = ("create-blocks-from", "openmetrics", "--max-block-duration=744h")
-        promtool("tsdb", *blocks, self._path, self._folder / "data")
+        promtool("tsdb", *blocks, self._path, self._blocks)
         self._path.unlink()
