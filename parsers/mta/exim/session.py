@@ -6,6 +6,8 @@ server.
 
 from __future__ import annotations
 
+import re
+
 from parsers.events import Auth, Connect, ConnectionFailure, Disconnect, Origin
 from parsers.mta.exim.field import CLIENTS
 from parsers.shape import shape
@@ -36,12 +38,21 @@ def slow(time: float, origin: Origin, words: str, client: str) -> ConnectionFail
     return _broken(time, origin, "timeout", client, "data" if words == "data" else None)
 
 
-def tls_failure(time: float, origin: Origin, client: str, doing: str, reply: str | None) -> ConnectionFailure | None:
+# What the client called itself stands in brackets too.
+_TLS_FAILURE = re.compile(
+    r"(?P<client>.{0,700}?\][^ ]*+(?: [A-Z][a-z]?=[^ ]++)*) \((?P<doing>[^()]{1,300})\)(?:: (?P<reply>.*))?",
+    re.DOTALL,
+).fullmatch
+
+
+def tls_failure(time: float, origin: Origin, text: str) -> ConnectionFailure | None:
     """A handshake that failed. A client that ends its session without telling its TLS library is of no interest."""
+    found = _TLS_FAILURE(text)
+    client, doing, reply = found.groups() if found else (text, "", None)
     if doing in ("recv", "send", "SSL_read", "SSL_write"):
         return None
     event = _broken(time, origin, "tls", client, "starttls")
-    event.reply = f"{doing}: {reply}" if reply else doing
+    event.reply = f"{doing}: {reply}" if reply else doing or None
     return event
 
 
@@ -104,7 +115,7 @@ SHAPES = (
         gone_from_message,
     ),
     shape(
-        "unexpected disconnection while reading SMTP command from {client}[ (error: {_})][ D={_}]",
+        "unexpected {_:disconnection|EOF} while reading SMTP command from[ TFO][*] {client}[ (error: {_})][ D={_}]",
         "unexpected disconnection while reading SMTP command from (client) [203.0.113.7] D=0s",
         gone,
     ),
@@ -125,7 +136,7 @@ SHAPES = (
         slow,
     ),
     shape(
-        "TLS error on connection from {client} ({doing})[: {reply}]",
+        "TLS error on connection from {text}",
         "TLS error on connection from (client) [203.0.113.7] (gnutls_handshake): An unexpected TLS packet was"
         " received.",
         tls_failure,
@@ -139,6 +150,9 @@ SHAPES = (
     shape(
         "TLS error ({_:SSL_read|SSL_write|gnutls_record_recv|gnutls_record_send}): {_}",
         "TLS error (SSL_read): syscall: Connection reset by peer",
+    ),
+    shape(
+        "ignoring AUTH={_}", "ignoring AUTH=kim@example.net from H=(client) [203.0.113.7] (client not authenticated)"
     ),
     shape("no MAIL in {_}", "no MAIL in SMTP connection from (client) [203.0.113.7] D=10s C=EHLO,STARTTLS"),
     shape("no host name found for {_}", "no host name found for IP address 203.0.113.7"),
