@@ -61,17 +61,35 @@ def _broken(time: float, origin: Origin, error: str, client: str, phase: str | N
     return ConnectionFailure(time, origin, error, client_name=name, client_ip=ip, phase=phase)
 
 
+# What a client calls itself may hold what ends it, where `helo_accept_junk_hosts` lets it.
+_JUNK = re.compile(
+    r"(?P<client>.{0,700}\](?::\d{1,5})?(?: [A-Z][a-z]?=[^ ]{1,80}?)*): (?P<reply>[^(:]*+)"
+    r"(?:(?<= )\(set_id=(?P<user>[^)]*+))?",
+    re.DOTALL,
+).match
+
+
 def auth_failure(
-    time: float, origin: Origin, sasl_method: str, client: str, reply: str, sasl_user: str | None
+    time: float,
+    origin: Origin,
+    sasl_method: str,
+    client: str,
+    reply: str,
+    sasl_user: str | None,
+    more: str | None,
 ) -> Auth:
     """One attempt, refused (535) or not decided (435). The method is the authenticator's name, as configured."""
     name, ip, _ = CLIENTS[client]
+    junk = _JUNK(f"{client}: {reply}: {more}") if ip is None else None
+    if junk:
+        name, ip, _ = CLIENTS[junk["client"]]
+        reply, sasl_user = junk["reply"].strip(), junk["user"]
     return Auth(time, origin, "failure", name, ip, sasl_method, sasl_user or None, reply)
 
 
 SHAPES = (
     shape(
-        "{sasl_method} authenticator failed for {client}: {reply}[ (set_id={sasl_user})][: {_}]",
+        "{sasl_method} authenticator failed for {client}: {reply}[ (set_id={sasl_user})][: {more}]",
         "login authenticator failed for client.example.net (client) [203.0.113.7]: 535 Incorrect authentication data"
         " (set_id=kim)",
         auth_failure,

@@ -250,3 +250,10 @@ def test_a_client_over_tcp_fast_open() -> None:
     event = read(f"unexpected disconnection while reading SMTP command from TFO* {CLIENT[2:]} D=1s")
     assert isinstance(event, ConnectionFailure)
     assert (event.client_name, event.client_ip) == ("client.example.net", "203.0.113.7")
+
+
+@pytest.mark.parametrize("helo", ["a: b", "x: 535 y", "]: z", "[192.0.2.9]: 535"])
+def test_a_client_hides_its_address_behind_no_name(helo: str) -> None:
+    event = read(f"login authenticator failed for ({helo}) [203.0.113.7]:40499: 535 Incorrect (set_id=kim)")
+    assert isinstance(event, Auth)
+    assert (event.client_ip, event.sasl_user) == ("203.0.113.7", "kim")
