@@ -40,7 +40,8 @@ def slow(time: float, origin: Origin, words: str, client: str) -> ConnectionFail
 
 # What the client called itself stands in brackets too.
 _TLS_FAILURE = re.compile(
-    r"(?P<client>.{0,700}?\][^ ]*+(?: [A-Z][a-z]?=[^ ]++)*) \((?P<doing>[^()]{1,300})\)(?:: (?P<reply>.*))?",
+    r"(?P<client>.{0,700}?\][^ ]{0,100}+(?: [A-Z][a-z]?=[^ ]{1,100}+){0,4})"
+    r" \((?P<doing>[^()]{1,300})\)(?:: (?P<reply>.*))?",
     re.DOTALL,
 ).fullmatch
 
