@@ -15,7 +15,8 @@ In each of them `mail_probe_success` is 0 at once, `mail_probe_messages_total{re
 and `mail_probe_failure_info` is 1 with the phase and the reason; at `/probe` `probe_success` is 0 and
 `probe_smtp_failure_info` has the same labels, `probe_smtp_reply_code` the code. The expiry of a
 certificate is told where it is refused, too (`mail_probe_certificate_expiry_timestamp_seconds`, and
-`probe_ssl_earliest_cert_expiry`), and so are its names, at `/probe`.
+`probe_ssl_earliest_cert_expiry`), and so are its names, at `/probe`; that of a mailbox's server is
+`mail_probe_mailbox_certificate_expiry_timestamp_seconds`, and `--probe.once` tells its names.
 
 | injected | phase | reason | code |
 |---|---|---|---|

@@ -27,14 +27,15 @@ The first of these that knows a reply decides; within a file, the first rule doe
 1. Your own rules, where there are some.
 2. The words of our own servers: `postfix.yaml`, `exim.yaml` and so on.
 3. `providers.yaml`: what providers and filters word in a way of their own.
-4. `replies.yaml`: what all others answer.
-5. Enhanced status codes that this provider uses otherwise than registered (`providers` in `codes.yaml`):
+4. `languages.yaml`: what servers answer in other languages than English.
+5. `replies.yaml`: what all others answer.
+6. Enhanced status codes that this provider uses otherwise than registered (`providers` in `codes.yaml`):
    Gmail's 5.7.27 is SPF, Exchange Online's 5.1.10 and 5.4.1 are unknown recipients.
-6. Enhanced status codes that name a cause (`telling`).
-7. `vague.yaml`: words that many causes share, most of them in pairs of an object and a predicate that stand
+7. Enhanced status codes that name a cause (`telling`).
+8. `vague.yaml`: words that many causes share, most of them in pairs of an object and a predicate that stand
    near each other in whichever order ("mailbox", "full"), so that wordings nobody has met yet find their class.
-8. Enhanced status codes and reply codes that many causes share.
-9. The SMTP phase, where nobody answered.
+9. Enhanced status codes and reply codes that many causes share.
+10. The SMTP phase, where nobody answered.
 
 So text beats code, and a list's or a rule's name beats "rejected". An unknown address in reply to MAIL is the
 sender's.

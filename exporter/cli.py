@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -125,8 +125,36 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the service. Returns the exit status: 0 ended on request, 1 could not start, 2 wrong usage."""
+    _fill_standard_descriptors()
     options = parser().parse_args(argv)
     configure(options.level, options.format)
+    with _hangups_held():
+        try:
+            return _run(options)
+        except KeyboardInterrupt:
+            return 130
+
+
+def _fill_standard_descriptors() -> None:
+    """Where whoever starts us has closed them, what is opened next would be taken for standard input or output."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free, and so this one
+
+
+@contextlib.contextmanager
+def _hangups_held() -> Iterator[None]:
+    """Until somebody listens for it, SIGHUP waits: by itself it would end whoever is asked to read a file again."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         config = _configured(options)
         door = Door(options.web_config_file, monotonic)
@@ -140,10 +168,11 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     _learn(config)
     if options.probe_once is not None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # the terminal is gone: so is who waits there
         return _probe_once(config, options)
     with contextlib.ExitStack() as stack:
-        demo = _demo_log(options, config, stack)
         try:
+            demo = _demo_log(options, config, stack)
             asyncio.run(_serve(options, _with_sources(config, demo), demo, door))
         except (ListenError, InUseError, ValueError) as error:
             sys.stderr.write(f"mailstat_exporter: {error}\n")
@@ -172,6 +201,7 @@ def _probe_once(config: Config, options: argparse.Namespace) -> int:
         names = ", ".join([*(probe.name for probe in config.probes), *others]) or "none"
         sys.stderr.write(f"mailstat_exporter: no probe of this name is configured; there are: {names}\n")
         return 2
+    logging.getLogger("exporter.probes").setLevel(logging.ERROR)  # what is logged is shown, with all that was said
     with contextlib.closing(Prober((probe,), None)) as prober:
         prober.next_attempt = partial(next_attempt, places(_with_queues(config).queues))
         try:
@@ -208,11 +238,14 @@ def _learn(config: Config) -> None:
 
 
 def _demo_log(options: argparse.Namespace, config: Config, stack: contextlib.ExitStack) -> Path | None:
-    """The file for the made-up log, where one is wanted."""
+    """The file for the made-up log, where one is wanted. Raises ValueError."""
     has_log = config.sources or any(read_error(path) is None for path in find_logs()) or has_journal()
     if options.demo is None or (options.demo == "auto" and has_log):
         return None
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailstat-demo-")))
+    try:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailstat-demo-")))
+    except OSError as error:
+        raise ValueError(f"--demo needs a folder to write in, as TMPDIR names one: {error}") from error
     options.state_dir = folder
     demo = folder / "mail.log"
     demo.touch()  # or the first thing that is said of it is that it is missing
@@ -244,15 +277,9 @@ def _with_queues(config: Config) -> Config:
     return config if config.queues else replace(config, queues=sources(find_queues()))
 
 
-def _state_dir(wanted: Path | None) -> Path | None:
-    """A folder to write in: the wanted one, systemd's, the usual one; None, and a warning, where that cannot be."""
-    folder = wanted or Path(os.environ.get("STATE_DIRECTORY") or "/var/lib/mailstat")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        logger.warning("after a restart the logs will be read from their start", extra={"error": str(error)})
-        return None
-    return folder
+def _state_dir(wanted: Path | None) -> Path:
+    """The folder to write in: the wanted one, systemd's, the usual one."""
+    return wanted or Path(os.environ.get("STATE_DIRECTORY") or "/var/lib/mailstat")
 
 
 async def _serve(options: argparse.Namespace, config: Config, demo: Path | None, door: Door) -> None:
@@ -307,6 +334,7 @@ async def _follow(
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, _stop, tasks)
     loop.add_signal_handler(signal.SIGHUP, _reload, pipeline, prober, inspector, options, demo)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     settle()
     try:
         await asyncio.gather(*tasks)

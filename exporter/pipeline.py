@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -50,6 +51,7 @@ POLL_SECONDS = 0.5
 SAVE_SECONDS = 5.0
 YOUNG = 50_000  # objects between two looks of the garbage collector at the youngest
 WATCH_SECONDS = 60.0  # between saves of what is watched
+UNKEPT = "the state cannot be kept: after a restart the logs are read from their start"
 FORGET_SECONDS = 90 * 86400.0  # until a log that is no more followed begins anew when it is followed again
 
 
@@ -72,14 +74,6 @@ def joins(memories: dict[str, object]) -> dict[str, Join]:
             except msgspec.ValidationError as error:
                 raise DamagedError(f"join {mta}: {error}") from error
     return known
-
-
-def _open(folder: Path | None) -> State | None:
-    try:
-        return State(folder) if folder else None
-    except OSError as error:
-        logger.warning("after a restart the logs will be read from their start", extra={"error": str(error)})
-        return None
 
 
 class Pipeline(Collector):
@@ -105,7 +99,7 @@ class Pipeline(Collector):
         self._sources: list[AnySource] = []
         self._configs: dict[str, LogSource] = {}  # by the names of the sources
         self._known: dict[str, SourceMemory] = {}  # of all logs that were ever followed, as they were saved
-        self._state = _open(state_dir)
+        self._state = State(state_dir) if state_dir else None
         self._writing: Future[None] | None = None
         self._is_saved = True  # as far as the disk allows
         self._joins: dict[str, Join] = {}
@@ -114,6 +108,7 @@ class Pipeline(Collector):
         self._saved = self._watched = 0.0  # when all was saved, and what is watched
         self._is_watch_saved = True
         self._restore()
+        self._mind_state()
         self.configure(config)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -235,6 +230,14 @@ class Pipeline(Collector):
             self._mail.watch.restore(watch)
         self._tracker.restore(tracker or TrackerMemory(), pieces.values())
         self._known = {name: it for name, it in known.items() if it.seen > self._now() - FORGET_SECONDS}
+
+    def _mind_state(self) -> None:
+        """Where the state cannot be kept, the next save tries again."""
+        if self._state and self._state.error:
+            mend = f"mailstat doctor --state-dir={shlex.quote(str(self._state_dir))}"
+            logger.warning(UNKEPT, extra={"error": str(self._state.error), "see": mend})
+            self._is_saved = False
+            self._state_dir = None  # offset files of earlier releases cannot be read there, either
 
     def _remember(self, source: AnySource) -> bool:
         """Note what a source knows. Returns whether that is anything new."""

@@ -234,8 +234,8 @@ class Source:
 
     @property
     def is_of_nobody(self) -> bool:
-        """Whether nothing in all of what was read is of a mail server."""
-        return is_of_nobody(self.tallies)
+        """Whether nothing in all of what was read is of a mail server, or of who signs what one has."""
+        return is_of_nobody(self.tallies) and not self._reader.knows_signer
 
     @property
     def error(self) -> str | None:

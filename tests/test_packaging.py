@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import zipfile
 from configparser import ConfigParser
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
+
+from tests.service import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("parsers", "exporter", "mailstat")
@@ -196,43 +200,105 @@ def test_the_service_starts_the_command_that_is_installed() -> None:
     assert Path(command.split()[0]).name in scripts
 
 
-needs_root = pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("unshare") or not shutil.which("setpriv"),
-    reason="needs root, unshare and setpriv",
+# --- the image's last stage, without an engine ---
+
+# A root of a few mounts, as an engine makes it for --read-only --cap-drop=ALL. $1 is the root, $2 has what the image
+# has, $3 is the id of the user, and what follows is mounted where it is.
+ENGINE = r"""
+set -eu
+umask 022
+root=$1 made=$2 user=$3
+shift 3
+ip link set lo up
+mount -t tmpfs none "$root"
+for path in "$@"; do
+    if [ -h "$path" ]; then cp -P "$path" "$root$path"; continue; fi
+    mkdir -p "$root$path" && mount --bind "$path" "$root$path" && mount -o remount,ro,bind "$root$path"
+done
+cd "$root"
+mkdir -p proc dev opt/mailstat var/log var/lib/mailstat
+mount -t proc proc proc
+mount --bind /dev dev
+mount --bind "$made/opt" opt/mailstat && mount -o remount,ro,bind opt/mailstat
+mount --bind "$made/log" var/log && mount -o remount,ro,bind var/log
+mount --bind "$made/state" var/lib/mailstat
+mount -o remount,ro "$root"
+rights="--no-new-privs --bounding-set=-all --inh-caps=-all --ambient-caps=-all"
+exec chroot . setpriv --reuid "$user" --regid "$user" --groups 4 $rights -- sh -euc "$INSIDE"
+"""
+# What is done in it; in braces stand the words of the instructions.
+INSIDE = r"""
+for folder in / /tmp /opt/mailstat /var/log; do if touch "$folder/written"; then exit 9; fi; done
+if {entry} --demo; then exit 9; fi
+{entry} &
+until {health}; do kill -0 $!; done
+python -c "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:9587/metrics').read().decode())"
+grep ^CapEff /proc/$!/status
+kill $!
+wait $!
+"""
+
+
+APART = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--propagation=private"]
+
+
+def words(name: str) -> str:
+    """What an instruction runs, for a shell."""
+    return shlex.join(json.loads(re.search(r"\[.*\]$", instruction(name))[0]))  # type: ignore[index]
+
+
+@pytest.fixture
+def made(wheel: Path, tmp_path: Path) -> Path:
+    """An environment as the image has it, but that what the project needs is that of the tests; a log, a state."""
+    opt = tmp_path / "opt"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(opt)], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(opt / "bin/python"), "install", "--quiet", "--no-deps"]
+    subprocess.run([*pip, str(wheel)], check=True)
+    (site,) = opt.glob("lib/python3*/site-packages")
+    (site / "needed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    script = opt / "bin/mailstat_exporter"
+    script.write_text("#!/opt/mailstat/bin/python\n" + script.read_text().partition("\n")[2])
+    user, _, group = instruction("USER").partition(":")
+    for name in ("root", "log", "state"):
+        (tmp_path / name).mkdir(mode=0o755)
+    os.chown(tmp_path / "state", int(user), int(group))
+    return tmp_path
+
+
+def run_image(made: Path, line: str) -> str:
+    """Start and end it with a log of this line; what it said, metrics and all."""
+    log = made / "log/mail.log"
+    log.unlink(missing_ok=True)
+    log.write_text(line)
+    log.chmod(0o640)
+    os.chown(log, 0, 4)  # adm of Debian
+    settings = dict(word.split("=", 1) for word in shlex.split(instruction("ENV")))
+    settings["PATH"] = settings["PATH"].replace("${PATH}", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+    settings["INSIDE"] = INSIDE.format(entry=words("ENTRYPOINT"), health=words("HEALTHCHECK"))
+    here = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", sys.base_prefix, sysconfig.get_path("purelib")]
+    mounts = [it for it in here if Path(it).exists() and not it.startswith("/usr/")]
+    user = instruction("USER").partition(":")[0]
+    command = [*APART, "sh", "-c", ENGINE, "sh", made / "root", made, user, *mounts]
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout + done.stderr
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "setpriv", "ip"))),
+    reason="needs root, unshare, setpriv and ip",
 )
-
-
-@needs_root
-def test_it_runs_without_capabilities_where_it_can_write_its_state_alone(tmp_path: Path) -> None:
-    """As the container and the unit do: everything is mounted again, and may only be read."""
-    state, log = tmp_path / "state", tmp_path / "mail.log"
-    state.mkdir()
-    log.write_text("2026-11-21T23:59:58+00:00 mail postfix/qmgr[7]: 4T1: removed\n")
-    config = tmp_path / "mailstat.yml"
-    config.write_text(f"sources: [{{file: {log}}}]\n")
-    code = "import sys; from exporter.cli import main; sys.exit(main())"
-    arguments = f"--config.file={config} --state.dir={state} --web.listen-address=127.0.0.1:0"
-    script = (
-        f"mount --bind {state} {state} && mount -o remount,ro,bind / 2>/dev/null; "
-        f"mount -t tmpfs -o ro none /dev/shm; cd {ROOT} && ! touch {tmp_path}/written 2>/dev/null && "
-        "exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all --ambient-caps=-all "
-        f"{sys.executable} -B -c '{code}' {arguments}"
-    )
-    command = ["unshare", "--mount", "--propagation=private", "sh", "-c", script]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
-        try:
-            said = ""
-            while not (found := re.search(r'msg="listening" address="?127\.0\.0\.1:(\d+)', said)):
-                line = process.stderr.readline()
-                if not line:
-                    pytest.skip(f"the file system cannot be mounted again here: {said[-300:]}")
-                said += line
-            with urlopen(f"http://127.0.0.1:{found[1]}/metrics", timeout=30) as answer:
-                text = answer.read().decode()
-            rights = (Path("/proc") / str(process.pid) / "status").read_text()
-        finally:
-            process.terminate()
-    assert "mailstat_state_last_save_successful 1.0" in text
-    assert re.search(r"CapEff:\s+0+$", rights, re.MULTILINE)
-    assert (state / "state.db").exists()
+def test_it_runs_as_the_image_says_and_writes_its_state_alone(made: Path) -> None:
+    if subprocess.run([*APART, "mount", "-t", "tmpfs", "none", made / "root"], check=False).returncode:
+        pytest.skip("namespaces or mounts are refused here")
+    line = "2026-11-21T23:59:58+00:00 mail postfix/qmgr[7]: 4T{}: removed\n"
+    for count in (1, 2):
+        said = run_image(made, line.format(count))
+        assert "--demo needs a folder to write in" in said
+        assert "ended on request" in said
+        assert re.search(r"CapEff:\s+0+$", said, re.MULTILINE)
+        assert "mailstat_state_last_save_successful 1.0" in said
+        (parsed,) = re.findall(r'mailstat_log_lines_total{mta="postfix",outcome="parsed",.*} (\S+)', said)
+        assert float(parsed) == count
+    assert sorted(path.name for path in (made / "state").iterdir()) == ["probes.db", "state.db"]
+    assert (made / "state/state.db").stat().st_mode & 0o777 == 0o600

@@ -15,7 +15,7 @@ from base64 import b64encode
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from exporter.probes.account import opened, password, secured
+from exporter.probes.account import opened, password, refusal, secured
 from exporter.probes.arrival import RAW_LIMIT, Found
 from exporter.probes.dialogue import Dialogue
 from exporter.probes.failure import ProbeError
@@ -24,6 +24,7 @@ from exporter.probes.message import HEADER
 
 if TYPE_CHECKING:
     from exporter.probes.arrival import Take
+    from exporter.probes.certificate import Certificate
     from exporter.probes.link import Link
     from exporter.probes.section import Imap
 
@@ -35,6 +36,7 @@ _SEEN = 10_000
 # While the server tells of the first folder, the others are looked at so often. It is far below the 29 minutes after
 # which a server may take a client that idles for one that is gone.
 _IDLE_SECONDS = 30.0
+_SESSION_SECONDS = 3600.0  # of one session: then the certificate is looked at again, and whether we may still log in
 _REST_SECONDS = 1.0  # between two looks, whatever the server tells
 _ANSWER_SECONDS = 30.0  # for the end of IDLE
 _LITERAL = re.compile(rb"\{([0-9]{1,10})\}$")
@@ -63,13 +65,18 @@ class ImapMailbox:
         self._dialogue = dialogue
         self._seen: set[str] = set()
         self._session: _Session | None = None
+        self._began = 0.0
+        self.certificate: Certificate | None = None
         self._folders: list[_Folder] = []
 
     async def visit(self, take: Take) -> None:
         """Show what is new in the folders. Raises OSError, ProbeError and SecretError."""
         try:
+            now = asyncio.get_running_loop().time()
+            if now - self._began > _SESSION_SECONDS:
+                self.close()
             if self._session is None:
-                self._session = await self._log_in()
+                self._session, self._began = await self._log_in(), now
                 self._folders = await self._find_folders(self._session)
             # The first one last: it stays selected, and the server tells of what comes to it.
             for folder in reversed(self._folders):
@@ -103,16 +110,19 @@ class ImapMailbox:
     async def closed(self) -> None:
         """It ends at once."""
 
+    def _note(self, certificate: Certificate) -> None:
+        self.certificate = certificate
+
     async def _log_in(self) -> _Session:
         dialogue = self._dialogue or Dialogue(asyncio.get_running_loop().time, lines=0)
         word = password(self._how, dialogue)
-        link = await opened(self._how, dialogue)
+        link = await opened(self._how, dialogue, self._note)
         try:
             session = _Session(link, dialogue)
             await session.greeting()
             if self._how.tls == "starttls":
                 await session.command(b"STARTTLS")
-                await secured(link, self._how, dialogue)
+                await secured(link, self._how, dialogue, self._note)
             await session.log_in(self._how.auth, self._how.username, word)
         except BaseException:
             link.close()
@@ -241,7 +251,8 @@ class _Session:
             line = await self._line(answer.literals)
             if line.startswith(tag + b" "):
                 if line[len(tag) + 1 :][:2].upper() != b"OK":
-                    raise ProbeError(failure, self._refusal(command, line[len(tag) + 1 :]))
+                    reason = refusal(failure, line.decode("utf-8", "replace"))
+                    raise ProbeError(reason, self._refusal(command, line[len(tag) + 1 :]))
                 return answer
             if line.startswith(b"+") and command.startswith(b"AUTHENTICATE"):
                 await self._link.write(b"\r\n")  # an error of XOAUTH2, which wants an empty answer

@@ -169,6 +169,11 @@ def test_metrics_are_compressed_where_asked(service):
     assert without_created(gzip.decompress(packed[2])) == without_created(plain[2])
 
 
+@pytest.mark.parametrize("offer", ["gzip;q=0", "br, GZIP; q=0.000", "deflate", "x-gzipped", ""])
+def test_who_refuses_gzip_gets_none(service, offer):
+    assert service.request("/metrics", Accept_Encoding=offer)[1]["Content-Encoding"] is None
+
+
 def without_created(body: bytes) -> bytes:
     return re.sub(rb".*_created.*\n", b"", body)
 

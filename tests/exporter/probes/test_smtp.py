@@ -274,6 +274,21 @@ def test_a_dialogue_that_is_broken_off_says_nothing_more(tmp_path, verb):
     assert "QUIT" not in asyncio.run(play())
 
 
+@pytest.mark.parametrize(
+    ("steps", "how"),
+    [
+        ({"EHLO": b"250 mx.example.com\r\n"}, {"tls": "starttls"}),
+        ({"EHLO": b"250 mx.example.com\r\n"}, {"username": "probe"}),
+        (None, {"username": "probe", "tls": "opportunistic", "auth": "CRAM-MD5"}),
+    ],
+)
+def test_a_server_that_is_left_by_our_own_decision_is_told_so(tmp_path, steps, how):
+    """Exim logs an error of TLS where the connection only ends."""
+    outcome, server = asyncio.run(run(tmp_path, steps, **how))
+    assert outcome.result.failure.reply_code is None
+    assert server.commands[-1] == "QUIT"
+
+
 def test_pipelining(tmp_path):
     outcome, server = asyncio.run(run(tmp_path, pipelining=True))
     assert outcome.result.is_sent

@@ -152,6 +152,45 @@ def test_a_configuration_that_is_refused_and_a_state_that_cannot_be_kept(tree: T
     )
 
 
+def test_a_state_of_somebody_else(tree: Tree, found) -> None:
+    tree.write("var/lib/mailstat/state.db", "", 0o600)
+    (tree.root / "var/lib/mailstat").chmod(0o777)
+    chown = "chown --recursive mailstat /var/lib/mailstat"
+    assert found(configuration.check) == [("error", "/var/lib/mailstat", chown)]
+    (tree.root / "var/lib/mailstat/state.db").chmod(0o666)
+    assert found(configuration.check) == [("good", "/var/lib/mailstat", "")]
+
+
+def test_a_state_without_room(tree: Tree, found) -> None:
+    folder = tree.root / "var/lib/mailstat"
+    folder.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=0777", "tmpfs", folder]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a small disk")
+    try:
+        room = "df --human-readable /var/lib/mailstat; df --inodes /var/lib/mailstat"
+        assert found(configuration.check) == [("error", "/var/lib/mailstat", room)]
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_the_state_of_a_dynamic_user(tree: Tree, found) -> None:
+    """The unit's: systemd keeps it in a folder of root's own, and leads the unit's account around that one."""
+    private = tree.root / "var/lib/private"
+    state = private / "mailstat"
+    state.mkdir(parents=True)
+    for folder in (tree.root / "var", tree.root / "var/lib"):
+        folder.chmod(0o755)
+    (tree.root / "var/lib/mailstat").symlink_to("private/mailstat")
+    private.chmod(0o700)
+    state.chmod(0o755)
+    assert found(configuration.check) == [
+        ("error", "/var/lib/mailstat", "chown --recursive mailstat /var/lib/mailstat")
+    ]
+    state.chmod(0o777)
+    assert found(configuration.check) == [("good", "/var/lib/mailstat", "")]
+
+
 def test_a_secret_that_everybody_may_read(tree: Tree, found) -> None:
     hashed = bcrypt.hashpw(b"x", bcrypt.gensalt(4)).decode()
     web = tree.write("etc/web.yml", f"basic_auth_users: {{a: {hashed}}}")
