@@ -1,4 +1,4 @@
-"""Exim 4.80 to 4.99: one file for each family of its lines."""
+"""Exim 4.80 to 4.100: one file for each family of its lines."""
 
 from __future__ import annotations
 

@@ -115,12 +115,26 @@ def oversized(time: float, origin: Origin, sender: str, client: str, reply: str)
 
 def found_oversized(time: float, origin: Origin, queue_id: str, sender: str, client: str, reply: str) -> Reject:
     """A message that turned out to be too large."""
-    return refusal(time, origin, queue_id, client, "end_of_data", None, reply, sender)
+    return refusal(time, origin, queue_id, client.strip(), "end_of_data", None, reply, sender)
+
+
+def message_refused_early(time: float, origin: Origin, sender: str, client: str, reply: str) -> Reject:
+    """A message that is refused for its headers, before it has an id."""
+    return refusal(time, origin, None, client.strip(), "end_of_data", None, reply, sender)
+
+
+def quoted_command_refused(time: float, origin: Origin, command: str, client: str) -> Reject:
+    """A greeting that is not the client's own name (`helo_verify_hosts`), or a command that the client may not give,
+    which may hold a password."""
+    is_greeting = command.startswith(("EHLO ", "HELO "))
+    return command_refused(
+        time, origin, command, client, "argument does not match calling host" if is_greeting else None
+    )
 
 
 def not_connected(time: float, origin: Origin, client: str, reply: str) -> Reject:
     """A client that is sent away before anything else."""
-    return refusal(time, origin, None, client, "connect", None, reply.strip(" ()"))
+    return refusal(time, origin, None, client, "connect", None, reply.strip(" ():"))
 
 
 def out_of_step(time: float, origin: Origin, why: str, command: str, client: str) -> Reject:
@@ -149,7 +163,7 @@ def unqualified(time: float, origin: Origin, role: str, address: str, client: st
 
 def overlong(time: float, origin: Origin, words: str, client: str, reply: str) -> Reject:
     """A header that no message can have."""
-    return refusal(time, origin, None, client, "end_of_data", None, f"{words} ({reply}")
+    return refusal(time, origin, None, client, "end_of_data", None, f"{words} (more than {reply}")
 
 
 def recipient_dropped(time: float, origin: Origin, queue_id: str, address: str, reply: str) -> Reject | None:
@@ -205,7 +219,8 @@ SHAPES = (
         unqualified,
     ),
     shape(
-        "{words:ridiculously long message header|overlong message header line} received from {client} ({reply}",
+        "{words:ridiculously long message header|overlong message header line} received from {client} (more than"
+        " {reply}",
         "overlong message header line received from (client) [203.0.113.7] (more than 1048576 characters): message"
         " abandoned",
         overlong,
@@ -243,7 +258,17 @@ SHAPES = (
         general=True,
     ),
     shape(
-        "{queue_id} rejected from <{sender}> {client}: {reply}",
+        '{_:temporarily rejected|rejected} "{command}" from {client}',
+        'rejected "AUTH PLAIN" from H=(client) [203.0.113.7]',
+        quoted_command_refused,
+    ),
+    shape(
+        "rejected from <{sender}>{client}: {reply}",
+        'rejected from <kim@example.net>H=(client) [203.0.113.7]: Too many "Received" headers',
+        message_refused_early,
+    ),
+    shape(
+        "{queue_id} rejected from <{sender}>{client}: {reply}",
         "1tXk2a-00000000ABc-0dEf rejected from <kim@example.net> H=(client) [203.0.113.7]: message too big:"
         " read=264529"
         " max=204800",
@@ -255,7 +280,7 @@ SHAPES = (
         not_connected,
     ),
     shape(
-        "temporarily refused connection from {client}{_: (|: }{reply}",
+        "temporarily refused connection from {client}{reply: (tcp wrappers|: not in reserve list}{_}",
         "temporarily refused connection from [203.0.113.7]:40499: not in reserve list: connected=19 max=20 reserve=5",
         not_connected,
     ),

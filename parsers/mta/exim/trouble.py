@@ -37,7 +37,7 @@ ERRORS = (
     "|open of |rmdir(|smtp-wait database|spool |Spool error |Spool write error|spoolfile error|Stat failed|Unable "
     "|unable |unlink(|Wrong ownership"
     # The libraries and services that it asks, and what can only be a fault of its own.
-    "|(SSL_CTX|bad internal_store|bad local_part|bad memory|Bad expansion|buffer underflow|DCC: |Detected |DKIM: hash"
+    "|(SSL_CTX|bad internal_store|bad local_part|bad memory|Bad expansion|buffer underflow|DCC: |Detected "
     "|DMARC failure|dns_again_means_nonexist|Duplicate lookup|excessive memory|Exim internal error|internal"
     " |Internal "
     "|live variable|local part longer|local_scan() |log_write called|Lookup module|Loop detected|Malformed IP|Module "
@@ -49,7 +49,7 @@ ERRORS = (
 WARNINGS = (
     "Abandon queue run|appendfile |ALPN unusable|ARC: |bad |bind of |CNAME loop|Delivery deferred by|delivery to "
     "|deprecated |dns |DNS list|dnslists |dnssec fail|getsockopt() failed|home directory |host name alias "
-    "|ignoring AUTH=|invalid return|listen backlog|lowest numbered MX record|mail loop|malware acl condition"
+    "|invalid return|listen backlog|lowest numbered MX record|mail loop|malware acl condition"
     "|Malformed |Message abandoned|message too |MIME acl condition|mime_regex acl condition|No such |OCSP unusable"
     "|PRDR error|qualify/rewrite: |recipient verify |regex acl condition warning|remote host address is "
     "|responsible-mailbox |rewrite: |sender verify |setsockopt(|SMTP data |SMTP error |SNI unusable"

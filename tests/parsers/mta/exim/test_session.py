@@ -154,16 +154,17 @@ def test_how_a_session_begins_and_ends(line: str, kind: type[Event], error: str 
          " <lee@example.org>: no", "rcpt", "kim@example.net", "lee@example.org", "no"),
         (f"unqualified sender rejected: <kim> {CLIENT}", "mail", "kim", None, "unqualified sender"),
         (f"unqualified recipient rejected: <lee> {CLIENT}", "rcpt", None, "lee", "unqualified recipient"),
-        ("temporarily refused connection from client.example.net [203.0.113.7]:40499: not in reserve list:"
-         " connected=19"
-         " max=20 reserve=5", "connect", None, None, "not in reserve list: connected=19 max=20 reserve=5"),
-        ("temporarily refused connection from client.example.net [203.0.113.7] (tcp wrappers errno=11)", "connect",
-         None, None, "tcp wrappers errno=11"),
-        ("connection from client.example.net [203.0.113.7] refused (IP options)", "connect", None, None, "IP"
-                                                                                                         " options"),
+        ("temporarily refused connection from client.example.net (client) [203.0.113.7]:40499: not in reserve list:"
+         " connected=19 max=20 reserve=5", "connect", None, None, "not in reserve list"),
+
+         ("temporarily refused connection from client.example.net (client) [203.0.113.7] (tcp wrappers errno=11)",
+         "connect", None, None, "tcp wrappers"),
+        ("connection from client.example.net (client) [203.0.113.7] refused (IP options)", "connect",
+         None, None, "IP options"),
         (f"too many recipients: message rejected: sender=<kim@example.net> {CLIENT}", "rcpt", "kim@example.net", None,
          "too many recipients"),
-        ("overlong message header line received from client.example.net [203.0.113.7] (more than 9 characters):"
+        ("overlong message header line received from client.example.net (client) [203.0.113.7] (more than 9"
+         " characters):"
          " message"
          " abandoned", "end_of_data", None, None,
          "overlong message header line (more than 9 characters): message abandoned"),
@@ -215,3 +216,44 @@ def test_the_client_of_a_failed_login_has_a_tag_since_499(tag: str) -> None:
     )
     assert isinstance(event, Auth)
     assert (event.client_name, event.client_ip, event.sasl_user) == ("client.example.net", "203.0.113.7", "lee")
+
+
+@pytest.mark.parametrize("helo", ["(client) ", "([203.0.113.7]) ", "(a b) ", "((x)) ", ""])
+@pytest.mark.parametrize("more", ["", ":40499", ":40499 I=[192.0.2.25]:25", " U=kim Ci=4711"])
+def test_a_handshake_that_failed_whatever_the_client_called_itself(helo: str, more: str) -> None:
+    event = read(
+        f"TLS error on connection from client.example.net {helo}[203.0.113.7]{more} (SSL_accept): error:0A00: x"
+    )
+    assert isinstance(event, ConnectionFailure)
+    assert (event.error, event.phase) == ("tls", "starttls")
+    assert (event.client_name, event.client_ip) == ("client.example.net", "203.0.113.7")
+    assert event.reply == "SSL_accept: error:0A00: x"
+
+
+@pytest.mark.parametrize(
+    ("line", "phase", "reason"),
+    [
+        (f'rejected "EHLO friend" from {CLIENT}', "ehlo", "rdns_helo"),
+        (f'temporarily rejected "HELO friend" from {CLIENT}', "ehlo", None),
+        (f'rejected from <kim@example.net>{CLIENT}: Too many "Received" headers', "end_of_data", "loop"),
+        (f'rejected from <kim@example.net> {CLIENT}: Too many "Received" headers', "end_of_data", "loop"),
+    ],
+)
+def test_refusals_that_quote_the_client(line: str, phase: str, reason: str | None) -> None:
+    event = read(line)
+    assert isinstance(event, Reject)
+    assert (event.phase, event.client_ip) == (phase, "203.0.113.7")
+    assert reason in (None, event.reason)
+
+
+def test_a_client_over_tcp_fast_open() -> None:
+    event = read(f"unexpected disconnection while reading SMTP command from TFO* {CLIENT[2:]} D=1s")
+    assert isinstance(event, ConnectionFailure)
+    assert (event.client_name, event.client_ip) == ("client.example.net", "203.0.113.7")
+
+
+@pytest.mark.parametrize("helo", ["a: b", "x: 535 y", "]: z", "[192.0.2.9]: 535"])
+def test_a_client_hides_its_address_behind_no_name(helo: str) -> None:
+    event = read(f"login authenticator failed for ({helo}) [203.0.113.7]:40499: 535 Incorrect (set_id=kim)")
+    assert isinstance(event, Auth)
+    assert (event.client_ip, event.sasl_user) == ("203.0.113.7", "kim")
