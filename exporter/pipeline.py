@@ -179,7 +179,7 @@ class Pipeline(Collector):
             while True:
                 is_busy = self.step()
                 self._is_ready |= not is_busy
-                if self._now() - self._saved > SAVE_SECONDS:
+                if not 0 <= self._now() - self._saved <= SAVE_SECONDS:  # less where the clock was set back
                     self._commit()
                 if is_busy:
                     await asyncio.sleep(0)
@@ -255,7 +255,7 @@ class Pipeline(Collector):
         # All events come from sources: where none of these has anything new, nothing has.
         has_new = sum(map(self._remember, self._sources)) > 0
         self._is_watch_saved = self._is_watch_saved and not has_new
-        is_due = not self._is_watch_saved and self._saved - self._watched >= WATCH_SECONDS
+        is_due = not self._is_watch_saved and not 0 <= self._saved - self._watched < WATCH_SECONDS
         if self._state and (has_new or is_due or not self._is_saved):
             self._writing = self._state.save(self._parts() | (self._watch_part() if is_due else {}))
             self._writing.add_done_callback(self._tell)
