@@ -19,7 +19,7 @@ from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from exporter import compat
-from exporter.config import Config, ConfigError, JournalSource, LogSource, StdinSource, load_config
+from exporter.config import Config, JournalSource, LogSource, StdinSource, load_config
 from exporter.door.door import Door
 from exporter.door.reception import MOST, Reception
 from exporter.finder import find_logs, has_journal, read_error
@@ -386,7 +386,7 @@ def _reload(
         prober.next_attempt = partial(next_attempt, places(config.queues))
         inspector.configure(config)
         errors = []
-    except ConfigError as error:
+    except InvalidError as error:  # of the rules, too, where they changed since they were looked at
         errors = error.errors
     pipeline.was_reloaded = not errors
     for line in errors:
