@@ -22,6 +22,7 @@ from exporter import compat
 from exporter.config import Config, JournalSource, LogSource, StdinSource, load_config
 from exporter.door.door import Door
 from exporter.door.reception import MOST, Reception
+from exporter.extra import missing_extras
 from exporter.finder import find_logs, has_journal, read_error
 from exporter.log import LEVELS, configure
 from exporter.pipeline import Pipeline, settle
@@ -161,6 +162,9 @@ def _run(options: argparse.Namespace) -> int:
     except InvalidError as error:
         sys.stderr.writelines(f"{line}\n" for line in error.errors)
         return 1
+    if options.check and (missing := missing_extras(config)):
+        sys.stderr.writelines(f"{options.config_file}: {line}\n" for line in missing)
+        return 1
     if options.check:
         sys.stdout.write(f"{options.config_file or 'the default configuration'}: good\n")
         if options.web_config_file:
@@ -229,7 +233,9 @@ def _inspect_once(config: Config, name: str, logs: LogEnds) -> int:
 
 
 def _learn(config: Config) -> None:
-    """Put the operator's own rules and providers into force."""
+    """Put the operator's own rules and providers into force, and say what of the configuration cannot work."""
+    for line in missing_extras(config):
+        logger.warning("a part of the configuration cannot work", extra={"error": line})
     if config.reasons or config.providers or "exporter.lore" in sys.modules:
         from exporter import lore  # noqa: PLC0415 - the rules are read only where somebody has more of them
 

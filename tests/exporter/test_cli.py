@@ -9,6 +9,7 @@ import resource
 import shutil
 import socket
 import subprocess
+import sys
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -384,6 +385,36 @@ def test_config_check_names_all_that_is_wrong(tmp_path: Path, do: Callable[..., 
     for words in ("sources[0].mta", "sources[1].fil", "lables", "timezone"):
         assert any(words in line for line in errors), done.err
     assert do("--config.file", config) == (1, "", done.err)
+
+
+EXTRAS = """
+probes:
+  - name: one
+    send: {server: smtp.example.com, from: a@example.com, to: b@example.net,
+           dkim: {domain: example.com, selector: s, key_file: key.pem}}
+    arrive: {sink: "smtp://127.0.0.1:2525"}
+posture: [{name: two, domain: example.com}]
+"""
+
+
+def test_config_check_names_what_needs_an_extra(
+    tmp_path: Path, do: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "mailstat.yml"
+    config.write_text(EXTRAS)
+    (tmp_path / "key.pem").touch()
+    for module in ("aiosmtpd", "dkim"):
+        monkeypatch.setitem(sys.modules, module, None)  # what Python keeps of what it could not import
+    done = do("--config.file", config, "--config.check")
+    assert (done.status, done.out) == (1, "")
+    assert done.err.splitlines() == [
+        f"{config}: {place}: not without the extra: pip install 'mailstat[{extra}]'"
+        for place, extra in (
+            ("posture", "posture"),
+            ("probes[0].send.dkim", "dkim"),
+            ("probes[0].arrive.sink", "sink"),
+        )
+    ]
 
 
 def test_a_missing_config_file_is_named(tmp_path: Path, do: Callable[..., Done]) -> None:
