@@ -119,7 +119,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="run one probe, print what is said, wait for its mail, and end",
     )
-    add("log", nargs="?", choices=("-",), metavar="-", help="read standard input, and no other log")
+    add("log", nargs="?", type=_standard_input, metavar="-", help="read standard input, and no other log")
     add("--version", action="version", version=f"mailstat_exporter {__version__}")
     return made
 
@@ -357,6 +357,14 @@ def _written(place: str | tuple[str, int]) -> str:
         return f"unix:{place}"
     host, port, *_ = place
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _standard_input(text: str) -> str:
+    if text != "-":
+        raise argparse.ArgumentTypeError(
+            f"a log stands in the file of --config.file, as: sources: [{{file: {text}}}]"
+        )
+    return text
 
 
 def _count(text: str) -> int:

@@ -434,6 +434,12 @@ def test_wrong_usage(argument: str, do: Callable[..., Done]) -> None:
     assert done.err.startswith("usage: mailstat_exporter ")
 
 
+def test_who_names_a_log_is_told_where_it_stands(do: Callable[..., Done]) -> None:
+    done = do("/var/log/mail.log")
+    assert done.status == 2
+    assert "the file of --config.file, as: sources: [{file: /var/log/mail.log}]" in done.err
+
+
 def test_a_taken_port_is_told_in_one_line(tmp_path: Path, log: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
