@@ -327,9 +327,11 @@ def test_what_could_not_be_opened_at_the_start_is_kept_once_it_can_be(
         pass
     assert isinstance(saved(made), OSError)
     assert "mailstat_state_last_save_successful 0.0" in shown(made)
+    assert made.troubles() == [f"The state cannot be saved: {folder / 'state.db'}: Is a directory"]
     (folder / "state.db").rmdir()
     (folder / "away").rename(folder / "state.db")  # what an earlier process knew is of no use any more
     assert saved(made) is None
+    assert made.troubles() == []
     whole = finish(made)
     assert "mailstat_state_last_save_successful 1.0" in whole
     assert finish(pipeline(folder, log)) == whole
