@@ -19,9 +19,10 @@ from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from exporter import compat
-from exporter.config import Config, ConfigError, JournalSource, LogSource, StdinSource, load_config
+from exporter.config import Config, JournalSource, LogSource, StdinSource, load_config
 from exporter.door.door import Door
 from exporter.door.reception import MOST, Reception
+from exporter.extra import missing_extras
 from exporter.finder import find_logs, has_journal, read_error
 from exporter.log import LEVELS, configure
 from exporter.pipeline import Pipeline, settle
@@ -118,7 +119,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="run one probe, print what is said, wait for its mail, and end",
     )
-    add("log", nargs="?", choices=("-",), metavar="-", help="read standard input, and no other log")
+    add("log", nargs="?", type=_standard_input, metavar="-", help="read standard input, and no other log")
     add("--version", action="version", version=f"mailstat_exporter {__version__}")
     return made
 
@@ -160,6 +161,9 @@ def _run(options: argparse.Namespace) -> int:
         door = Door(options.web_config_file, monotonic)
     except InvalidError as error:
         sys.stderr.writelines(f"{line}\n" for line in error.errors)
+        return 1
+    if options.check and (missing := missing_extras(config)):
+        sys.stderr.writelines(f"{options.config_file}: {line}\n" for line in missing)
         return 1
     if options.check:
         sys.stdout.write(f"{options.config_file or 'the default configuration'}: good\n")
@@ -230,7 +234,9 @@ def _inspect_once(config: Config, name: str, logs: LogEnds) -> int:
 
 
 def _learn(config: Config) -> None:
-    """Put the operator's own rules and providers into force."""
+    """Put the operator's own rules and providers into force, and say what of the configuration cannot work."""
+    for line in missing_extras(config):
+        logger.warning("a part of the configuration cannot work", extra={"error": line})
     if config.reasons or config.providers or "exporter.lore" in sys.modules:
         from exporter import lore  # noqa: PLC0415 - the rules are read only where somebody has more of them
 
@@ -357,6 +363,14 @@ def _written(place: str | tuple[str, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def _standard_input(text: str) -> str:
+    if text != "-":
+        raise argparse.ArgumentTypeError(
+            f"a log stands in the file of --config.file, as: sources: [{{file: {text}}}]"
+        )
+    return text
+
+
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 7 and int(text)):
         raise argparse.ArgumentTypeError("expected a whole number from 1 on")
@@ -390,7 +404,7 @@ def _reload(
         prober.next_attempt = partial(next_attempt, places(config.queues))
         inspector.configure(config)
         errors = []
-    except ConfigError as error:
+    except InvalidError as error:  # of the rules, too, where they changed since they were looked at
         errors = error.errors
     pipeline.was_reloaded = not errors
     for line in errors:

@@ -102,6 +102,7 @@ class Pipeline(Collector):
         self._state = State(state_dir) if state_dir else None
         self._writing: Future[None] | None = None
         self._is_saved = True  # as far as the disk allows
+        self._save_error = ""
         self._joins: dict[str, Join] = {}
         self._met: set[str] = set()
         self._is_ready = False
@@ -179,7 +180,7 @@ class Pipeline(Collector):
             while True:
                 is_busy = self.step()
                 self._is_ready |= not is_busy
-                if self._now() - self._saved > SAVE_SECONDS:
+                if not 0 <= self._now() - self._saved <= SAVE_SECONDS:  # less where the clock was set back
                     self._commit()
                 if is_busy:
                     await asyncio.sleep(0)
@@ -237,6 +238,7 @@ class Pipeline(Collector):
             mend = f"mailstat doctor --state-dir={shlex.quote(str(self._state_dir))}"
             logger.warning(UNKEPT, extra={"error": str(self._state.error), "see": mend})
             self._is_saved = False
+            self._save_error = str(self._state.error)
             self._state_dir = None  # offset files of earlier releases cannot be read there, either
 
     def _remember(self, source: AnySource) -> bool:
@@ -255,7 +257,7 @@ class Pipeline(Collector):
         # All events come from sources: where none of these has anything new, nothing has.
         has_new = sum(map(self._remember, self._sources)) > 0
         self._is_watch_saved = self._is_watch_saved and not has_new
-        is_due = not self._is_watch_saved and self._saved - self._watched >= WATCH_SECONDS
+        is_due = not self._is_watch_saved and not 0 <= self._saved - self._watched < WATCH_SECONDS
         if self._state and (has_new or is_due or not self._is_saved):
             self._writing = self._state.save(self._parts() | (self._watch_part() if is_due else {}))
             self._writing.add_done_callback(self._tell)
@@ -281,10 +283,11 @@ class Pipeline(Collector):
         """That the state cannot be saved is logged once."""
         error = writing.exception()
         if error and self._is_saved:
-            logger.warning("the state cannot be saved", extra={"error": str(error)})
+            logger.warning("the state cannot be saved", extra={"error": str(error), "see": "mailstat doctor"})
         elif not error and not self._is_saved:
             logger.info("the state can be saved again")
         self._is_saved = error is None
+        self._save_error = str(error or "")
         if error:
             self._is_watch_saved, self._watched = False, 0.0
 
@@ -294,6 +297,13 @@ class Pipeline(Collector):
 
     def sources(self) -> Sequence[SourceView]:
         return [source.view() for source in self._sources]
+
+    def troubles(self) -> Sequence[str]:
+        """What is wrong besides the sources."""
+        troubles = [] if self._is_saved else [f"The state cannot be saved: {self._save_error}"]
+        if not (self.was_reloaded and self.is_door_current()):
+            troubles.append("The configuration was refused when it was read again: the one before it is in force")
+        return troubles
 
     def describe(self) -> list[Family]:
         """Nothing in advance: registering must not collect."""

@@ -178,7 +178,7 @@ class Source:
     @property
     def is_resting(self) -> bool:
         """Whether it died just now."""
-        return self._now() < self._resting_until
+        return 0 < self._resting_until - self._now() <= LONGEST_REST  # longer only where the clock was set back
 
     def close(self) -> None:
         """Stop following."""

@@ -9,6 +9,7 @@ import resource
 import shutil
 import socket
 import subprocess
+import sys
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -386,6 +387,36 @@ def test_config_check_names_all_that_is_wrong(tmp_path: Path, do: Callable[..., 
     assert do("--config.file", config) == (1, "", done.err)
 
 
+EXTRAS = """
+probes:
+  - name: one
+    send: {server: smtp.example.com, from: a@example.com, to: b@example.net,
+           dkim: {domain: example.com, selector: s, key_file: key.pem}}
+    arrive: {sink: "smtp://127.0.0.1:2525"}
+posture: [{name: two, domain: example.com}]
+"""
+
+
+def test_config_check_names_what_needs_an_extra(
+    tmp_path: Path, do: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "mailstat.yml"
+    config.write_text(EXTRAS)
+    (tmp_path / "key.pem").touch()
+    for module in ("aiosmtpd", "dkim"):
+        monkeypatch.setitem(sys.modules, module, None)  # what Python keeps of what it could not import
+    done = do("--config.file", config, "--config.check")
+    assert (done.status, done.out) == (1, "")
+    assert done.err.splitlines() == [
+        f"{config}: {place}: not without the extra: pip install 'mailstat[{extra}]'"
+        for place, extra in (
+            ("posture", "posture"),
+            ("probes[0].send.dkim", "dkim"),
+            ("probes[0].arrive.sink", "sink"),
+        )
+    ]
+
+
 def test_a_missing_config_file_is_named(tmp_path: Path, do: Callable[..., Done]) -> None:
     done = do("--config.file", tmp_path / "none.yml")
     assert (done.status, done.out, len(done.err.splitlines())) == (1, "", 1)
@@ -401,6 +432,12 @@ def test_wrong_usage(argument: str, do: Callable[..., Done]) -> None:
     done = do(argument)
     assert done.status == 2
     assert done.err.startswith("usage: mailstat_exporter ")
+
+
+def test_who_names_a_log_is_told_where_it_stands(do: Callable[..., Done]) -> None:
+    done = do("/var/log/mail.log")
+    assert done.status == 2
+    assert "the file of --config.file, as: sources: [{file: /var/log/mail.log}]" in done.err
 
 
 def test_a_taken_port_is_told_in_one_line(tmp_path: Path, log: Path) -> None:

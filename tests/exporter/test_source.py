@@ -52,6 +52,19 @@ def test_a_log_of_who_signs_is_one_that_somebody_wants(tmp_path: Path, caplog: p
     assert (source.state, source.error, source.lines) == ("following", None, ENOUGH_LINES)
 
 
+def test_a_source_that_rests_goes_on_though_the_clock_is_set_back(tmp_path: Path) -> None:
+    log = tmp_path / "mail.log"
+    log.write_text(POSTFIX)
+    clock = [NOW]
+    exporter = Pipeline(Config(sources=(LogSource(file=log),)), None, lambda: clock[0])
+    (source,) = exporter._sources
+    source.restart("of a test")
+    assert not exporter.step()
+    clock[0] -= 86400.0
+    assert exporter.step()
+    exporter.close()
+
+
 def test_a_log_that_is_missing_is_told_and_that_it_has_come(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     log = tmp_path / "mail.log"

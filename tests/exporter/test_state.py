@@ -337,9 +337,11 @@ def test_what_could_not_be_opened_at_the_start_is_kept_once_it_can_be(
         pass
     assert isinstance(saved(made), OSError)
     assert "mailstat_state_last_save_successful 0.0" in shown(made)
+    assert made.troubles() == [f"The state cannot be saved: {folder / 'state.db'}: Is a directory"]
     (folder / "state.db").rmdir()
     (folder / "away").rename(folder / "state.db")  # what an earlier process knew is of no use any more
     assert saved(made) is None
+    assert made.troubles() == []
     whole = finish(made)
     assert "mailstat_state_last_save_successful 1.0" in whole
     assert finish(pipeline(folder, log)) == whole
@@ -392,3 +394,23 @@ def test_a_state_that_another_process_takes_is_no_end_of_scrapes(
         assert "mailstat_state_last_save_successful 0.0" in shown(made)
     assert saved(made) is None
     made.close()
+
+
+def test_it_is_saved_though_the_clock_is_set_back(log: Path, folder: Path) -> None:
+    clock = [NOW]
+    made = Pipeline(Config(sources=(LogSource(file=log),)), folder, lambda: clock[0])
+
+    async def play() -> None:
+        running = asyncio.create_task(made.run())
+        while not made.is_ready() or made._writing is None:
+            await asyncio.sleep(0.01)
+        clock[0] -= 86400.0
+        first = made._writing
+        with log.open("a") as file:
+            file.write("something else\n")
+        while made._writing is first:
+            await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(play(), 60))
