@@ -28,15 +28,18 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+Stamps = list[tuple[int, ...] | None]  # what changes when one of the files does
+
 _CHALLENGE = 'Basic realm="mailstat", charset="UTF-8"'
 _LONGEST_LOGIN = 2048  # characters of the header
 
 
 class _Rules(NamedTuple):
-    """What follows from the files as they were."""
+    """What follows from the files as they were; `stamps` are from before they were read."""
 
     config: WebConfig
     tls: SSLContext | None
+    stamps: Stamps
 
 
 class Door:
@@ -49,12 +52,9 @@ class Door:
         self._path = path
         self._passwords = Passwords()
         self._limiter = _Limiter(now)
-        self._seen: object = None
         self._is_current = True
-        self._rules = _Rules(WebConfig(), None)
-        if path:
-            self._rules = _read(path)
-            self._seen = self._stamps()
+        self._rules = _read(path) if path else _Rules(WebConfig(), None, [])
+        self._seen = self._rules.stamps
 
     def close(self) -> None:
         """Check no more passwords."""
@@ -107,7 +107,7 @@ class Door:
     def _current(self) -> _Rules:
         if self._path is None:
             return self._rules
-        stamps = self._stamps()
+        stamps = _stamps(self._path, self._rules.config)
         if stamps != self._seen:
             self._seen = stamps
             self._read_again(self._path)
@@ -115,28 +115,29 @@ class Door:
 
     def _read_again(self, path: Path) -> None:
         try:
-            self._rules = _read(path)
+            self._rules = _read(path, may_be_empty=self._rules.config == WebConfig())
         except InvalidError as invalid:
             self._is_current = False
             for error in invalid.errors:
                 logger.error("the web configuration is refused", extra={"error": error})
         else:
             self._is_current = True
-            self._seen = self._stamps()  # other files may be named than before
+            self._seen = self._rules.stamps  # other files may be named than before
             logger.info("web configuration reloaded", extra={"path": path})
 
-    def _stamps(self) -> object:
-        """What changes when one of the files does."""
-        assert self._path
-        return [_stamp(path) for path in (self._path, *self._rules.config.files())]
 
-
-def _read(path: Path) -> _Rules:
-    config = load_web_config(path)
+def _read(path: Path, *, may_be_empty: bool = True) -> _Rules:
+    before = _stamp(path)
+    config = load_web_config(path, may_be_empty=may_be_empty)
+    stamps = [before, *_stamps(path, config)[1:]]
     try:
-        return _Rules(config, tls.context(config.tls) if config.tls else None)
+        return _Rules(config, tls.context(config.tls) if config.tls else None, stamps)
     except InvalidError as invalid:
         raise InvalidError(f"{path}: {error}" for error in invalid.errors) from None
+
+
+def _stamps(path: Path, config: WebConfig) -> Stamps:
+    return [_stamp(it) for it in (path, *config.files())]
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:

@@ -248,11 +248,13 @@ class WebConfig:
         return self.rate_limit or RateLimit()
 
 
-def load_web_config(path: Path) -> WebConfig:
-    """The file as it is now; an empty one is one where every key is left out. Raises InvalidError, with all that is
-    wrong; no error repeats a secret."""
+def load_web_config(path: Path, *, may_be_empty: bool = True) -> WebConfig:
+    """The file as it is now; an empty one is one where every key is left out, if it may be: who writes a file may
+    have truncated it first. Raises InvalidError, with all that is wrong; no error repeats a secret."""
     try:
         content = yamlfile.load(path)
+        if content is None and not may_be_empty:
+            raise InvalidError(["it is empty, which opens no door that was shut: {} would"])
         if isinstance(content, dict) and content.get("tls_server_config") == {}:
             content.pop("tls_server_config")  # the toolkit takes an empty section for none
         return WebConfig() if content is None else structure(content, WebConfig, path.parent)

@@ -91,6 +91,20 @@ def test_a_changed_file_counts_from_the_next_request_on(place: Place, config: Pa
     connection.close()
 
 
+def test_a_file_that_is_being_written_opens_no_door(place: Place, config: Path) -> None:
+    """Truncated first, as editors and `>` do it, it is empty for a moment."""
+    place.open(config)
+    text = config.read_text(encoding="utf-8")
+    config.write_text("")
+    assert place.get().status == 401
+    assert not place.door.is_current()
+    config.write_text(text)
+    assert place.get(login="alice:correct horse").status == 200
+    assert place.door.is_current()
+    config.write_text("{}\n")  # so one says that everybody may come in
+    assert place.get().status == 200
+
+
 def test_headers_and_the_rate_are_those_of_the_file(place: Place, tmp_path: Path) -> None:
     path = tmp_path / "web.yml"
     path.write_text(
@@ -109,7 +123,7 @@ def test_headers_and_the_rate_are_those_of_the_file(place: Place, tmp_path: Path
     assert place.get().status == 429
     now[0] += 0.2
     assert [place.get().status for _ in range(2)] == [200, 429]
-    path.write_text("")
+    path.write_text("{}\n")
     assert place.get().status == 200
 
 

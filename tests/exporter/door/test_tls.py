@@ -7,11 +7,14 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 from pathlib import Path
+from time import monotonic
 
 import pytest
 import trustme
 
+from exporter.door.door import Door
 from exporter.door.visitor import Patience
 from exporter.schema import InvalidError
 from tests.exporter.door.place import HOST, Place, ask, trusting, write_pair
@@ -56,6 +59,25 @@ def test_who_would_rather_speak_http_2_is_told_what_is_spoken(place: Place, conf
     assert connection.sock.selected_alpn_protocol() == "http/1.1"
     assert ask(connection).status == 200
     connection.close()
+
+
+def test_what_is_written_while_the_file_is_read_is_read_too(config: Path) -> None:
+    config.write_text(SERVER)
+    door = Door(config, monotonic)
+
+    def write() -> None:
+        for text in (SERVER, "{}\n", SERVER, "{}\n"):
+            config.write_text(text)
+
+    missed = 0
+    for _ in range(200):
+        writer = threading.Thread(target=write)
+        writer.start()
+        while writer.is_alive():
+            door.is_current()
+        missed += door.tls is not None
+    door.close()
+    assert missed == 0
 
 
 def test_plain_http_gets_nothing_where_tls_is_spoken(place: Place, config: Path) -> None:
@@ -268,12 +290,12 @@ def test_a_client_authority_that_is_taken_away_is_trusted_no_more(
 
 
 def test_tls_may_come_and_go(place: Place, config: Path, ca: trustme.CA) -> None:
-    config.write_text("")
+    config.write_text("{}\n")
     place.open(config)
     assert place.get().status == 200
     config.write_text(SERVER)
     assert place.get(tls=trusting(ca)).status == 200
-    config.write_text("")
+    config.write_text("{}\n")
     assert place.get().status == 200
 
 
