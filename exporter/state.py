@@ -100,7 +100,9 @@ class State:
 
     def _connect(self) -> sqlite3.Connection:
         try:
-            self.path.touch(mode=0o600)  # mail in flight stands in it, and SQLite gives its other files the same rights
+            self.path.touch(
+                mode=0o600
+            )  # mail in flight stands in it, and SQLite gives its other files the same rights
             connection = sqlite3.connect(
                 self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
