@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from exporter.probes.hint import BY_PHASE, BY_REASON
 from tests.exporter.probes.fault import FAULTS, MISSING, Fault, Missing
 
 _INTRODUCTION = """\
@@ -15,7 +18,8 @@ In each of them `mail_probe_success` is 0 at once, `mail_probe_messages_total{re
 and `mail_probe_failure_info` is 1 with the phase and the reason; at `/probe` `probe_success` is 0 and
 `probe_smtp_failure_info` has the same labels, `probe_smtp_reply_code` the code. The expiry of a
 certificate is told where it is refused, too (`mail_probe_certificate_expiry_timestamp_seconds`, and
-`probe_ssl_earliest_cert_expiry`), and so are its names, at `/probe`.
+`probe_ssl_earliest_cert_expiry`), and so are its names, at `/probe`; that of a mailbox's server is
+`mail_probe_mailbox_certificate_expiry_timestamp_seconds`, and `--probe.once` tells its names.
 
 | injected | phase | reason | code |
 |---|---|---|---|
@@ -35,9 +39,28 @@ people are in the log, on the page of the exporter, and in what `--probe.once` p
 """
 
 
+_HINTS = """
+## What to do
+
+As `--probe.once` and `/probe` with `debug=true` say it after the failure. Of a mailbox, the reasons begin with
+`mailbox_`. What a reply of a server means, and what to do about it, tells `mailstat explain`.
+
+| reason | what to do |
+|---|---|
+"""
+
+
 def text() -> str:
     """The page."""
-    return _INTRODUCTION + "".join(map(_row, FAULTS)) + _ARRIVAL + "".join(map(_missing_row, MISSING))
+    faults, missing = "".join(map(_row, FAULTS)), "".join(map(_missing_row, MISSING))
+    return _INTRODUCTION + faults + _ARRIVAL + missing + _HINTS + "".join(_hint_rows())
+
+
+def _hint_rows() -> Iterator[str]:
+    for (phase, reason), hint in BY_PHASE.items():
+        yield f"| `{reason}` at `{phase}` | {hint} |\n"
+    for reason, hint in BY_REASON.items():
+        yield f"| `{reason}` | {hint} |\n"
 
 
 def _missing_row(missing: Missing) -> str:

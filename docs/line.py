@@ -31,8 +31,9 @@ pairs that a later release may add; `[[` and `{{` are a bracket and a brace of t
 
 SIGNING = """\
 Of these programs' lines only the DKIM selector is of use, and only to [posture](posture.md): which keys a domain of
-ours needs in the DNS. They are counted as `ignored`, and give no event. Of each domain of a posture so many are
-remembered as were seen last, for five days. That a server or a filter verified a signature, as Exim says it
+ours needs in the DNS. They are counted as `ignored`, and give no event. They may stand in the
+mail server's log, or in one of their own, which has to be among the sources then. Of each domain of a posture so many
+are remembered as were seen last, for five days. That a server or a filter verified a signature, as Exim says it
 (`DKIM: d=…`), is not looked at; Exim logs nothing of what it signs itself."""
 
 COMMON = frozenset({"time", "mta", "host", "service", "program", "pid", "kind"})

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,9 +19,10 @@ from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from exporter import compat
-from exporter.config import Config, ConfigError, JournalSource, LogSource, StdinSource, load_config
+from exporter.config import Config, JournalSource, LogSource, StdinSource, load_config
 from exporter.door.door import Door
 from exporter.door.reception import MOST, Reception
+from exporter.extra import missing_extras
 from exporter.finder import find_logs, has_journal, read_error
 from exporter.log import LEVELS, configure
 from exporter.pipeline import Pipeline, settle
@@ -118,20 +119,51 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="run one probe, print what is said, wait for its mail, and end",
     )
-    add("log", nargs="?", choices=("-",), metavar="-", help="read standard input, and no other log")
+    add("log", nargs="?", type=_standard_input, metavar="-", help="read standard input, and no other log")
     add("--version", action="version", version=f"mailstat_exporter {__version__}")
     return made
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the service. Returns the exit status: 0 ended on request, 1 could not start, 2 wrong usage."""
+    _fill_standard_descriptors()
     options = parser().parse_args(argv)
     configure(options.level, options.format)
+    with _hangups_held():
+        try:
+            return _run(options)
+        except KeyboardInterrupt:
+            return 130
+
+
+def _fill_standard_descriptors() -> None:
+    """Where whoever starts us has closed them, what is opened next would be taken for standard input or output."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free, and so this one
+
+
+@contextlib.contextmanager
+def _hangups_held() -> Iterator[None]:
+    """Until somebody listens for it, SIGHUP waits: by itself it would end whoever is asked to read a file again."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         config = _configured(options)
         door = Door(options.web_config_file, monotonic)
     except InvalidError as error:
         sys.stderr.writelines(f"{line}\n" for line in error.errors)
+        return 1
+    if options.check and (missing := missing_extras(config)):
+        sys.stderr.writelines(f"{options.config_file}: {line}\n" for line in missing)
         return 1
     if options.check:
         sys.stdout.write(f"{options.config_file or 'the default configuration'}: good\n")
@@ -140,6 +172,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     _learn(config)
     if options.probe_once is not None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # the terminal is gone: so is who waits there
         return _probe_once(config, options)
     with contextlib.ExitStack() as stack:
         try:
@@ -172,6 +205,7 @@ def _probe_once(config: Config, options: argparse.Namespace) -> int:
         names = ", ".join([*(probe.name for probe in config.probes), *others]) or "none"
         sys.stderr.write(f"mailstat_exporter: no probe of this name is configured; there are: {names}\n")
         return 2
+    logging.getLogger("exporter.probes").setLevel(logging.ERROR)  # what is logged is shown, with all that was said
     with contextlib.closing(Prober((probe,), None)) as prober:
         prober.next_attempt = partial(next_attempt, places(_with_queues(config).queues))
         try:
@@ -200,7 +234,9 @@ def _inspect_once(config: Config, name: str, logs: LogEnds) -> int:
 
 
 def _learn(config: Config) -> None:
-    """Put the operator's own rules and providers into force."""
+    """Put the operator's own rules and providers into force, and say what of the configuration cannot work."""
+    for line in missing_extras(config):
+        logger.warning("a part of the configuration cannot work", extra={"error": line})
     if config.reasons or config.providers or "exporter.lore" in sys.modules:
         from exporter import lore  # noqa: PLC0415 - the rules are read only where somebody has more of them
 
@@ -247,15 +283,9 @@ def _with_queues(config: Config) -> Config:
     return config if config.queues else replace(config, queues=sources(find_queues()))
 
 
-def _state_dir(wanted: Path | None) -> Path | None:
-    """A folder to write in: the wanted one, systemd's, the usual one; None, and a warning, where that cannot be."""
-    folder = wanted or Path(os.environ.get("STATE_DIRECTORY") or "/var/lib/mailstat")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        logger.warning("after a restart the logs will be read from their start", extra={"error": str(error)})
-        return None
-    return folder
+def _state_dir(wanted: Path | None) -> Path:
+    """The folder to write in: the wanted one, systemd's, the usual one."""
+    return wanted or Path(os.environ.get("STATE_DIRECTORY") or "/var/lib/mailstat")
 
 
 async def _serve(options: argparse.Namespace, config: Config, demo: Path | None, door: Door) -> None:
@@ -310,6 +340,7 @@ async def _follow(
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, _stop, tasks)
     loop.add_signal_handler(signal.SIGHUP, _reload, pipeline, prober, inspector, options, demo)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     settle()
     try:
         await asyncio.gather(*tasks)
@@ -330,6 +361,14 @@ def _written(place: str | tuple[str, int]) -> str:
         return f"unix:{place}"
     host, port, *_ = place
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _standard_input(text: str) -> str:
+    if text != "-":
+        raise argparse.ArgumentTypeError(
+            f"a log stands in the file of --config.file, as: sources: [{{file: {text}}}]"
+        )
+    return text
 
 
 def _count(text: str) -> int:
@@ -365,7 +404,7 @@ def _reload(
         prober.next_attempt = partial(next_attempt, places(config.queues))
         inspector.configure(config)
         errors = []
-    except ConfigError as error:
+    except InvalidError as error:  # of the rules, too, where they changed since they were looked at
         errors = error.errors
     pipeline.was_reloaded = not errors
     for line in errors:

@@ -461,4 +461,12 @@ def _default(key: Field[Any]) -> str:
         return "required" if key.default_factory is MISSING else "as below"
     if isinstance(key.default, bool):
         return "`true`" if key.default else "`false`"
+    if isinstance(key.default, float):
+        return f"`{_duration(int(key.default))}`"
     return f"`{key.default}`" if isinstance(key.default, int | str) else ""
+
+
+def _duration(seconds: int) -> str:
+    """As people write it: `6h`, `2m`, `90s`."""
+    units = (("d", 86400), ("h", 3600), ("m", 60))
+    return next((f"{seconds // size}{unit}" for unit, size in units if seconds and not seconds % size), f"{seconds}s")

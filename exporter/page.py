@@ -87,7 +87,9 @@ _PROBE_COLUMNS = ("Probe", "State", "Last success", "Not yet arrived")
 def render(view: View, telemetry_path: str, now: float, probes: Sequence[ProbeView] = ()) -> str:
     """The page as of `now`, in seconds since the epoch."""
     sources = view.sources()
+    troubles = view.troubles()
     verdict, mark = _with_probes(_verdict(sources, is_ready=view.is_ready()), probes)
+    mark = "bad" if troubles else mark
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -102,6 +104,7 @@ def render(view: View, telemetry_path: str, now: float, probes: Sequence[ProbeVi
 <header><div class="wide"><h1>mailstat</h1><small>{text(view.version)}</small></div></header>
 <main class="wide">
 <p class="verdict {mark} mark">{verdict}</p>
+{"".join(f'<p class="error">{text(trouble)}</p>' for trouble in troubles)}\
 <dl>{_figures(sources, uptime=now - view.started)}</dl>
 <h2>Logs</h2>
 <div class="card">{_table(sources, now)}</div>

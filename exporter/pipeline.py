@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -50,6 +51,7 @@ POLL_SECONDS = 0.5
 SAVE_SECONDS = 5.0
 YOUNG = 50_000  # objects between two looks of the garbage collector at the youngest
 WATCH_SECONDS = 60.0  # between saves of what is watched
+UNKEPT = "the state cannot be kept: after a restart the logs are read from their start"
 FORGET_SECONDS = 90 * 86400.0  # until a log that is no more followed begins anew when it is followed again
 
 
@@ -72,14 +74,6 @@ def joins(memories: dict[str, object]) -> dict[str, Join]:
             except msgspec.ValidationError as error:
                 raise DamagedError(f"join {mta}: {error}") from error
     return known
-
-
-def _open(folder: Path | None) -> State | None:
-    try:
-        return State(folder) if folder else None
-    except OSError as error:
-        logger.warning("after a restart the logs will be read from their start", extra={"error": str(error)})
-        return None
 
 
 class Pipeline(Collector):
@@ -105,15 +99,17 @@ class Pipeline(Collector):
         self._sources: list[AnySource] = []
         self._configs: dict[str, LogSource] = {}  # by the names of the sources
         self._known: dict[str, SourceMemory] = {}  # of all logs that were ever followed, as they were saved
-        self._state = _open(state_dir)
+        self._state = State(state_dir) if state_dir else None
         self._writing: Future[None] | None = None
         self._is_saved = True  # as far as the disk allows
+        self._save_error = ""
         self._joins: dict[str, Join] = {}
         self._met: set[str] = set()
         self._is_ready = False
         self._saved = self._watched = 0.0  # when all was saved, and what is watched
         self._is_watch_saved = True
         self._restore()
+        self._mind_state()
         self.configure(config)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -184,7 +180,7 @@ class Pipeline(Collector):
             while True:
                 is_busy = self.step()
                 self._is_ready |= not is_busy
-                if self._now() - self._saved > SAVE_SECONDS:
+                if not 0 <= self._now() - self._saved <= SAVE_SECONDS:  # less where the clock was set back
                     self._commit()
                 if is_busy:
                     await asyncio.sleep(0)
@@ -236,6 +232,15 @@ class Pipeline(Collector):
         self._tracker.restore(tracker or TrackerMemory(), pieces.values())
         self._known = {name: it for name, it in known.items() if it.seen > self._now() - FORGET_SECONDS}
 
+    def _mind_state(self) -> None:
+        """Where the state cannot be kept, the next save tries again."""
+        if self._state and self._state.error:
+            mend = f"mailstat doctor --state-dir={shlex.quote(str(self._state_dir))}"
+            logger.warning(UNKEPT, extra={"error": str(self._state.error), "see": mend})
+            self._is_saved = False
+            self._save_error = str(self._state.error)
+            self._state_dir = None  # offset files of earlier releases cannot be read there, either
+
     def _remember(self, source: AnySource) -> bool:
         """Note what a source knows. Returns whether that is anything new."""
         memory, known = source.memory(), self._known.get(source.name)
@@ -252,7 +257,7 @@ class Pipeline(Collector):
         # All events come from sources: where none of these has anything new, nothing has.
         has_new = sum(map(self._remember, self._sources)) > 0
         self._is_watch_saved = self._is_watch_saved and not has_new
-        is_due = not self._is_watch_saved and self._saved - self._watched >= WATCH_SECONDS
+        is_due = not self._is_watch_saved and not 0 <= self._saved - self._watched < WATCH_SECONDS
         if self._state and (has_new or is_due or not self._is_saved):
             self._writing = self._state.save(self._parts() | (self._watch_part() if is_due else {}))
             self._writing.add_done_callback(self._tell)
@@ -278,10 +283,11 @@ class Pipeline(Collector):
         """That the state cannot be saved is logged once."""
         error = writing.exception()
         if error and self._is_saved:
-            logger.warning("the state cannot be saved", extra={"error": str(error)})
+            logger.warning("the state cannot be saved", extra={"error": str(error), "see": "mailstat doctor"})
         elif not error and not self._is_saved:
             logger.info("the state can be saved again")
         self._is_saved = error is None
+        self._save_error = str(error or "")
         if error:
             self._is_watch_saved, self._watched = False, 0.0
 
@@ -291,6 +297,13 @@ class Pipeline(Collector):
 
     def sources(self) -> Sequence[SourceView]:
         return [source.view() for source in self._sources]
+
+    def troubles(self) -> Sequence[str]:
+        """What is wrong besides the sources."""
+        troubles = [] if self._is_saved else [f"The state cannot be saved: {self._save_error}"]
+        if not (self.was_reloaded and self.is_door_current()):
+            troubles.append("The configuration was refused when it was read again: the one before it is in force")
+        return troubles
 
     def describe(self) -> list[Family]:
         """Nothing in advance: registering must not collect."""

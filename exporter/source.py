@@ -178,7 +178,7 @@ class Source:
     @property
     def is_resting(self) -> bool:
         """Whether it died just now."""
-        return self._now() < self._resting_until
+        return 0 < self._resting_until - self._now() <= LONGEST_REST  # longer only where the clock was set back
 
     def close(self) -> None:
         """Stop following."""
@@ -234,8 +234,8 @@ class Source:
 
     @property
     def is_of_nobody(self) -> bool:
-        """Whether nothing in all of what was read is of a mail server."""
-        return is_of_nobody(self.tallies)
+        """Whether nothing in all of what was read is of a mail server, or of who signs what one has."""
+        return is_of_nobody(self.tallies) and not self._reader.knows_signer
 
     @property
     def error(self) -> str | None:

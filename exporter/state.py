@@ -7,6 +7,7 @@ after any end, of the process or of the machine, each line is counted exactly on
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -43,21 +44,29 @@ class DamagedError(Exception):
 class State:
     """The database in a folder, used by one process at a time.
 
-    A thread of its own does all that waits for the disk, in the order in which it was asked. Raises InUseError, and
-    OSError where the folder cannot be used. A database that is damaged, or of another version, is renamed (`aside`
-    is its new name) and replaced by an empty one.
+    A thread of its own does all that waits for the disk, in the order in which it was asked. Raises InUseError. Where
+    the folder cannot be used, `error` says why, nothing is known, and each save tries again. A database that is
+    damaged, or of another version, is renamed (`aside` is its new name) and replaced by an empty one.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
         self.aside: Path | None = None
+        self.error: OSError | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._inode = (0, 0)  # of the file that is open, with its device
+        self._is_strange = False  # whether what stands there is not what was loaded or saved before
         self._digests: dict[str, bytes] = {}
+        self._patience = BUSY_SECONDS
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="state")
         try:
-            self._connection = self._do(self._open)
+            self._do(self._open)
+        except OSError as error:
+            self.error = error
         except BaseException:
             self._thread.shutdown()
             raise
+        self._patience = 0.0  # a scrape may wait for what comes later
 
     def load(self, name: str, kind: type[Value]) -> Value | None:
         """A part as it was saved; None where there is none. Raises DamagedError."""
@@ -73,7 +82,8 @@ class State:
         """Write the parts that have changed since, in one transaction; None takes a part away.
 
         When the future is done they are on the disk; it raises OSError where they are not, and then nothing of
-        them is. Where the file was removed, a new one gets these parts alone.
+        them is. Where the file was removed or replaced, or could not be opened before, these parts are then all that
+        stands in it.
         """
         return self._thread.submit(self._save, parts)
 
@@ -91,20 +101,21 @@ class State:
 
     # --- in the thread ---
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> None:
         try:
-            return self._connect()
+            self._connect()
         except DamagedError as error:
-            self._set_aside(str(error))
-        return self._connect()
+            self.aside = set_aside(self.path, str(error))
+            self._connect()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> None:
+        inode = made(self.path)
         try:
             self.path.touch(
                 mode=0o600
             )  # mail in flight stands in it, and SQLite gives its other files the same rights
             connection = sqlite3.connect(
-                self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                self.path, timeout=self._patience, isolation_level=None, check_same_thread=False
             )
         except (sqlite3.Error, OSError) as error:
             raise OSError(f"{self.path}: {error}") from error
@@ -116,9 +127,31 @@ class State:
         except DamagedError:
             connection.close()
             raise
-        return connection
+        self._connection, self._inode = connection, inode
+
+    def _open_again(self) -> sqlite3.Connection:
+        """The file that is there now, of which nothing is known."""
+        self._close()
+        self._digests.clear()
+        self._is_strange = True
+        try:
+            self._open()
+        except (InUseError, DamagedError) as error:
+            raise OSError(str(error)) from error
+        assert self._connection
+        return self._connection
+
+    def _is_there(self) -> bool:
+        """Whether the file that is open still has its name."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self._inode
 
     def _names(self, prefix: str) -> list[str]:
+        if self._connection is None:
+            return []
         try:
             rows = self._connection.execute("SELECT name FROM part WHERE instr(name, ?) = 1 ORDER BY name", (prefix,))
             return [str(name) for (name,) in rows]
@@ -126,6 +159,8 @@ class State:
             raise DamagedError(str(error)) from error
 
     def _load(self, name: str) -> bytes | None:
+        if self._connection is None:
+            return None
         try:
             row = self._connection.execute("SELECT digest, content FROM part WHERE name = ?", (name,)).fetchone()
         except sqlite3.Error as error:
@@ -139,47 +174,75 @@ class State:
         return content
 
     def _save(self, parts: Parts) -> None:
-        if not self.path.exists():
-            self._connection.close()
-            self._digests.clear()
-            self._connection = self._connect()
+        connection = self._connection if self._is_there() else None
+        connection = connection or self._open_again()
         digests = {name: _digest(content) for name, content in parts.items()}
         changed = [name for name, digest in digests.items() if self._digests.get(name, b"") != digest]
-        if not changed:
-            return
-        execute = self._connection.execute
+        if changed:
+            self._write(connection, [(name, digests[name], parts[name]) for name in changed])
+        self._digests |= {name: digests[name] for name in changed}
+
+    def _write(self, connection: sqlite3.Connection, rows: list[tuple[str, bytes, bytes | None]]) -> None:
+        execute = connection.execute
         try:
             execute("BEGIN IMMEDIATE")
-            for name in changed:
-                if parts[name] is None:
-                    execute("DELETE FROM part WHERE name = ?", (name,))
+            if self._is_strange:
+                execute("DELETE FROM part")
+            for row in rows:
+                if row[2] is None:
+                    execute("DELETE FROM part WHERE name = ?", row[:1])
                 else:
-                    execute("REPLACE INTO part VALUES (?, ?, ?)", (name, digests[name], parts[name]))
+                    execute("REPLACE INTO part VALUES (?, ?, ?)", row)
             execute("COMMIT")
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):  # a full disk has ended it already
                 execute("ROLLBACK")
+            if isinstance(_meaning(self.path, error), DamagedError):
+                self._close()  # the next save sets it aside
             raise OSError(f"{self.path}: {error}") from error
-        self._digests |= {name: digests[name] for name in changed}
+        self._is_strange = False
 
     def _close(self) -> None:
-        self._connection.close()
+        if self._connection:
+            self._connection.close()
+            self._connection = None
 
     def _start_over(self, why: str) -> None:
-        self._connection.close()
-        self._set_aside(why)
+        self._close()
         self._digests.clear()
-        self._connection = self._connect()
+        try:
+            self.aside = set_aside(self.path, why)
+            self._connect()
+        except OSError as error:
+            self.error = error
 
-    def _set_aside(self, why: str) -> None:
-        self.aside = self.path.with_name(f"{FILE}.aside")
-        for tail in ("", "-wal", "-shm"):
-            new = Path(f"{self.aside}{tail}")
-            new.unlink(missing_ok=True)
-            with suppress(FileNotFoundError):
-                Path(f"{self.path}{tail}").rename(new)
-        details = {"error": why, "file": str(self.aside)}
-        logger.error("the state cannot be used: it was set aside, and counting starts anew", extra=details)
+
+def made(path: Path) -> tuple[int, int]:
+    """Device and inode of a file that is there now. What stands in it, addresses too, is for nobody else. Raises
+    OSError, whose message has the path and the system's reason."""
+    try:
+        path.parent.mkdir(0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise OSError(f"{error.filename}: {error.strerror}") from error
+    try:
+        status = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    return status.st_dev, status.st_ino
+
+
+def set_aside(path: Path, why: str) -> Path:
+    """Rename a database that cannot be used, and say so. Returns its new name. Raises OSError."""
+    aside = path.with_name(f"{path.name}.aside")
+    for tail in ("", "-wal", "-shm"):
+        new = Path(f"{aside}{tail}")
+        new.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            Path(f"{path}{tail}").rename(new)
+    details = {"error": why, "file": str(aside)}
+    logger.error("the state cannot be used: it was set aside, and counting starts anew", extra=details)
+    return aside
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
@@ -201,7 +264,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
     (found,) = execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
-        raise DamagedError(str(found).splitlines()[0])
+        raise DamagedError(str(found).splitlines()[-1])  # the first says in which database
 
 
 def _meaning(path: Path, error: sqlite3.Error) -> Exception:

@@ -63,6 +63,10 @@ class View(Protocol):
 
     def sources(self) -> Sequence[SourceView]: ...
 
+    def troubles(self) -> Sequence[str]:
+        """What else is wrong, in words for people."""
+        ...
+
     async def save(self) -> None:
         """Return when what the registry shows at the time of the call is on disk, as far as the disk allows."""
         ...

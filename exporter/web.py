@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import Metric
-from prometheus_client.exposition import choose_encoder, gzip_accepted
+from prometheus_client.exposition import choose_encoder
 
 from exporter import page
 from exporter.compat import Compatible
@@ -255,7 +255,10 @@ def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
 
 
 def _may_be_packed(request: web.Request) -> bool:
-    return gzip_accepted(request.headers.get("Accept-Encoding", ""))
+    """Whether it takes gzip (RFC 9110, 12.5.3): a weight of zero refuses it."""
+    offers = (offer.partition(";") for offer in request.headers.get("Accept-Encoding", "").lower().split(","))
+    weights = {name.strip(): weight.replace(" ", "") for name, _, weight in offers}
+    return weights.get("gzip", "q=0").rstrip("0") not in ("q=", "q=0.")
 
 
 def _compressed(response: web.Response, *, is_packed: bool) -> web.Response:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from yaml.composer import Composer
 from yaml.constructor import SafeConstructor
-from yaml.cyaml import CParser  # type: ignore[attr-defined]  # what libyaml is called there
 from yaml.resolver import Resolver
 
 from exporter.schema import InvalidError, shown
+from parsers.yamlparser import YamlParser
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ def _read(path: Path) -> str:
         raise InvalidError([f"line {content.count(10, 0, error.start) + 1}: not UTF-8 text"]) from None
 
 
-class _Loader(Composer, CParser, SafeConstructor, Resolver):
+class _Loader(Composer, YamlParser, SafeConstructor, Resolver):
     """Notes a key that a mapping has twice, where the library lets the last one win.
 
     libyaml tells what the text has, some ten times sooner than PyYAML does; nodes are made of that in Python, where
@@ -61,7 +61,7 @@ class _Loader(Composer, CParser, SafeConstructor, Resolver):
     """
 
     def __init__(self, text: str) -> None:
-        CParser.__init__(self, text)
+        YamlParser.__init__(self, text)
         Composer.__init__(self)
         SafeConstructor.__init__(self)
         Resolver.__init__(self)

@@ -26,6 +26,8 @@ def show(value: Any, kind: Kind, zone: tzinfo) -> str:
     """A value of a column for people; nothing for None."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return str(value).lower()
     if kind == "text" or isinstance(value, str):
         return visible(str(value))
     if kind == "time":
@@ -47,7 +49,9 @@ def clock_time(time: float, zone: tzinfo) -> str:
 
 
 def number(value: float) -> str:
-    """`1,234,567`, `0.25`."""
+    """`1,234,567`, `0.25`, `0.0031`."""
+    if 0 < abs(value) < 0.095:
+        return f"{value:.2g}"
     return f"{value:,d}" if isinstance(value, int) else f"{value:,.2f}"
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mailstat import render, reports
 from parsers import __version__
@@ -40,6 +40,8 @@ MOMENTS = "ISO 8601, today, yesterday, now, 2h ago, 3 days ago; a date is its mi
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0 done, 1 no report or not of all files, 2 wrong usage."""
+    if sys.stderr is None:  # closed by who called; what is said would get into the report
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
     try:
         return run(list(sys.argv[1:] if argv is None else argv), now=time())
     except SystemExit as stop:  # argparse has said what there was to say
@@ -61,12 +63,12 @@ def run(argv: list[str], *, now: float) -> int:
 
     name, rest = choose(argv, list(reports.helps()))
     parser = build_parser(name)
-    options = parser.parse_intermixed_args(rest)
+    options = parse(parser, rest)
     settle(options, parser, now)
     try:
         return answer(name or DEFAULT, options)
     except ReportError as error:
-        say(str(error))
+        say(*str(error).split("\n"))
         return FAILED
 
 
@@ -118,11 +120,11 @@ def answer_without_log(report: ReportModule, options: Namespace) -> int:
     return made.status
 
 
-def say(text: str) -> None:
-    """A line for people who do not read the report."""
+def say(*lines: str) -> None:
+    """Something for people who do not read the report."""
     from mailstat.cell import visible
 
-    print(f"mailstat: {visible(text)}", file=sys.stderr)
+    print("mailstat: " + "\n".join(map(visible, lines)), file=sys.stderr)
 
 
 # --- the arguments ---
@@ -153,6 +155,27 @@ def choose(argv: list[str], names: Sequence[str]) -> tuple[str | None, list[str]
         if "=" not in argv[at] and argv[at] not in FLAGS:
             next(words, None)
     return None, argv
+
+
+def parse(parser: ArgumentParser, words: list[str]) -> Namespace:
+    """What the arguments say. After "--" no word is an option; argparse forgets that where options and others mix."""
+    at = words.index("--") if "--" in words else len(words)
+    options = parser.parse_intermixed_args([*words[:at], *map(_guarded, words[at + 1 :])])
+    for name, value in vars(options).items():
+        if isinstance(value, list):
+            setattr(options, name, list(map(_unguarded, value)))
+        else:
+            setattr(options, name, _unguarded(value))
+    return options
+
+
+def _guarded(word: str) -> str:
+    """No argument holds the sign that is put before a word which looks like an option."""
+    return f"\0{word}" if word.startswith("-") and word != "-" else word
+
+
+def _unguarded(value: Any) -> Any:
+    return value.removeprefix("\0") if isinstance(value, str) else value
 
 
 def build_parser(name: str | None) -> ArgumentParser:

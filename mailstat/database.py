@@ -37,6 +37,11 @@ THREADS = 1  # each wants memory of its own to sort in: with two, large answers 
 BATCH = 50_000  # rows that go into the table at once
 ROW_GROUP = 20_480  # rows of a Parquet file that are held at once
 LONGEST_ERROR = 400  # characters of what the database says
+ALONE: dict[str, Any] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "python_enable_replacements": False,  # a name is a table, never a variable of this program
+}
 # Expressions that reports share.
 MACROS = (
     "CREATE MACRO destination(direction, provider) AS"
@@ -79,12 +84,7 @@ class Table:
         """Not opened before there is something for it: other processes are begun until then, and it has threads."""
         with room():
             database = self._open(read_only=False)
-        made = ", ".join(f'"{name}" {of}' for name, of in self.columns.items())
-        database.execute(f"CREATE TABLE events ({made})")
-        for macro in MACROS:
-            database.execute(macro)
-        if self.columns.keys() >= OF_DELIVERIES:
-            database.execute(DELIVERIES)
+            _furnish(database, self.columns)
         return database
 
     def __enter__(self) -> Table:
@@ -176,21 +176,17 @@ class Table:
 
     def close_doors(self) -> None:
         """From here on the table can be read and nothing else be done: no file, no network, no change."""
-        self._database.close()
-        self._database = self._open(read_only=True)
-        self._is_closed = True
-        self._database.execute("SET enable_external_access = false")
-        self._database.execute("SET lock_configuration = true")
+        with room():
+            self._database.close()
+            self._database = self._open(read_only=True)
+            self._is_closed = True
+            self._database.execute("SET enable_external_access = false")
+            self._database.execute("SET lock_configuration = true")
 
     def ask_freely(self, sql: str) -> pa.Table:
         """What somebody else asks. Raises ReportError."""
-        try:
-            statements = self._database.extract_statements(sql)
-            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-                raise ReportError("one SELECT is needed, and nothing else")
-            return self._database.sql(statements[0].query).to_arrow_table()
-        except duckdb.Error as error:
-            raise ReportError(str(error)[:LONGEST_ERROR]) from None
+        with _told(), room():
+            return self._database.sql(_select(self._database, sql)).to_arrow_table()
 
     def copy(self, sql: str, path: Path) -> None:
         """Write an answer to a Parquet file."""
@@ -205,15 +201,50 @@ class Table:
             "threads": THREADS,
             "temp_directory": str(folder / "spill"),
             "preserve_insertion_order": False,  # costs memory; who wants an order asks for it
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "python_enable_replacements": False,  # a name is a table, never a variable of this program
+            **ALONE,
         }
         database = duckdb.connect(str(folder / "events.duckdb"), read_only=read_only, config=config)
         for name in reversed(zones(self._zone)):
             with suppress(duckdb.Error):
                 database.execute("SET TimeZone = ?", [name])
         return database
+
+
+def foreseen(sql: str, names: Collection[str]) -> list[tuple[str, str]]:
+    """Names and types of what the answer to somebody's question would have, if the table had the columns of those
+    names. Raises ReportError where there could be no answer, whatever is in the table."""
+    every = columns()
+    with _told(), room(), duckdb.connect(":memory:", config={**ALONE, "threads": THREADS}) as database:
+        _furnish(database, {name: every[name] for name in every if name in names})
+        database.execute("SET enable_external_access = false")
+        answer = database.sql(_select(database, sql))
+        return list(zip(answer.columns, map(str, answer.types), strict=True))
+
+
+def _furnish(database: duckdb.DuckDBPyConnection, made: Mapping[str, str]) -> None:
+    """Make the table, and what can be said of it."""
+    fields = ", ".join(f'"{name}" {of}' for name, of in made.items())
+    database.execute(f"CREATE TABLE events ({fields})")
+    for macro in MACROS:
+        database.execute(macro)
+    if made.keys() >= OF_DELIVERIES:
+        database.execute(DELIVERIES)
+
+
+def _select(database: duckdb.DuckDBPyConnection, sql: str) -> str:
+    statements = database.extract_statements(sql)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise ReportError("one SELECT is needed, and nothing else")
+    return statements[0].query
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say what the database does not like about somebody's question."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise ReportError(str(error)[:LONGEST_ERROR].rstrip()) from None
 
 
 def lock(folder: str) -> int:
@@ -226,9 +257,14 @@ def lock(folder: str) -> int:
 
 @contextmanager
 def room() -> Iterator[None]:
-    """Say in a sentence that memory or disk do not suffice, or that somebody took the files away."""
+    """Say in a sentence that memory or disk do not suffice, or that somebody took the files away. Ctrl-C while the
+    database works is a KeyboardInterrupt."""
     try:
         yield
+    except (duckdb.InterruptException, RuntimeError) as error:
+        if "interrupted" not in str(error).lower():
+            raise
+        raise KeyboardInterrupt from None
     except duckdb.IOException as error:
         said = str(error)
         why = "the temporary files were taken away" if "No such file" in said else "no room"

@@ -49,16 +49,19 @@ def section(events: Table, query: Query, parameters: Mapping[str, Any]) -> Secti
     return Section(query.title, query.columns, events.ask(query.sql, used))
 
 
+def words(questions: Iterable[str]) -> frozenset[str]:
+    """Those in which questions name columns, and others."""
+    found = frozenset(re.findall(r"\w+", " ".join(questions)))
+    return found | OF_DELIVERIES if "deliveries" in found else found
+
+
 @contextmanager
 def table(
     log: Log, options: Namespace, questions: Iterable[str], kinds: Collection[str] | None = None
 ) -> Iterator[Table]:
     """The event table of a log, with what the questions need of the events that the options mean."""
     log.selection = replace(log.selection, where=None)  # the database looks for those
-    words = frozenset(re.findall(r"\w+", " ".join(questions)))
-    if "deliveries" in words:
-        words |= OF_DELIVERIES
-    with Table(words, kinds=kinds, zone=log.zone, where=options.where) as events:
+    with Table(words(questions), kinds=kinds, zone=log.zone, where=options.where) as events:
         if not log.cache or not remember(log, log.cache, events):
             log.read(events)
             events.flush()

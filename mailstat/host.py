@@ -19,6 +19,7 @@ from exporter.queues.place import find_queues, places
 from exporter.zone import host_zone
 from parsers.clock import Clock
 from parsers.reader import LogReader
+from parsers.signature import Signatures
 
 if TYPE_CHECKING:
     from exporter.queues.entry import Place
@@ -176,7 +177,7 @@ class Host:
             content = file.read(_TAIL)
         if size > _TAIL:
             content = content.partition(b"\n")[2]
-        reader = LogReader(Clock(self.zone_of(log), lambda: changed))
+        reader = LogReader(Clock(self.zone_of(log), lambda: changed), signatures=Signatures())
         reader.read(content.decode("utf-8", "surrogateescape"))
         lines = sum(tally.lines for tally in reader.tallies.values())
-        return Look(lines, not reader.knows_writer, reader.last_time)
+        return Look(lines, not (reader.knows_writer or reader.knows_signer), reader.last_time)

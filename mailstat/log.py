@@ -44,7 +44,8 @@ class Partial(Protocol):
 
 
 class Digest(Protocol):
-    """What a report makes of events."""
+    """What a report makes of events. Where it has a method `strange`, as what is `blank` has then too, that is told
+    the outcome and the message of each line that was not understood, in the order of the log."""
 
     def add(self, events: list[Event], numbers: Sequence[int]) -> None:
         """Add events, as they are now, with their places in the log."""
@@ -93,8 +94,8 @@ class Log:
     """The files of one question. `zone` and `year` are for logs that do not write theirs.
 
     `errors` are the files of which nothing could be read, in words, and `notes` those that are to a good part of a
-    server that is not known. `on_read` is told bytes as they are stored, and `on_strange` the outcome and the message
-    of lines that were not understood. After Ctrl-C, no more is read, and it `is_interrupted`.
+    server that is not known, or were named before. `on_read` is told bytes as they are stored. After Ctrl-C, no more
+    is read, and it `is_interrupted`.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class Log:
         year: int | None = None,
         jobs: int = 1,
     ) -> None:
-        self.paths = paths
+        self.paths, self.notes = distinct(paths)
         self.selection = selection
         self.zone = zone
         self.year = year
@@ -115,9 +116,7 @@ class Log:
         self.joins: dict[str, Join] = {}
         self.met: set[str] = set()
         self.errors: list[str] = []
-        self.notes: list[str] = []
         self.tallies: dict[str, Tally] = {}
-        self.on_strange: Callable[[str, str], None] | None = None
         self.on_read: Callable[[int], None] | None = None
         self.is_interrupted = False
         self._place = 0  # in the file that is read
@@ -171,15 +170,14 @@ class Log:
         """A reader for a file from its beginning on."""
         from parsers.reader import LogReader
 
-        return LogReader(self.clock(path), self.on_strange, mta=self.selection.mta, joins=self.joins, met=self.met)
+        return LogReader(self.clock(path), mta=self.selection.mta, joins=self.joins, met=self.met)
 
     def primed(self, path: Path, before: bytes, *, is_alone: bool = False) -> LogReader:
         """A reader for a file that goes on after a line; one that is alone shares nothing with others."""
         from parsers.reader import LogReader
 
         joins, met = ({}, set()) if is_alone else (self.joins, self.met)
-        strange = None if before else self.on_strange
-        reader = LogReader(self.clock(path), strange, mta=self.selection.mta, joins=joins, met=met)
+        reader = LogReader(self.clock(path), mta=self.selection.mta, joins=joins, met=met)
         if before:
             reader.read(text_of(before))
             for tally in reader.tallies.values():
@@ -193,7 +191,7 @@ class Log:
 
     def fail(self, path: Path, error: Exception) -> None:
         """Remember what could not be read."""
-        self.errors.append(f"{path}: {getattr(error, 'strerror', None) or error}")
+        self.errors.append(f"{title(path)}: {getattr(error, 'strerror', None) or error}")
 
     def close(self, path: Path, tallies: dict[str, Tally]) -> None:
         """Count the lines of a file that was read."""
@@ -203,7 +201,7 @@ class Log:
             self.tallies.setdefault(mta, Tally()).add(tally)
         is_foreign = not any(tally.lines for mta, tally in tallies.items() if mta != OTHER)
         if self.selection.mta is None and is_foreign and OTHER in tallies and tallies[OTHER].lines:
-            self.notes.append(f"{path}: no line of it is of a mail server")
+            self.notes.append(f"{title(path)}: no line of it is of a mail server")
 
     def told(self, file: BufferedReader) -> None:
         """Say how far a file was read."""
@@ -253,6 +251,36 @@ class Log:
             return Clock(self.zone, time, self.year)
         changed = path.stat().st_mtime
         return Clock(self.zone, lambda: changed, self.year)
+
+
+def distinct(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """The files, each once, by whatever names it was given; and in words, which were left out."""
+    names: dict[object, Path] = {}
+    notes = []
+    for path in paths:
+        identity = _identity(path)
+        if identity not in names:
+            names[identity] = path
+        elif path == names[identity]:
+            notes.append(f"{title(path)}: named twice, read once")
+        else:
+            notes.append(f"{path}: the same file as {names[identity]}, read once")
+    return list(names.values()), notes
+
+
+def _identity(path: Path) -> object:
+    if path == STANDARD_INPUT:
+        return path
+    try:
+        status = path.stat()
+    except (OSError, ValueError):  # it will be named when it is to be read
+        return path
+    return status.st_dev, status.st_ino
+
+
+def title(path: Path) -> str:
+    """What people call a file."""
+    return "standard input" if path == STANDARD_INPUT else str(path)
 
 
 def text_of(block: bytes) -> str:

@@ -25,7 +25,7 @@ WIDTH, HEIGHT = 520, 260
 BAR = 26  # height of a lying bar with its gap
 MARKS = 6  # times that are written below a chart
 LONGEST = 24  # characters of a label
-DAY = 86400.0
+HOUR, DAY = 3600.0, 86400.0
 COLOURS = ("sent", "deferred", "bounced", "expired", "a", "b", "c", "d", "e", "f")  # classes of the style sheet
 FORMS: dict[str, type[Any]] = {
     "columns": pygal.StackedBar,
@@ -82,10 +82,10 @@ def _fill(drawn: Any, chart: Chart, labels: Sequence[str]) -> None:
             drawn.add(visible(name), [{"value": sum(values), "label": visible(name)}])
         return
     turn = -1 if chart.form == "bars" else 1
-    drawn.x_labels = labels[::turn]
+    drawn.x_labels = _marks(labels) if chart.form == "columns" else labels[::turn]
     drawn.y_labels = ticks(max(map(sum, zip(*chart.series.values(), strict=True)), default=0))
     if chart.form == "columns":
-        drawn.x_labels_major = _marks(labels)
+        drawn.x_labels_major = [label for label in drawn.x_labels if label]
     for name, values in chart.series.items():
         told = [
             {"value": value, "label": f"{label}: {visible(name)}"}
@@ -105,8 +105,9 @@ def ticks(most: float) -> list[float]:
 
 
 def _marks(labels: Sequence[str]) -> list[str]:
+    """Those that are written, and nothing in place of the others: two hours of an autumn night have the same."""
     step = max(-(-len(labels) // MARKS), 1)
-    return list(labels[::step])
+    return ["" if at % step else label for at, label in enumerate(labels)]
 
 
 def _label(value: Any, chart: Chart, zone: tzinfo) -> str:
@@ -120,9 +121,10 @@ def _moment(time: float, times: Sequence[float], zone: tzinfo) -> str:
     """As much of a time as tells it from the others."""
     moment = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=time)).astimezone(zone)
     span = times[-1] - times[0]
+    step = span / max(len(times) - 1, 1)
     if span < DAY:
-        return moment.strftime("%H:%M:%S" if span < 600 else "%H:%M")
-    return moment.strftime("%m-%d %H:%M" if span < 14 * DAY else "%Y-%m-%d")
+        return moment.strftime("%H:%M:%S" if step < 60 else "%H:%M")
+    return moment.strftime("%m-%d %H:%M" if span < 14 * DAY or step < 23 * HOUR else "%Y-%m-%d")
 
 
 def _formatter(kind: Kind) -> Callable[[Any], str]:

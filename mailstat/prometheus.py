@@ -11,7 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ PATIENCE = 60.0  # seconds until it has to answer after its start
 TICK = 0.05
 TIMEOUT = 120  # seconds for one question
 MOST_SAID = 1000  # characters of what promtool says that are told
+END = "# EOF\n"
+CHUNK = 100_000_000  # characters of samples that become a block
 POINTS = 10_000  # of a series in one answer: it refuses more than 11,000
 
 Labels = dict[str, str]
@@ -131,8 +133,46 @@ def over_time(
     return list(found.values())
 
 
-def backfill(samples: Path, folder: Path) -> None:
-    """Make blocks of samples in OpenMetrics. Raises ReportError."""
-    (folder / "data").mkdir(exist_ok=True)
-    # One block for a month: for each it would read all samples again.
-    promtool("tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=744h", samples, folder / "data")
+# --- samples of old times ---
+
+
+class Samples:
+    """Lines of OpenMetrics that become blocks in `folder/data`, so many at a time: as text they need fifty times the
+    room. They are there when it is over, for a server may be at work on what was before. Raises ReportError where
+    promtool does not take them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / "samples.txt"
+        self._blocks = folder / "blocks"
+        self._size = 0
+        self._blocks.mkdir(exist_ok=True)
+        (folder / "data").mkdir(exist_ok=True)
+
+    def __enter__(self) -> Samples:
+        self._file = self._path.open("w", encoding="utf-8")
+        return self
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        with suppress(OSError) if failure else nullcontext():
+            self._file.close()
+        if self._size and failure is None:
+            self._fill()
+            for meta in self._blocks.glob("*/meta.json"):
+                meta.parent.rename(self._folder / "data" / meta.parent.name)
+
+    def write(self, line: str) -> None:
+        """Add a line, with its end."""
+        if self._size > CHUNK:
+            self._file.close()
+            self._fill()
+            self._file, self._size = self._path.open("w", encoding="utf-8"), 0
+        self._size += self._file.write(line)
+
+    def _fill(self) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(END)
+        # One block for a month: for each it would read all samples again.
+        blocks = ("create-blocks-from", "openmetrics", "--max-block-duration=744h")
+        promtool("tsdb", *blocks, self._path, self._blocks)
+        self._path.unlink()

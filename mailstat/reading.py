@@ -82,6 +82,7 @@ def read_piece(log: Log, digest: Partial, task: Task) -> Piece | None:
     """Read a part by itself; None where that cannot be."""
     tracker, numbers = PartTracker(), log.selection.numbered
     reader = log.primed(task.part.path, task.part.before, is_alone=True)
+    reader.on_strange = getattr(digest, "strange", None)
     start = reader.form
     try:
         for block in task.blocks():
@@ -169,8 +170,12 @@ class Reading:
         if part.held is None:
             return step._replace(who=self._crew.give(Task(part, None, ())))
         spool = Path(self._folder, str(part.begin))
-        with spool.open("wb") as file:
-            file.writelines(part.held)
+        try:
+            with spool.open("wb") as file:
+                file.writelines(part.held)
+        except OSError:  # no room for it there
+            spool.unlink(missing_ok=True)
+            return step
         task = Task(part._replace(held=None), str(spool), tuple(map(len, part.held)))
         return step._replace(who=self._crew.give(task))
 
@@ -232,6 +237,7 @@ class Reading:
                 for tally in reader.tallies.values():
                     tally.clear()
         reader.clock.go_on_from(self._hour[0], is_again=self._hour[1])
+        reader.on_strange = getattr(self._digest, "strange", None)
         return reader
 
     def _add_all(self, events: list[Event]) -> None:
@@ -249,7 +255,7 @@ class Reading:
 
 def is_long(log: Log) -> bool:
     """Whether there is so much to read that several processes have something to do."""
-    if log.jobs < 2 or log.on_strange or log.year is not None:  # which goes on from line to line
+    if log.jobs < 2 or log.year is not None:  # which goes on from line to line
         return False
     try:
         sizes = [path.stat().st_size for path in log.paths if path != STANDARD_INPUT]

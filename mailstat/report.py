@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
-Kind = Literal["text", "number", "bytes", "seconds", "percent", "time"]
+Kind = Literal["text", "number", "bytes", "seconds", "percent", "time", "sparkline"]
 Row = Sequence[Any]
 Record = Mapping[str, Any]
 
@@ -22,7 +22,8 @@ class ReportError(Exception):
 
 class Column(NamedTuple):
     """A column; `kind` tells in what form people see its values. What looks like a number and is none (a port, a
-    reply code) is text. Of a time that `is_past`, people ask how long ago it was."""
+    reply code) is text. A sparkline is text, too, of which a narrow terminal may show fewer bars. Of a time that
+    `is_past`, people ask how long ago it was."""
 
     name: str
     kind: Kind = "text"

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Protocol
 
 from exporter.config import Config
 from exporter.metrics.mail import MailMetrics
@@ -23,18 +23,27 @@ if TYPE_CHECKING:
 
 JOB, INSTANCE = "mailstat", "replay"
 TARGET = {"instance": INSTANCE, "job": JOB}
-END = "# EOF\n"
+LATE = 300.0  # seconds that what comes out of order may be behind: so long, an alert takes what it saw last for now
 MOST = 100_000  # scrapes of one replay: ten weeks, one a minute
 ROTATED = re.compile(r"(?:[-.](?:\d+|gz|bz2|xz|zst|old))+$")
 
 
+class Out(Protocol):
+    """Takes lines."""
+
+    def write(self, text: str, /) -> object:
+        """Take one, with its end."""
+
+
 class Scrapes:
     """Writes what scrapes see, one each `step` seconds; only series whose names `wanted` has. `first` and `last` are
-    the times of the first and the last."""
+    the times of the first and the last; `late` is how many events stood behind such that are `LATE` seconds younger:
+    they were counted when they were met."""
 
-    def __init__(self, out: TextIO, wanted: Callable[[str], bool], step: float) -> None:
+    def __init__(self, out: Out, wanted: Callable[[str], bool], step: float) -> None:
         self.first: float | None = None
         self.last = 0.0
+        self.late = 0
         self.names: set[str] = set()
         self._out = out
         self._wanted = wanted
@@ -44,16 +53,19 @@ class Scrapes:
         logging.getLogger("exporter").addHandler(logging.NullHandler())  # what it tells the operator is of long ago
         self._next = 0.0
         self._scrapes = 0
+        self._series: dict[tuple[str, ...], str] = {}  # what each is called, which it is at each scrape
 
     def follow(self, streams: Iterable[Iterable[list[Event]]], trackers: Sequence[Tracker]) -> None:
         """Read all events in the order of time. Raises ReportError where that takes too many scrapes."""
+        late = self._step + LATE
         for event in heapq.merge(*(_each(stream) for stream in streams), key=lambda event: event.time):
             while event.time >= self._next:
                 self._step_to(event.time, trackers)
+            if event.time < self._next - late:
+                self.late += 1
             self._metrics.observe([event])
         if self.first is not None:
             self._scrape(self._next, trackers)
-        self._out.write(END)
 
     def _step_to(self, time: float, trackers: Sequence[Tracker]) -> None:
         """Scrape once; before the first event, that begins an even step."""
@@ -81,8 +93,12 @@ class Scrapes:
                 self._write(sample.name, sample.labels, sample.value, time)
 
     def _write(self, name: str, labels: dict[str, str], value: float, time: float) -> None:
-        self.names.add(name)
-        self._out.write(sample(name, {**TARGET, **labels}, value, time))
+        key = (name, *labels.values())  # a metric's labels are always the same, in the same order
+        series = self._series.get(key)
+        if series is None:
+            self.names.add(name)
+            series = self._series[key] = series_of(name, {**TARGET, **labels})
+        self._out.write(sample(series, value, time))
 
 
 def split(log: Log) -> list[Log]:
@@ -105,10 +121,15 @@ def _each(batches: Iterable[list[Event]]) -> Iterator[Event]:
         yield from events
 
 
-def sample(name: str, labels: Mapping[str, str], value: float, time: float) -> str:
-    """A line of OpenMetrics."""
+def series_of(name: str, labels: Mapping[str, str]) -> str:
+    """What a series is called in OpenMetrics."""
     text = ",".join(f'{label}="{_escaped(of)}"' for label, of in labels.items())
-    return f"{name}{{{text}}} {value!r} {time:.3f}\n"
+    return f"{name}{{{text}}}"
+
+
+def sample(series: str, value: float, time: float) -> str:
+    """A line of OpenMetrics."""
+    return f"{series} {value!r} {time:.3f}\n"
 
 
 def _escaped(text: str) -> str:

@@ -142,6 +142,15 @@ class State(NamedTuple):
     failed: int
 
 
+class Review(NamedTuple):
+    """What stands out: how many accounts are suspicious of what, how many sent more than they may in the last hour,
+    and the messages of the one that sent most."""
+
+    suspicious: dict[str, int]
+    over_quota: int
+    most_messages: int
+
+
 def state_of(account: Account, now: float) -> State:
     """What an account did in the last hour."""
     messages = recipients = sent = failed = to = clients = 0
@@ -200,27 +209,21 @@ class Accounts:
 
     # --- what is asked, at a moment in the time of events ---
 
-    def over_quota(self, now: float) -> int:
-        """Accounts that sent more than they may in the last hour."""
-        return sum(self._is_over(account, state_of(account, now)) for account in self._accounts.values())
-
-    def most_messages(self, now: float) -> int:
-        """Messages of the account that sent most in the last hour."""
-        return max((sum(part.messages for part in it.window.live(now)) for it in self._accounts.values()), default=0)
-
-    def suspicious(self, now: float) -> dict[str, int]:
-        """How many accounts are suspicious of what."""
-        counts = dict.fromkeys(WHYS, 0)
-        for account in self._accounts.values():
-            for why, _ in self._suspicions(account, state_of(account, now)):
-                counts[why] += 1
-        return counts
-
-    def review(self, now: float) -> None:
+    def review(self, now: float) -> Review:
         """Judge all that did something within the last hour."""
+        suspicious = dict.fromkeys(WHYS, 0)
+        over_quota = most = 0
         for account in self._accounts.values():
-            if now < account.end + HOUR:
-                self._judge(account, now)
+            if account.window.is_empty(now):
+                continue
+            state = state_of(account, now)
+            suspicions, is_over = list(self._suspicions(account, state)), self._is_over(account, state)
+            self._tell(account, now, state, suspicions, is_over=is_over)
+            for why, _ in suspicions:
+                suspicious[why] += 1
+            over_quota += is_over
+            most = max(most, state.messages)
+        return Review(suspicious, over_quota, most)
 
     # --- for those that go on in the place of these ---
 
@@ -253,7 +256,7 @@ class Accounts:
             del self._accounts[account.name]
 
     def _turn(self, account: Account, time: float) -> None:
-        if time >= account.end > 0:
+        if self._on_told and time >= account.end > 0:
             self._judge(account, time)
         account.turn(time)
 
@@ -276,14 +279,17 @@ class Accounts:
             yield "bounces", round(state.failed / ended, 3)
 
     def _judge(self, account: Account, now: float) -> None:
+        state = state_of(account, now)
+        suspicions = list(self._suspicions(account, state))
+        self._tell(account, now, state, suspicions, is_over=self._is_over(account, state))
+
+    def _tell(
+        self, account: Account, now: float, state: State, suspicions: list[tuple[str, float]], *, is_over: bool
+    ) -> None:
         """Tell what begins; what was told within the hour goes on."""
         if self._on_told is None:
             return
-        state = state_of(account, now)
-        found = list(self._suspicions(account, state))
-        if self._is_over(account, state):
-            found.append(("quota", state.messages))
-        for why, number in found:
+        for why, number in [*suspicions, ("quota", state.messages)] if is_over else suspicions:
             if now - account.told.get(why, -2 * HOUR) > HOUR:
                 self._on_told(account.name, why, number)
             account.told[why] = max(now, account.told.get(why, now))

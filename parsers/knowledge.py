@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import msgspec
 import yaml
-from yaml.cyaml import CParser  # type: ignore[attr-defined]  # what libyaml is called there
+
+from parsers.yamlparser import YamlParser
 
 Kind = TypeVar("Kind")
 
@@ -28,7 +29,7 @@ def reader(package: str, kind: type[Kind]) -> Callable[[str], Kind]:
 def plain(text: bytes) -> Any:
     """Lists, mappings and texts; nothing that stands there is anything else, so nothing is asked what it may be:
     that, and nodes in between, take PyYAML more than twice as long. Raises ValueError where there is an alias."""
-    parser = CParser(text)
+    parser = YamlParser(text)
     try:
         parser.get_event()  # of the stream
         parser.get_event()  # of the document
@@ -37,7 +38,7 @@ def plain(text: bytes) -> Any:
         parser.dispose()
 
 
-def _value(parser: CParser, event: yaml.Event | None) -> Any:
+def _value(parser: YamlParser, event: yaml.Event | None) -> Any:
     if isinstance(event, yaml.ScalarEvent):
         return event.value
     if isinstance(event, yaml.SequenceStartEvent):
@@ -48,6 +49,6 @@ def _value(parser: CParser, event: yaml.Event | None) -> Any:
     raise ValueError(f"only lists, mappings and texts are read, not {event}")
 
 
-def _values(parser: CParser, end: type[yaml.Event]) -> Any:
+def _values(parser: YamlParser, end: type[yaml.Event]) -> Any:
     while not isinstance(event := parser.get_event(), end):
         yield _value(parser, event)

@@ -44,6 +44,7 @@ class Memory(msgspec.Struct, array_like=True):
     last_time: float = 0.0
     last_line: str = ""
     hour: tuple[float, bool] = (0.0, False)
+    knows_signer: bool = False
 
 
 class Form(NamedTuple):
@@ -87,8 +88,9 @@ class LogReader:
         self.clock = clock
         self.mta = mta
         self._signatures = signatures
+        self.knows_signer = False  # any of the lines so far is of somebody who signs
         self.last_time = 0.0
-        self._on_strange = on_strange
+        self.on_strange = on_strange
         self._speakers = Speakers(mta, self._remember, with_signers=signatures is not None)
         self.tallies = self._speakers.tallies
         self._heads: dict[str, Entry] = {}  # of the lines with the same stamp as the last
@@ -242,7 +244,7 @@ class LogReader:
     def memory(self) -> Memory:
         """What the reader that goes on with this log has to know."""
         tallies = {mta: (it.parsed, it.ignored, it.unknown, it.malformed) for mta, it in self.tallies.items()}
-        return Memory(tallies, self.last_time, self._before, self.clock.hour)
+        return Memory(tallies, self.last_time, self._before, self.clock.hour, self.knows_signer)
 
     def restore(self, memory: Memory) -> None:
         """Go on in the place of another reader."""
@@ -251,7 +253,7 @@ class LogReader:
             tally.parsed, tally.ignored, tally.unknown, tally.malformed = outcomes
             if mta in SERVERS:
                 self._remember(SERVERS[mta])
-        self.last_time, self._before = memory.last_time, memory.last_line
+        self.last_time, self._before, self.knows_signer = memory.last_time, memory.last_line, memory.knows_signer
         self.clock.go_on_from(memory.hour[0], is_again=memory.hour[1])
 
     def _joined_up(self, events: list[Event]) -> list[Event]:
@@ -371,6 +373,7 @@ class LogReader:
                 self._joined.append(join)
 
     def _sign(self, signer: Signer, time: float, origin: Origin, message: str) -> None:
+        self.knows_signer = True
         if self._signatures is not None:
             for signed in signer.signed(message, time, origin):
                 self._signatures.note(time, signed.domain, signed.selector)
@@ -494,8 +497,8 @@ class LogReader:
 
     def _strange(self, outcome: str, tally: Tally, message: str) -> None:
         setattr(tally, outcome, getattr(tally, outcome) + 1)
-        if self._on_strange:
-            self._on_strange(outcome, message)
+        if self.on_strange:
+            self.on_strange(outcome, message)
 
 
 def is_foreign(message: str, origin: Origin) -> bool:

@@ -5,12 +5,13 @@ What is known stands in `parsers/reasons/*.yaml`. The first of these that knows 
 0. the operator's own rules, where there are some (`use_rules`);
 1. the files of our own servers' words (`postfix.yaml`, …), in the order of their names;
 2. `providers.yaml`, what providers and filters word in a way of their own;
-3. `replies.yaml`, what other servers answer;
-4. the enhanced status codes of `codes.yaml` that mean something else where this provider says them;
-5. the enhanced status codes of `codes.yaml` that name a cause;
-6. `vague.yaml`, words that many causes share;
-7. the enhanced status codes and the reply codes of `codes.yaml` that many causes share;
-8. the SMTP phase, where nobody answered.
+3. `languages.yaml`, what servers answer in other languages than English;
+4. `replies.yaml`, what other servers answer in English;
+5. the enhanced status codes of `codes.yaml` that mean something else where this provider says them;
+6. the enhanced status codes of `codes.yaml` that name a cause;
+7. `vague.yaml`, words that many causes share;
+8. the enhanced status codes and the reply codes of `codes.yaml` that many causes share;
+9. the SMTP phase, where nobody answered.
 
 Within a file, the first rule decides. Words are looked for in the folded text (see `fold`).
 """
@@ -74,9 +75,10 @@ TOKENS = 20_000
 SHORT = 12
 ADVICE = " for more information"
 CAUSE = 3  # words that have to stand before the advice
+CODE = 2  # tokens that may stand after it
 
 OF_AN_ADDRESS = frozenset({"user_unknown", "domain_not_found", "no_mx"})
-REPLIES = ["providers.yaml", "replies.yaml"]
+REPLIES = ["providers.yaml", "languages.yaml", "replies.yaml"]
 SHARED = (*REPLIES, "vague.yaml", "codes.yaml")
 
 # A name of a host, perhaps with a port or a path; a capital after the dot begins a sentence.
@@ -88,6 +90,11 @@ _COMMAND = " (in reply to "
 _NEXT_LINE = re.compile(r"^[2-5][0-9]{2}-")
 _NOT_A_WORD = re.compile(r"[^\w'-]|-(?![0-9])")
 _MARKS = re.compile("[\u0300-\u036f]")
+_LETTERS = str.maketrans(
+    {"ł": "l", "ø": "o", "\u0131": "i", "đ": "d", "ß": "ss", "æ": "ae", "œ": "oe", "\u2019": "'"}
+)
+# French and Italian: "l'adresse", "n'existe", "dell'utente".
+_ELISION = re.compile(r"\b(?:[cdjlnst]|qu|un|all|dell|nell|sull)'(?=[^\W\d]{2})", re.IGNORECASE)
 _EDGES = "\"'`()[]{}<>*#,;:.!?=-_|"
 
 
@@ -196,7 +203,8 @@ class Phrasebook:
         text = f"{folded} "
         words = set(folded.split())
         starts = words | {word[:STEM] for word in words}
-        for phrases in (self._unspaced, *found(self._by_start, starts)):
+        unspaced = [] if folded.isascii() else [self._unspaced]
+        for phrases in (*unspaced, *found(self._by_start, starts)):
             # Each list is in the order of the rules: what comes later cannot be better.
             for rank, begin, parts in phrases:
                 if rank >= best:
@@ -359,7 +367,9 @@ def is_id(word: str) -> bool:
 
 def without_accents(word: str) -> str:
     """The word with its letters' marks gone: some servers write them, some do not."""
-    return word if word.isascii() else normalize("NFC", _MARKS.sub("", normalize("NFKD", word)))
+    if word.isascii():
+        return word
+    return normalize("NFC", _MARKS.sub("", normalize("NFKD", word.lower()))).translate(_LETTERS)
 
 
 class Tokens(dict[str, str]):
@@ -389,7 +399,8 @@ def fold_token(token: str) -> str:
     if "://" in bare or _HOST.match(bare.rpartition("=")[2]):
         link = bare.lower()
         return " ".join(phrase for phrase in book().links if phrase in link)
-    words = _NOT_A_WORD.sub(" ", without_accents(_NEXT_LINE.sub("", bare))).split()
+    plain = _ELISION.sub(" ", without_accents(_NEXT_LINE.sub("", bare)))
+    words = _NOT_A_WORD.sub(" ", plain).split()
     return " ".join(word for word in words if not is_id(word))
 
 
@@ -407,7 +418,7 @@ def fold(text: str) -> str:
         said = said.replace("\\n", " ")
     words = [_tokens[token] for token in said.split()]
     folded = " " + " ".join(filter(None, words))
-    return without_advice(folded) if ADVICE in folded else folded
+    return without_advice(folded) + last_code(said) if ADVICE in folded else folded
 
 
 def without_advice(folded: str) -> str:
@@ -415,6 +426,12 @@ def without_advice(folded: str) -> str:
     cause, _, advice = folded.partition(ADVICE)
     links = [word for word in advice.split() if is_link(word)]
     return " ".join([cause, *links]) if len(cause.split()) >= CAUSE else folded
+
+
+def last_code(said: str) -> str:
+    """The words after the last sentence of a reply, where they are a code: "… for more information. AUP#1"."""
+    tokens = said.rpartition(". ")[2].split(maxsplit=2)
+    return "".join(f" {_tokens[token]}" for token in tokens if _tokens[token]) if len(tokens) <= CODE else ""
 
 
 def fold_phrase(phrase: str) -> str:

@@ -83,9 +83,10 @@ class Server(NamedTuple):
     `unwrap(message, clock)` takes off what stands before the message itself, behind any prefix; it raises ValueError
     where that is broken. Without `says_removed`, a message leaves the queue with its last recipient, silently.
     With `says_login`, who authenticates has a line of its own, so that a message's client is no sign of one.
-    Where other programs have its name, or its own configuration may write what it likes among its lines, `is_own`
-    tells its messages from theirs: what is not, and has no shape, is of no use. With `has_hearsay`, some of its lines
-    tell of another server's clients: they count where no other server's log is read with it.
+    Where other programs have its name, or its own configuration may write what it likes among its lines, or it traces
+    its steps there, `is_own` tells its messages from those: what is not, and has no shape, is of no use. With
+    `has_hearsay`, some of its lines tell of another server's clients: they count where no other server's log is read
+    with it.
     """
 
     mta: str

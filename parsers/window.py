@@ -47,6 +47,10 @@ class Window(Generic[Slot]):
         self._slots = dict(slots)
         self.newest = max(slots, default=self.newest)
 
+    def is_empty(self, now: float) -> bool:
+        """Whether all slots have left by now."""
+        return self.newest <= now // self._step - SLOTS
+
     def live(self, now: float) -> Iterator[Slot]:
         """The slots that have not left by now."""
         first = int(now // self._step) - SLOTS + 1

@@ -83,7 +83,7 @@ outside:
   driver = smtp
 
 begin retry
-* * F,{lifetime}s,1s
+* * F,{lifetime}s,{pause}s
 
 begin authenticators
 plain:
@@ -91,6 +91,12 @@ plain:
   public_name = PLAIN
   server_condition = ${{if and{{ {{eq{{$auth2}}{{{user}}}}} {{eq{{$auth3}}{{{password}}}}} }}}}
   server_set_id = $auth2
+login:
+  driver = plaintext
+  public_name = LOGIN
+  server_prompts = Username:: : Password::
+  server_condition = ${{if and{{ {{eq{{$auth1}}{{{user}}}}} {{eq{{$auth2}}{{{password}}}}} }}}}
+  server_set_id = $auth1
 """
 
 
@@ -140,6 +146,7 @@ def start(plan: Plan) -> None:
         most=1_000_000,
         trusted=TRUSTED,
         lifetime=LIFETIME,
+        pause=1,
         selector="+all -arguments",
         user=USER,
         password=PASSWORD,

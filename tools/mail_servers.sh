@@ -40,7 +40,8 @@ unpack() {
         dpkg -x "$directory/downloaded/$1"_*.deb "$directory/$1"
     fi
     # shellcheck disable=SC2046 # several packages
-    install $(dpkg-deb -f "$directory/downloaded/$1"_*.deb Depends | tr ',' '\n' | sed -n 's/^ *\(lib[^ ]*\).*/\1/p')
+    install $(dpkg-deb -f "$directory/downloaded/$1"_*.deb Depends | tr ',' '\n' |
+        sed -n '/^ *libjs-/d; s/^ *\(lib[^ ]*\).*/\1/p')
 }
 
 postfix() {
@@ -74,6 +75,12 @@ dovecot() {
     unpack dovecot-imapd
     unpack dovecot-pop3d
     unpack rsyslog
+    install openssl
+}
+
+# No mail server, but what signs the mail of one.
+rspamd() {
+    unpack rspamd
     install openssl
 }
 

@@ -67,14 +67,15 @@ BOARD = Board(
                 ),
                 number(
                     About(
-                        "Configuration",
-                        "1 where the last file was accepted everywhere.",
-                        runbooks=("MailConfigRefused",),
+                        "Configuration, state",
+                        "1 where everywhere the last file was accepted and the state is saved.",
+                        runbooks=("MailConfigRefused", "MailStateNotSaved"),
                         span=SMALL,
                         steps=((1, GOOD),),
                         base=BAD,
                     ),
-                    f"min({select('mailstat_config_last_reload_successful')})",
+                    f"min({select('mailstat_config_last_reload_successful')}"
+                    f" * {select('mailstat_state_last_save_successful')})",
                 ),
                 number(
                     About("Lines", "Read, a second.", "cps", span=SMALL, base=PLAIN),

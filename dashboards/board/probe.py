@@ -70,7 +70,7 @@ BOARD = Board(
                 number(
                     About(
                         "Next certificate ends in",
-                        "Of all servers that probes speak to.",
+                        "Of all servers that probes speak to, those of mailboxes included.",
                         "s",
                         _NONE,
                         ("MailCertificateExpiring",),
@@ -78,7 +78,9 @@ BOARD = Board(
                         ((7 * 86400, WARN), (14 * 86400, GOOD)),
                         BAD,
                     ),
-                    f"min({select('mail_probe_certificate_expiry_timestamp_seconds')}) - time()",
+                    f"min({select('mail_probe_certificate_expiry_timestamp_seconds')}"
+                    f" or label_replace({select('mail_probe_mailbox_certificate_expiry_timestamp_seconds')},"
+                    ' "server", "mailbox", "", "")) - time()',
                 ),
             ),
         ),
@@ -228,12 +230,17 @@ BOARD = Board(
                 lines(
                     About(
                         "Certificates",
-                        "Time until the end of each server's certificate.",
+                        "Time until the end of each server's certificate, and of that of each mailbox.",
                         "s",
                         _NONE,
                         ("MailCertificateExpiring",),
                     ),
-                    {"{{probe}}": f"{select('mail_probe_certificate_expiry_timestamp_seconds')} - time()"},
+                    {
+                        "{{probe}}": f"{select('mail_probe_certificate_expiry_timestamp_seconds')} - time()",
+                        "mailbox of {{probe}}": (
+                            f"{select('mail_probe_mailbox_certificate_expiry_timestamp_seconds')} - time()"
+                        ),
+                    },
                 ),
             ),
         ),

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 MOST = 512  # connections: as many as Prometheus takes
 _TURN = 64  # connections that are accepted before anything else has its turn
 _REST = 0.2  # seconds, where the system has no more descriptors
+_SILENCE = 60.0  # seconds, once that was said
 _LOOK = 0.02  # seconds, where all places are taken
 _GONE = {errno.ECONNABORTED, errno.EPROTO, errno.EINTR}
 
@@ -42,6 +43,7 @@ class Reception:
         self._tasks: list[asyncio.Task[None]] = []
         self._arrivals: set[asyncio.Task[None]] = set()
         self._visitors: dict[Visitor, None] = {}  # who rests longest comes first
+        self._silent_until = 0.0
         self.sent_away = 0
 
     @property
@@ -95,9 +97,11 @@ class Reception:
         """A connection that is gone already is nobody's fault; without a descriptor somebody has to go."""
         if error.errno in _GONE:
             return
-        logger.warning("a connection cannot be accepted", extra={"error": error.strerror})
-        self._send_one_away()
-        await asyncio.sleep(_REST)
+        now = asyncio.get_running_loop().time()
+        if now >= self._silent_until:
+            logger.warning("connections cannot be accepted", extra={"error": error.strerror, "see": "ulimit -n"})
+            self._silent_until = now + _SILENCE
+        await asyncio.sleep(_LOOK if self._send_one_away() else _REST)
 
     def _welcome(self, connection: socket.socket) -> None:
         server = self._runner.server

@@ -272,6 +272,12 @@ METRICS: dict[str, Metric] = dict(
             " it is refused.",
         ),
         _metric(
+            "mail_probe_mailbox_certificate_expiry_timestamp_seconds",
+            "gauge",
+            "probe",
+            "The same of the server that has the probe's mailbox (IMAP, POP3), where it is spoken to over TLS.",
+        ),
+        _metric(
             "mail_probe_failure_info",
             "gauge",
             "probe phase reason",

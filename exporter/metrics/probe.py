@@ -25,6 +25,7 @@ class ProbeNumbers(NamedTuple):
     pending: int
     last_success: float | None
     certificate_expiry: float | None
+    mailbox_certificate_expiry: float | None
 
 
 def collect(probes: Iterable[ProbeNumbers], roundtrips: Histogram) -> Iterator[Family]:
@@ -48,6 +49,10 @@ def collect(probes: Iterable[ProbeNumbers], roundtrips: Histogram) -> Iterator[F
     yield family(
         "mail_probe_certificate_expiry_timestamp_seconds",
         {(it.name,): it.certificate_expiry for it in known if it.certificate_expiry is not None},
+    )
+    yield family(
+        "mail_probe_mailbox_certificate_expiry_timestamp_seconds",
+        {(it.name,): it.mailbox_certificate_expiry for it in known if it.mailbox_certificate_expiry is not None},
     )
     yield family("mail_probe_failure_info", {(it.name, *it.failure): 1 for it in known if it.failure})
 

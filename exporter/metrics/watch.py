@@ -82,11 +82,10 @@ class Watch:
         yield family("mail_provider_blocked", states)
         yield family("mail_provider_blocked_since_timestamp_seconds", since)
         yield from self._collect_attacks()
-        self._accounts.review(self.now)
-        suspicious = self._accounts.suspicious(self.now)
-        yield family("mail_accounts_over_quota", {(): self._accounts.over_quota(self.now)})
-        yield family("mail_account_max_messages_per_hour", {(): self._accounts.most_messages(self.now)})
-        yield family("mail_accounts_suspicious", {(why,): number for why, number in suspicious.items()})
+        review = self._accounts.review(self.now)
+        yield family("mail_accounts_over_quota", {(): review.over_quota})
+        yield family("mail_account_max_messages_per_hour", {(): review.most_messages})
+        yield family("mail_accounts_suspicious", {(why,): number for why, number in review.suspicious.items()})
 
     def _collect_attacks(self) -> Iterator[Family]:
         addresses: dict[Labels, float] = {(kind,): 0.0 for kind in attack.KINDS}

@@ -11,6 +11,8 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from exporter.probes.certificate import Certificate
+
 logger = logging.getLogger(__name__)
 
 Hook = Callable[[str, bytes, str, float], None]
@@ -42,6 +44,8 @@ Take = Callable[[Found], bool]
 
 class Polled:
     """A mailbox that does not tell of mail: it has to be looked into."""
+
+    certificate: Certificate | None = None
 
     async def wait(self, seconds: float) -> bool:
         """Whether something came meanwhile: that is not known."""

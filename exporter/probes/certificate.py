@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
 
 _NAMES = 100
@@ -19,6 +20,12 @@ class Certificate(NamedTuple):
 
     expiry: float
     names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """In words, for people."""
+        names = ", ".join(self.names[:10]) or "no name"
+        expiry = datetime.fromtimestamp(self.expiry, UTC).strftime("%Y-%m-%d")
+        return f"the certificate is for {names}; the chain is good until {expiry}"
 
 
 def shown(tls: ssl.SSLObject | None) -> Certificate | None:

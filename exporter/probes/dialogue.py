@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 LINES = 400
 _LINE = 400  # characters of a line
+_SHORTEST = 4  # bytes of a secret that is looked for within other text
 MASK = "****"
 
 
@@ -30,9 +31,9 @@ class Dialogue:
         self._pattern: re.Pattern[str] | None = None
 
     def hide(self, *secrets: bytes) -> None:
-        """Never show these, in whatever case, nor what they are in base64."""
+        """Never show these, in whatever case, nor what they are in base64, be it within more."""
         for secret in filter(None, secrets):
-            self._secrets |= {secret.decode("utf-8", "replace"), b64encode(secret).decode().rstrip("=")}
+            self._secrets |= {secret.decode("utf-8", "replace"), *_in_base64(secret)}
         words = sorted(self._secrets, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, words)), re.IGNORECASE) if words else None
 
@@ -56,3 +57,12 @@ class Dialogue:
         self._lines.append(line)
         if self._listener:
             self._listener(line)
+
+
+def _in_base64(secret: bytes) -> Iterator[str]:
+    """What is the same whatever stands before and after it: of three bytes that are coded together, it may begin with
+    any. A text of a few letters has nothing of that."""
+    yield b64encode(secret).decode().rstrip("=")
+    for before in range(3) if len(secret) >= _SHORTEST else ():
+        coded = b64encode(bytes(before) + secret).decode()
+        yield coded[-(-before * 8 // 6) : (before + len(secret)) * 8 // 6]

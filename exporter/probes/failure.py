@@ -20,6 +20,11 @@ _MISMATCH = {62, 64}
 _UNTRUSTED = {2, 18, 19, 20, 21, 27}
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.EAFNOSUPPORT}
 _LOST = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED}
+# Of OpenSSL's reasons, those that tell nothing to who does not know them.
+_OPENSSL = {
+    "WRONG_VERSION_NUMBER": "what the server says is no TLS (WRONG_VERSION_NUMBER)",
+    "RECORD_LAYER_FAILURE": "what the server says is no TLS (RECORD_LAYER_FAILURE)",
+}
 _ADDRESS = re.compile(r"<?[^\s<>()\[\]:;,\"'@]{1,64}@[\w.\[\]:-]{1,255}>?")
 
 
@@ -45,11 +50,13 @@ def explain(error: BaseException) -> ProbeError:
     if isinstance(error, TimeoutError):
         return ProbeError("timeout", str(error) or "no answer before the deadline")
     if isinstance(error, socket.gaierror | UnicodeError):
-        return ProbeError("dns", f"the name cannot be resolved: {error}")
+        why = getattr(error, "strerror", None) or str(error)
+        return ProbeError("dns", f"the name cannot be resolved: {why}")
     if isinstance(error, ssl.SSLCertVerificationError):
         return ProbeError(_certificate_reason(error.verify_code), error.verify_message)
     if isinstance(error, ssl.SSLError):
-        return ProbeError("validation-failure", error.reason or str(error))
+        reason = error.reason or str(error)
+        return ProbeError("validation-failure", _OPENSSL.get(reason, reason))
     if isinstance(error, OSError):
         # asyncio adds its own words to the system's.
         is_system = error.errno is not None and error.errno > 0

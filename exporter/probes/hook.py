@@ -22,6 +22,7 @@ from aiohttp import web
 from exporter.door.door import Door
 from exporter.door.visitor import attend
 from exporter.probes.arrival import RAW_LIMIT, Found
+from exporter.probes.certificate import Certificate
 from exporter.probes.failure import ProbeError
 from exporter.probes.message import HEADER
 from exporter.probes.section import SecretError, secret
@@ -45,6 +46,8 @@ _ID_LINE = re.compile(r"^message-id:[ \t]*(\S{1,200})", re.IGNORECASE | re.MULTI
 
 class WebHook:
     """A server that listens from the first look on; each mail is shown when it is posted, and none is kept."""
+
+    certificate: Certificate | None = None  # its own door tells of it
 
     def __init__(self, how: Hook) -> None:
         self._how = how

@@ -9,13 +9,14 @@ the server can, it tells of new mail in between (IDLE, RFC 2177).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from exporter.probes.account import opened, password, secured
+from exporter.probes.account import opened, password, refusal, secured
 from exporter.probes.arrival import RAW_LIMIT, Found
 from exporter.probes.dialogue import Dialogue
 from exporter.probes.failure import ProbeError
@@ -24,6 +25,7 @@ from exporter.probes.message import HEADER
 
 if TYPE_CHECKING:
     from exporter.probes.arrival import Take
+    from exporter.probes.certificate import Certificate
     from exporter.probes.link import Link
     from exporter.probes.section import Imap
 
@@ -35,6 +37,7 @@ _SEEN = 10_000
 # While the server tells of the first folder, the others are looked at so often. It is far below the 29 minutes after
 # which a server may take a client that idles for one that is gone.
 _IDLE_SECONDS = 30.0
+_SESSION_SECONDS = 3600.0  # of one session: then the certificate is looked at again, and whether we may still log in
 _REST_SECONDS = 1.0  # between two looks, whatever the server tells
 _ANSWER_SECONDS = 30.0  # for the end of IDLE
 _LITERAL = re.compile(rb"\{([0-9]{1,10})\}$")
@@ -63,13 +66,18 @@ class ImapMailbox:
         self._dialogue = dialogue
         self._seen: set[str] = set()
         self._session: _Session | None = None
+        self._began = 0.0
+        self.certificate: Certificate | None = None
         self._folders: list[_Folder] = []
 
     async def visit(self, take: Take) -> None:
         """Show what is new in the folders. Raises OSError, ProbeError and SecretError."""
         try:
+            now = asyncio.get_running_loop().time()
+            if now - self._began > _SESSION_SECONDS:
+                self.close()
             if self._session is None:
-                self._session = await self._log_in()
+                self._session, self._began = await self._log_in(), now
                 self._folders = await self._find_folders(self._session)
             # The first one last: it stays selected, and the server tells of what comes to it.
             for folder in reversed(self._folders):
@@ -103,16 +111,19 @@ class ImapMailbox:
     async def closed(self) -> None:
         """It ends at once."""
 
+    def _note(self, certificate: Certificate) -> None:
+        self.certificate = certificate
+
     async def _log_in(self) -> _Session:
         dialogue = self._dialogue or Dialogue(asyncio.get_running_loop().time, lines=0)
         word = password(self._how, dialogue)
-        link = await opened(self._how, dialogue)
+        link = await opened(self._how, dialogue, self._note)
         try:
             session = _Session(link, dialogue)
             await session.greeting()
             if self._how.tls == "starttls":
                 await session.command(b"STARTTLS")
-                await secured(link, self._how, dialogue)
+                await secured(link, self._how, dialogue, self._note)
             await session.log_in(self._how.auth, self._how.username, word)
         except BaseException:
             link.close()
@@ -241,9 +252,11 @@ class _Session:
             line = await self._line(answer.literals)
             if line.startswith(tag + b" "):
                 if line[len(tag) + 1 :][:2].upper() != b"OK":
-                    raise ProbeError(failure, self._refusal(command, line[len(tag) + 1 :]))
+                    reason = refusal(failure, line.decode("utf-8", "replace"))
+                    raise ProbeError(reason, self._refusal(command, line[len(tag) + 1 :]))
                 return answer
             if line.startswith(b"+") and command.startswith(b"AUTHENTICATE"):
+                self._dialogue.said("--", f"the token is refused: {_decoded(line[1:])}")
                 await self._link.write(b"\r\n")  # an error of XOAUTH2, which wants an empty answer
                 self._dialogue.said("C:", "")
             answer.lines.append(line)
@@ -293,6 +306,13 @@ def _quoted(text: bytes) -> bytes:
     if b"\r" in text or b"\n" in text or b"\0" in text:
         raise ProbeError("protocol_error", "a line end in a name or a password")
     return b'"' + text.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
+def _decoded(text: bytes) -> str:
+    """What is base64, for people; as it is where it is none."""
+    with contextlib.suppress(ValueError):
+        text = b64decode(text.strip(), validate=True)
+    return text.decode("utf-8", "replace")
 
 
 def _number(pattern: bytes, lines: list[bytes]) -> int:

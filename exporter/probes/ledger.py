@@ -10,9 +10,12 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
+
+from exporter.state import made, set_aside
 
 logger = logging.getLogger(__name__)
 
@@ -65,15 +68,17 @@ class Where(NamedTuple):
 
 
 class Ledger:
-    """The ledger in this file; in memory without one. Raises sqlite3.Error and OSError."""
+    """The ledger in this file; in memory without one. A file that is damaged is set aside. Raises sqlite3.Error and
+    OSError."""
 
     def __init__(self, path: Path | None) -> None:
-        if path is not None:
-            path.touch(mode=0o600)  # addresses stand in it
-        self._base = sqlite3.connect(path or ":memory:", isolation_level=None)
-        self._base.execute("PRAGMA journal_mode=WAL")
-        self._base.execute("PRAGMA synchronous=NORMAL")
-        self._base.executescript(_SCHEMA)
+        try:
+            self._base = _opened(path)
+        except sqlite3.DatabaseError as error:
+            if path is None or isinstance(error, sqlite3.OperationalError):
+                raise
+            set_aside(path, str(error))
+            self._base = _opened(path)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -237,6 +242,23 @@ class Ledger:
         )
 
 
+def _opened(path: Path | None) -> sqlite3.Connection:
+    if path:
+        made(path)
+    base = sqlite3.connect(path or ":memory:", isolation_level=None)
+    try:
+        base.execute("PRAGMA journal_mode=WAL")
+        base.execute("PRAGMA synchronous=NORMAL")
+        base.executescript(_SCHEMA)
+        (found,) = base.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise sqlite3.DatabaseError(str(found).splitlines()[-1])
+    except sqlite3.Error:
+        base.close()
+        raise
+    return base
+
+
 class _Transaction:
     def __init__(self, base: sqlite3.Connection) -> None:
         self._base = base
@@ -245,7 +267,13 @@ class _Transaction:
         self._base.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._base.execute("ROLLBACK" if kind else "COMMIT")
+        try:
+            if kind is None:
+                self._base.execute("COMMIT")
+        finally:
+            if self._base.in_transaction:  # a full disk may have ended it already
+                with suppress(sqlite3.Error):
+                    self._base.execute("ROLLBACK")
 
 
 def _results(state: str, *, is_late: bool, is_junk: bool) -> Iterator[str]:

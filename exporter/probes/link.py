@@ -217,8 +217,14 @@ async def _connect(family: socket.AddressFamily, address: str, port: int, source
 
 
 def tls_context(ca_file: Path | None, *, is_verified: bool) -> ssl.SSLContext:
-    """How TLS is done: with the host's trusted authorities or those of a file. Raises OSError."""
-    return _tls_context(ca_file, ca_file.stat().st_mtime_ns if ca_file else 0, is_verified)
+    """How TLS is done: with the host's trusted authorities or those of a file. Raises ProbeError where that cannot be
+    read, which is no fault of the server."""
+    try:
+        return _tls_context(ca_file, ca_file.stat().st_mtime_ns if ca_file else 0, is_verified)
+    except ssl.SSLError:
+        raise ProbeError("internal", f"{ca_file}: no certificates in it (PEM)") from None
+    except OSError as error:
+        raise ProbeError("internal", f"{ca_file}: {error.strerror}") from None
 
 
 @functools.lru_cache(maxsize=32)  # reading all authorities of a host takes longer than a probe

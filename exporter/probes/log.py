@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.probes.ledger import Where
 from exporter.probes.message import named
-from parsers.events import Delivery, Event, Queued
+from parsers.events import Delivery, Event, Queued, Received
 
 if TYPE_CHECKING:
     from exporter.probes.message import Key
@@ -35,15 +35,15 @@ class Step(NamedTuple):
 
 def follow(events: Iterable[Event]) -> list[Step]:
     """What these events, which the tracker has seen, say of our mail."""
-    return [step for event in events if isinstance(event, Delivery | Queued) and (step := _step(event))]
+    return [step for event in events if isinstance(event, Delivery | Queued | Received) and (step := _step(event))]
 
 
-def _step(event: Delivery | Queued) -> Step | None:
+def _step(event: Delivery | Queued | Received) -> Step | None:
     known = named(event.message.message_id) if event.message else None
     if known is None:
         return None
     place = f"{event.origin.instance} {event.queue_id} {event.time}"
-    if isinstance(event, Queued):
+    if not isinstance(event, Delivery):
         where = Where("queued", "in our queue, not tried yet", queue_id=event.queue_id)
         return Step(*known, event.time, place, where, is_delivered=False, is_attempt=False)
     if event.status == "sent" and _is_own_filter(event):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from exporter.probes.arrival import Polled, Take
+from exporter.probes.certificate import Certificate
 from exporter.probes.dialogue import Dialogue
 from exporter.probes.hook import WebHook
 from exporter.probes.imap import ImapMailbox
@@ -16,7 +17,9 @@ from exporter.probes.sink import Sink
 
 
 class Mailbox(Protocol):
-    """Something to look into for mail."""
+    """Something to look into for mail; `certificate` is what its server showed last, valid or not."""
+
+    certificate: Certificate | None
 
     async def visit(self, take: Take) -> None:
         """Show each mail that is new, and delete what was taken. Raises OSError and ProbeError."""

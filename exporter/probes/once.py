@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from exporter.probes.dialogue import Dialogue
+from exporter.probes.hint import hint
 from exporter.probes.mailbox import Mailbox, mailbox
 from exporter.probes.status import whereabouts
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from exporter.probes.section import Arrive, Probe
 
 _LOG_SECONDS = 0.5  # between two looks at the log
+_FAILURES = 2  # to look into the mailbox, one after the other, before it is given up
 
 
 async def once(prober: Prober, probe: Probe, ends: LogEnds, write: Callable[[str], object]) -> bool:
@@ -29,8 +31,8 @@ async def once(prober: Prober, probe: Probe, ends: LogEnds, write: Callable[[str
     try:
         write(f"looking into {where(probe.arrive)}\n")
         # Before anything is sent: what shall receive the mail must listen by then.
-        await _look(prober, probe, box, write)
-        return await _send(prober, probe, write) and await _wait(prober, probe, box, write)
+        is_well = await _look(prober, probe, box, write)
+        return await _send(prober, probe, write) and await _wait(prober, probe, box, write, failures=not is_well)
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
@@ -71,16 +73,22 @@ async def _look(prober: Prober, probe: Probe, box: Mailbox, write: Callable[[str
     failure = prober.status(probe).mailbox
     if failure:
         write(f"cannot look there: {failure.reason}: {failure.text}\n")
+        write(f"{what_to_do}\n" if (what_to_do := hint(failure)) else "")
     return is_well
 
 
-async def _wait(prober: Prober, probe: Probe, box: Mailbox, write: Callable[[str], object]) -> bool:
+async def _wait(prober: Prober, probe: Probe, box: Mailbox, write: Callable[[str], object], *, failures: int) -> bool:
+    """Wait until the mail is there or late, or the mailbox cannot be looked into twice: who asks for a login again
+    and again with the wrong password is locked out."""
     assert probe.arrive is not None, "there is something to wait for"
     write(f"waiting for the mail, up to {probe.late_after:g} seconds\n")
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(probe.late_after):
             while prober.ledger.pending(probe.name):
-                if not await _look(prober, probe, box, write):
+                failures = 0 if await _look(prober, probe, box, write) else failures + 1
+                if failures == _FAILURES:
+                    break
+                if failures:
                     await asyncio.sleep(probe.arrive.every)
                 elif prober.ledger.pending(probe.name):
                     await box.wait(min(probe.arrive.every, _LOG_SECONDS))
@@ -90,11 +98,15 @@ async def _wait(prober: Prober, probe: Probe, box: Mailbox, write: Callable[[str
 def _tell(prober: Prober, probe: Probe, write: Callable[[str], object]) -> bool:
     """What became of the mail; whether that is as it should be."""
     missing = prober.ledger.oldest(probe.name)
+    status = prober.status(probe)
+    if missing and status.mailbox:
+        write(f"failed at arrival: {status.mailbox.reason}: it may have arrived, but nobody can look: ")
+        write(f"{status.mailbox.text}\n")
+        return False
     if missing:
         failure = prober.told(whereabouts(prober.ledger, missing.id, "late", "it has not arrived"))
         write(f"failed at arrival after {probe.late_after:g} seconds: {failure.reason}: {failure.text}\n")
         return False
-    status = prober.status(probe)
     seconds = f"{status.arrival_seconds or 0.0:.3f} seconds after it was sent"
     if status.in_junk:
         write(f"failed at arrival: spam_folder: it is in the folder for junk, {seconds}\n")

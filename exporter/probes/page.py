@@ -47,11 +47,12 @@ class ProbePage:
     def _asked(self, request: web.Request) -> tuple[Probe, Send]:
         probe = self._prober.probes.get(request.query.get("module", ""))
         if probe is None:
-            raise web.HTTPBadRequest(text="400 Bad Request: no such module\n")
+            names = ", ".join(self._prober.probes) or "none"
+            raise web.HTTPBadRequest(text=f"400 Bad Request: no such module; there are: {names}\n")
         target = request.query.get("target", "")
         send = targeted(probe, target)
         if send is None:
-            raise web.HTTPBadRequest(text="400 Bad Request: no target of this module\n")
+            raise web.HTTPBadRequest(text="400 Bad Request: no target of this module, see its `targets`\n")
         return probe, send
 
 

@@ -6,13 +6,14 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from exporter.probes.account import opened, password, secured
+from exporter.probes.account import opened, password, refusal, secured
 from exporter.probes.arrival import RAW_LIMIT, Found, Polled
 from exporter.probes.dialogue import Dialogue
 from exporter.probes.failure import ProbeError
 
 if TYPE_CHECKING:
     from exporter.probes.arrival import Take
+    from exporter.probes.certificate import Certificate
     from exporter.probes.link import Link
     from exporter.probes.section import Pop3
 
@@ -32,17 +33,20 @@ class Pop3Mailbox(Polled):
         self._dialogue = dialogue
         self._seen: set[str] = set()
 
+    def _note(self, certificate: Certificate) -> None:
+        self.certificate = certificate
+
     async def visit(self, take: Take) -> None:
         """Show what is new. Raises OSError, ProbeError and SecretError."""
         dialogue = self._dialogue or Dialogue(asyncio.get_running_loop().time, lines=0)
         word = password(self._how, dialogue)
-        link = await opened(self._how, dialogue)
+        link = await opened(self._how, dialogue, self._note)
         try:
             session = _Session(link, dialogue)
             await session.line("the greeting")
             if self._how.tls == "starttls":
                 await session.command("STLS")
-                await secured(link, self._how, dialogue)
+                await secured(link, self._how, dialogue, self._note)
             await session.command(f"USER {self._how.username}", failure="auth")
             await session.command(f"PASS {word}", failure="auth")
             await self._look(session, take)
@@ -84,7 +88,7 @@ class _Session:
         text = (await self._link.line(_LINE_LIMIT)).decode("utf-8", "replace")
         self._dialogue.said("S:", text)
         if not text.startswith("+OK"):
-            raise ProbeError(failure, f"the server refused {words}: {self._dialogue.mask(text)[:300]}")
+            raise ProbeError(refusal(failure, text), f"the server refused {words}: {self._dialogue.mask(text)[:300]}")
 
     async def command(self, command: str, failure: str = "refused_command") -> None:
         """A command and its status line."""

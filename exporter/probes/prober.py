@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
@@ -21,7 +22,7 @@ from exporter.probes.arrival import Arrivals, Found
 from exporter.probes.failure import ProbeError, explain, without_addresses
 from exporter.probes.ledger import Arrival, Ledger
 from exporter.probes.limit import Allowance
-from exporter.probes.log import follow, ours
+from exporter.probes.log import Step, follow, ours
 from exporter.probes.mailbox import Mailbox, mailbox
 from exporter.probes.message import Key, Mail, named, whose
 from exporter.probes.run import Outcome, send_probe
@@ -33,6 +34,8 @@ from exporter.view import ProbeView
 from parsers.events import Event
 
 logger = logging.getLogger(__name__)
+
+Seen = TypeVar("Seen")
 
 _IDLE_SECONDS = 60.0  # between two looks into a mailbox while no mail is awaited: one that was lost may come
 _VISIT_SECONDS = 60.0  # that a look may take
@@ -91,7 +94,18 @@ class Prober(Collector):
 
     def views(self) -> list[ProbeView]:
         """What people see of the probes that are run."""
-        return [self._view(probe) for probe in self.probes.values() if probe.every]
+        return self._of_each(self._view)
+
+    def _of_each(self, look: Callable[[Probe], Seen]) -> list[Seen]:
+        """What is seen of the probes that are run. A ledger that can no longer be read is opened anew: what it does
+        not tell must not keep the metrics of the logs from whoever asks."""
+        scheduled = [probe for probe in self.probes.values() if probe.every]
+        try:
+            return [look(probe) for probe in scheduled]
+        except sqlite3.Error as error:
+            logger.warning("the ledger of the probes cannot be read", extra={"error": str(error)})
+            self.close()
+            return [look(probe) for probe in scheduled]
 
     def _view(self, probe: Probe) -> ProbeView:
         failure = failure_of(probe, self._statuses[probe.name], self.ledger, self._now())
@@ -108,8 +122,9 @@ class Prober(Collector):
         due = self.next_attempt(failure.queue_id) if failure.queue_id else None
         if due is None:
             return failure
-        at = datetime.fromtimestamp(due, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        return failure._replace(text=f"{failure.text}; next attempt at {at}")
+        at = datetime.fromtimestamp(due, UTC).strftime("at %Y-%m-%d %H:%M:%S UTC")
+        when = at if due > self._now() else "as soon as the queue is run"
+        return failure._replace(text=f"{failure.text}; next attempt {when}")
 
     async def send(self, probe: Probe, send: Send, seconds: float | None = None) -> Outcome:
         """Run the dialogue of a probe for whoever asks; the ledger knows no more than that a mail went out."""
@@ -253,8 +268,9 @@ class Prober(Collector):
 
     async def _prune(self) -> None:
         while True:
-            with _logged(""):
-                self.ledger.prune(self._now())
+            if self.probes or (self._state_dir and _file_of(self._state_dir).exists()):
+                with _logged(""):
+                    self.ledger.prune(self._now())
             await asyncio.sleep(_PRUNE_SECONDS)
 
     async def look(self, box: Mailbox, probes: list[Probe]) -> bool:
@@ -277,6 +293,7 @@ class Prober(Collector):
                 extra = {"probe": probe.name, "reason": failure.reason, "error": without_addresses(failure.text)}
                 logger.warning("the mailbox of a probe cannot be looked at", extra=extra)
             status.mailbox = failure
+            status.mailbox_certificate = box.certificate
             if failure is None:
                 self._lose(probe, began)
         return failure is None
@@ -327,15 +344,22 @@ class Prober(Collector):
     def follow(self, events: list[Event]) -> None:
         """The events of the followed logs: what they say of our mail."""
         for step in follow(events):
-            row = self.ledger.probe_of(step.mail_id)
-            probe = self.probes.get(row[0]) if row else None
-            if probe is None or not ours(step, probe.name, self.key):
-                continue
-            if step.is_attempt or self.ledger.where(step.mail_id) is None:
-                self.ledger.locate(step.mail_id, step.where)
-            if step.is_delivered and probe.arrive and probe.arrive.log:
-                found = Found(b"", "", is_junk=False, place=step.place, arrived=step.time)
-                self.arrived(probe.name, step.mail_id, found)
+            try:
+                self._follow(step)
+            except sqlite3.Error as error:  # a full disk must not keep the log from being read
+                details = {"error": str(error)}
+                logger.warning("what the log says of a probe's mail cannot be written down", extra=details)
+
+    def _follow(self, step: Step) -> None:
+        row = self.ledger.probe_of(step.mail_id)
+        probe = self.probes.get(row[0]) if row else None
+        if probe is None or not ours(step, probe.name, self.key):
+            return
+        if step.is_attempt or self.ledger.where(step.mail_id) is None:
+            self.ledger.locate(step.mail_id, step.where)
+        if step.is_delivered and probe.arrive and probe.arrive.log:
+            found = Found(b"", "", is_junk=False, place=step.place, arrived=step.time)
+            self.arrived(probe.name, step.mail_id, found)
 
     def describe(self) -> list[Family]:
         """Nothing in advance: registering must not collect."""
@@ -343,8 +367,7 @@ class Prober(Collector):
 
     def collect(self) -> Iterator[Family]:
         """The families of a scrape."""
-        scheduled = [probe for probe in self.probes.values() if probe.every]
-        yield from collect(map(self._numbers, scheduled), self._roundtrips)
+        yield from collect(self._of_each(self._numbers), self._roundtrips)
 
     def _numbers(self, probe: Probe) -> ProbeNumbers:
         status = self._statuses[probe.name]
@@ -359,7 +382,8 @@ class Prober(Collector):
             counts=self.ledger.counts(probe.name),
             pending=self.ledger.pending(probe.name) if probe.arrive else 0,
             last_success=self.ledger.last_success(probe.name),
-            certificate_expiry=status.certificate_expiry(),
+            certificate_expiry=status.certificate.expiry if status.certificate else None,
+            mailbox_certificate_expiry=status.mailbox_certificate.expiry if status.mailbox_certificate else None,
         )
 
     def _allow(self, to: str, now: float) -> None:
@@ -384,11 +408,15 @@ def _logged(name: str) -> Iterator[None]:
         logger.exception("a probe could not be run", extra={"probe": name})
 
 
+def _file_of(state_dir: Path) -> Path:
+    return state_dir / "probes.db"
+
+
 def _open_ledger(state_dir: Path | None) -> Ledger:
     try:
-        ledger = Ledger(state_dir / "probes.db" if state_dir else None)
+        ledger = Ledger(_file_of(state_dir) if state_dir else None)
         ledger.resume()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         logger.warning("the ledger of the probes cannot be kept", extra={"error": str(error)})
         return Ledger(None)
     return ledger

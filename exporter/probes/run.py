@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from exporter.probes.dialogue import Dialogue
 from exporter.probes.failure import ProbeError
+from exporter.probes.hint import hint
 from exporter.probes.message import Key, Mail, compose, new_id
 from exporter.probes.section import Probe, SecretError, Send, secret
 from exporter.probes.smtp import Client, Failure, Result
@@ -53,5 +54,8 @@ async def send_probe(
 
 
 def _failed(dialogue: Dialogue, phase: str, reason: str, text: str) -> Result:
+    failure = Failure(phase, reason, text)
     dialogue.said("--", f"failed at {phase}: {reason}: {text}")
-    return Result(failure=Failure(phase, reason, text))
+    if what_to_do := hint(failure):
+        dialogue.said("--", what_to_do)
+    return Result(failure=failure)

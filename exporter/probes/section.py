@@ -235,6 +235,8 @@ class Probe:
             raise ValueError("timeout: expected more than nothing and at most 10m")
         if not 0 < self.late_after <= self.lost_after:
             raise ValueError("lost_after: expected at least late_after")
+        for target in self.targets:
+            check_text("targets", target)
         if self.arrive and not self.send.to:
             raise ValueError("send.to: missing, there is an `arrive`")
 
@@ -251,7 +253,7 @@ def check_secret(username: str | None, file: Path | None, variable: str | None) 
 
 def check_text(key: str, text: str) -> None:
     """Raises ValueError for what would not be one word of a command."""
-    if not re.fullmatch(r"[!-~]+", text):
+    if not re.fullmatch(r"[\w.:%\[\]-]+", text, re.ASCII):  # nor `user:password@`, which would be shown
         raise ValueError(f"{key}: expected a host name or an address")
 
 

@@ -15,13 +15,13 @@ import socket
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.probes import certificate, sasl
 from exporter.probes.certificate import Certificate
 from exporter.probes.dialogue import MASK, Dialogue
 from exporter.probes.failure import ProbeError, explain
+from exporter.probes.hint import hint
 from exporter.probes.link import Link, connect, resolve, tls_context
 from parsers.reason import reason_of
 from parsers.reply import read_reply
@@ -37,6 +37,8 @@ _QUIT_SECONDS = 1.0
 _REPLY = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
 _EXTENSION = re.compile(r"[A-Z0-9][A-Z0-9-]{0,30}")
 _EXTENSIONS = 40
+# The server has answered all that was said, and we do not like it: taking leave, we leave no trace in its log.
+_OWN_DECISIONS = ("starttls-not-supported", "auth_not_offered", "plaintext_auth")
 
 
 class Failure(NamedTuple):
@@ -120,8 +122,10 @@ class Client:
     def _fail(self, error: ProbeError) -> None:
         text = self._dialogue.mask(error.text)[:_TEXT_LIMIT]
         self.result.failure = Failure(self._phase, error.reason, text, error.reply_code)
-        self._may_quit = error.reply_code is not None
+        self._may_quit = error.reply_code is not None or error.reason in _OWN_DECISIONS
         self._dialogue.said("--", f"failed at {self._phase}: {error.reason}: {text}")
+        if what_to_do := hint(self.result.failure):
+            self._dialogue.said("--", what_to_do)
 
     def _lap(self, phase: str) -> None:
         """The time since the last lap was this phase's."""
@@ -200,9 +204,7 @@ class Client:
         """Of one that is refused as well: that it has expired is why most are."""
         found = self.result.certificate = certificate.shown(self._link.handshake)
         if found:
-            names = ", ".join(found.names[:10]) or "no name"
-            expiry = datetime.fromtimestamp(found.expiry, UTC).strftime("%Y-%m-%d")
-            self._dialogue.said("--", f"the certificate is for {names}; the chain is good until {expiry}")
+            self._dialogue.said("--", str(found))
 
     async def _log_in(self) -> None:
         if self._send.username is None:
@@ -222,6 +224,8 @@ class Client:
         reply = await self._command(command, shown=f"AUTH {name} {MASK}" if mechanism.initial else command)
         while reply.code == 334:
             challenge = sasl.decode(reply.lines[0] if reply.lines else "")
+            if name == "XOAUTH2":
+                self._dialogue.said("--", f"the token is refused: {challenge.decode('utf-8', 'replace')}")
             answer = await asyncio.to_thread(mechanism.answer, challenge)
             self._dialogue.hide(answer)
             reply = await self._command(b64encode(answer).decode(), shown=MASK)

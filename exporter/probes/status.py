@@ -22,12 +22,9 @@ class Status:
     result: Result | None = None
     certificate: Certificate | None = None  # the last one that was shown, valid or not
     arrival_seconds: float | None = None
+    mailbox_certificate: Certificate | None = None  # as the other, of the mailbox's server
     mailbox: Failure | None = None  # why the mailbox cannot be looked at
     in_junk: bool = False
-
-    def certificate_expiry(self) -> float | None:
-        """When the server's certificate expires, or did."""
-        return self.certificate.expiry if self.certificate else None
 
     def observe(self, result: Result) -> None:
         """A dialogue is over."""

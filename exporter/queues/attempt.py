@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from exporter.queues import exim_retry
 from exporter.queues.entry import Place
 
 _QUEUE_ID = re.compile(r"[0-9A-Za-z]{5,30}")
@@ -13,20 +15,22 @@ _DEEPEST = 2  # levels of hash_queue_depth that are looked into
 
 
 def next_attempt(places: Iterable[Place], queue_id: str) -> float | None:
-    """The time of the next attempt, in seconds since the epoch; None where that is not known.
-
-    Postfix writes it into the time of the file in `deferred` (src/qmgr/qmgr_active.c), which only root and the user
-    `postfix` may see. A hint of Exim's is in a database of its own.
-    """
-    if not _QUEUE_ID.fullmatch(queue_id):
-        return None
+    """The time from which on a message is tried again, in seconds since the epoch; None where that is not known."""
+    known = {"postfix": _of_postfix, "exim": exim_retry.due}
     for place in places:
-        if place.mta == "postfix":
-            for path in _paths(place.spool / "deferred", queue_id, _DEEPEST):
-                try:
-                    return path.stat(follow_symlinks=False).st_mtime
-                except OSError:
-                    continue
+        with suppress(OSError):  # the queue of another server, or one that we may not look into
+            due = known[place.mta](place.spool, queue_id) if place.mta in known else None
+            if due is not None:
+                return due
+    return None
+
+
+def _of_postfix(spool: Path, queue_id: str) -> float | None:
+    """Postfix writes it into the time of the file in `deferred` (src/qmgr/qmgr_active.c), which only root and its own
+    user may see."""
+    for path in _paths(spool / "deferred", queue_id, _DEEPEST) if _QUEUE_ID.fullmatch(queue_id) else ():
+        with suppress(FileNotFoundError):
+            return path.stat(follow_symlinks=False).st_mtime
     return None
 
 

@@ -34,6 +34,27 @@ def entries(place: Place) -> Iterator[Entry]:
         yield from _of(place.spool, folder / name)
 
 
+def find(spool: Path, queue_id: str) -> Entry | None:
+    """This message, None where it does not wait here. Raises OSError where the spool may not be read."""
+    return _entry(spool, _folder(spool, queue_id), queue_id) if is_queue_id(queue_id) else None
+
+
+def log(spool: Path, queue_id: str) -> str:
+    """What was noted of the attempts for a message, "" where that is nothing or may not be read."""
+    return _log(spool, _folder(spool, queue_id), queue_id) if is_queue_id(queue_id) else ""
+
+
+def is_queue_id(text: str) -> bool:
+    """Whether a message may be called so."""
+    return _HEADERS.fullmatch(f"{text}-H") is not None
+
+
+def _folder(spool: Path, queue_id: str) -> Path:
+    """Where a message is: of a spool that is split, in the folder of the last character of its time."""
+    split = spool / "input" / queue_id[queue_id.index("-") - 1]
+    return split if (split / f"{queue_id}-H").exists() else spool / "input"
+
+
 def _of(spool: Path, folder: Path) -> Iterator[Entry]:
     with os.scandir(folder) as files:
         for file in files:

@@ -35,20 +35,22 @@ def scan(
     seconds: float,
     domains: int = 0,
     now: Callable[[], float] = time.time,
+    clock: Callable[[], float] = time.monotonic,
     rest: Callable[[float], object] = time.sleep,
 ) -> Scan:
-    """Look at a queue for at most so many seconds. Never raises for what the queue has or lacks."""
-    start = now()
+    """Look at a queue for at most so many seconds. Never raises for what the queue has or lacks.
+
+    `now` gives seconds since the epoch, and may be set meanwhile; `clock` is one that nobody sets.
+    """
+    start = clock()
     scanner = scanner_of(place.mta)
-    backlog = Backlog(scanner.QUEUES, start, domains)
+    backlog = Backlog(scanner.QUEUES, now(), domains)
     try:
-        is_whole = _add(scanner, place, backlog, start + seconds, now, rest)
+        is_whole = _add(scanner, place, backlog, start + seconds, clock, rest)
     except (OSError, QueueError, ValueError) as error:
-        end = now()
-        return Scan(place, backlog if backlog.messages else None, end, end - start, str(error))
-    end = now()
+        return Scan(place, backlog if backlog.messages else None, now(), clock() - start, str(error))
     error_text = None if is_whole else f"not all was read within {seconds:.0f} s"
-    return Scan(place, backlog, end, end - start, error_text)
+    return Scan(place, backlog, now(), clock() - start, error_text)
 
 
 def scanner_of(mta: str) -> Scanner:
@@ -61,15 +63,15 @@ def _add(
     place: Place,
     backlog: Backlog,
     deadline: float,
-    now: Callable[[], float],
+    clock: Callable[[], float],
     rest: Callable[[float], object],
 ) -> bool:
-    last = now()
+    last = clock()
     for count, entry in enumerate(scanner.entries(place), start=1):
         backlog.add(entry)
         if count % STRIDE == 0:
-            rest(max(now() - last, 0.0) * REST)
-            last = now()
+            rest((clock() - last) * REST)
+            last = clock()
             if last > deadline:
                 return False
     return True

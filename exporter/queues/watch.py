@@ -65,9 +65,9 @@ class Watch:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            began = self._now()
+            began = time.monotonic()  # a clock that is set to the right year must not put the next look off by years
             self.look()
-            self._stop.wait(max(EVERY, IDLE * (self._now() - began)))
+            self._stop.wait(max(EVERY, IDLE * (time.monotonic() - began)))
 
     def _tell(self, found: Scan, old: Scan | None) -> None:
         """Log what is wrong when that changes."""

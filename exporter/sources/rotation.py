@@ -109,7 +109,7 @@ def generations(log: Path) -> Generations:
 
     Nor are empty ones among them: such a file may be a copy that is just being made.
     """
-    logs = list(dict.fromkeys((log, log.resolve())))
+    logs = list(dict.fromkeys((log, Path(os.path.realpath(log)))))
     below = [directory / path.name for path in logs for directory in _directories(path.parent)]
     return Generations(
         beside=[series for path in logs for series in _series(path, log)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,8 +10,11 @@ from exporter.config import load_config
 from exporter.door.section import WebConfig, load_web_config
 from exporter.door.tls import context
 from exporter.schema import InvalidError
+from exporter.state import FILE as STATE
 from mailstat.account import READ, SEARCH, WRITE, Account, quoted
 from mailstat.host import Finding, Host
+
+STATE_BYTES = 1 << 20  # of a state of some hundred messages, with what is written before it is
 
 
 def check(host: Host) -> Iterator[Finding]:
@@ -99,6 +103,7 @@ def _state(host: Host) -> Finding:
     text = f"{account.name} may not write there: after a restart the logs are read from their start"
     install = f"install --directory --owner={account.name} --mode=0750 {quoted(host.state_dir)}"
     try:
+        folder.stat()  # of root's rights, nothing is asked of it
         rights = [path for path, _ in account.obstacles(folder, WRITE | SEARCH) if path != private]
     except FileNotFoundError:
         parent = folder.parent
@@ -106,6 +111,30 @@ def _state(host: Host) -> Finding:
         return Finding("note", name, "it is not there yet") if may_make else Finding("error", name, text, install)
     except OSError as error:
         return Finding("note", name, f"we cannot look ourselves: {error.strerror}", "sudo mailstat doctor")
-    if rights:
-        return Finding("error", name, text, f"chown {account.name} {quoted(host.state_dir)}")
+    if rights or not _may_write(account, folder / STATE):
+        return Finding("error", name, text, f"chown --recursive {account.name} {quoted(host.state_dir)}")
+    if _is_full(folder):
+        words = "there is no room for the state: after a restart logs are read again from where it was saved last"
+        at = quoted(host.state_dir)
+        return Finding("error", name, words, f"df --human-readable {at}; df --inodes {at}")
     return Finding("good", name, f"{account.name} may keep the state there")
+
+
+def _may_write(account: Account, file: Path) -> bool:
+    """Whether it may write a file that is there."""
+    try:
+        return account.may(file, READ | WRITE)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether a disk that has an end has no room for a state, or for one file more."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:  # not there yet
+        return False
+    is_short = disk.f_blocks > 0 and disk.f_bavail * disk.f_frsize < STATE_BYTES
+    return is_short or (disk.f_files > 0 and not disk.f_favail)

@@ -12,6 +12,7 @@ from parsers.events import Auth, Connect, ConnectionFailure, Delivery, Event, Qu
 
 SLOT = 10  # seconds
 SLOTS = 360  # that are kept: an hour
+NAME = 255  # characters of a name: what the DNS has is no longer
 NAMES = 5_000  # of one slot that are counted apart
 EXAMPLES = 20  # lines that are kept of one name
 KNOWN = 2_000  # names of which lines are kept
@@ -147,7 +148,7 @@ def counted(event: Event) -> Iterator[tuple[Key, int]]:
     elif isinstance(event, Connect):
         yield ("", "", "connections"), 1
     elif isinstance(event, ConnectionFailure) and event.relay_host:
-        yield ("destinations", event.relay_host.lower(), "unreached"), 1
+        yield ("destinations", event.relay_host[:NAME].lower(), "unreached"), 1
     if isinstance(event, Received) and event.logins:
         yield ("attackers", _client(event), "logins"), event.logins
     if isinstance(event, (Received, Queued, QueueAction, Delivery)) and event.is_arrival:
@@ -160,10 +161,10 @@ def _of_delivery(event: Delivery) -> Iterator[tuple[Key, int]]:
     yield ("providers", "local" if event.direction == "local" else event.provider or "other", status), 1
     if status != "sent":
         yield ("reasons", event.reason or "unclassified", status), 1
-    domain = (event.recipient or "").rpartition("@")[2].lower()
+    domain = (event.recipient or "").rpartition("@")[2][:NAME].lower()
     if domain:
         yield ("destinations", domain, status), 1
 
 
 def _client(event: Any) -> str:
-    return block_of[(event.client_ip or "")[:50]] or event.client_name or "(not told)"
+    return block_of[(event.client_ip or "")[:50]] or (event.client_name or "")[:NAME] or "(not told)"

@@ -42,7 +42,7 @@ class Scrape:
             self.take(await asyncio.to_thread(fetch, self.source), self._asked)
             self.error = ""
         except (OSError, URLError, HTTPException, ValueError) as error:
-            self.error = f"{self.source}: {error}"
+            self.error = f"{self.source}: {_said(error)}"
         return False
 
     def close(self) -> None:
@@ -84,6 +84,12 @@ def fetch(url: str) -> str:
     return body.decode("utf-8", "replace")
 
 
+def _said(error: Exception) -> str:
+    """In the words of the system, where they are its."""
+    reason = getattr(error, "reason", error)
+    return getattr(reason, "strerror", None) or str(error)
+
+
 def counters(samples: Iterable[Sample]) -> Iterator[tuple[Key, float]]:
     """What each counter says, as a pulse counts it."""
     for name, labels, value in samples:
@@ -95,8 +101,8 @@ def counters(samples: Iterable[Sample]) -> Iterator[tuple[Key, float]]:
         elif name == "mail_delivery_failures_total":
             yield ("reasons", labels.get("reason", ""), status), value
             yield ("destinations", labels.get("domain") or labels.get("provider", ""), status), value
-        elif name == "mail_connection_errors_total":
-            yield ("destinations", labels.get("provider", ""), "unreached"), value
+        elif name == "mail_connection_errors_total" and labels.get("provider"):  # the others are of clients
+            yield ("destinations", labels["provider"], "unreached"), value
         elif name == "mail_rejects_total":
             yield ("", "", "rejects"), value
             yield ("reasons", labels.get("reason", ""), "rejects"), value

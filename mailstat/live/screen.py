@@ -22,7 +22,9 @@ NARROW = 90  # columns; on less, everything is one below the other
 RATE = 27  # columns that a rate takes without its curve
 BARS = 60  # of the longest curve
 STYLES = {"sent": "green", "deferred": "yellow", "bounced": "red", "rejects": "magenta", "failed logins": "red"}
-LONGEST = 40  # characters of a name
+SHORTEST, LONGEST = 16, 40  # characters of a name, where it leaves no room for what is counted
+PADDING = 2  # columns of the terminal beside a cell
+FRAME = 6  # those of a table's border, its scroll bar and the one beside it
 
 
 class Feed(Protocol):
@@ -101,6 +103,7 @@ class Top(App[None]):
         self.order = dict.fromkeys(PANELS, (1, True))  # column, and whether the greatest comes first
         self._now = now
         self._frozen = 0.0
+        self._shown = 0.0
         # What is shown is known here: another screen may lie above it.
         self._top, self._rate = Static(id="state"), Static(id="rates")
         self._tables = {name: _table(name) for name in PANELS}
@@ -128,8 +131,13 @@ class Top(App[None]):
         is_more = False
         if not self.is_paused:
             is_more = await self.feed.poll()
-            self._show()
+            if not is_more or not self._shown <= self._now() < self._shown + SECONDS:  # to show takes time to read
+                self._show()
         self.set_timer(0.01 if is_more else SECONDS, self._turn)
+
+    def on_resize(self) -> None:
+        """Show what has room now, also while nothing moves."""
+        self.call_after_refresh(self._show)
 
     # --- keys ---
 
@@ -203,11 +211,17 @@ class Top(App[None]):
     # --- what is seen ---
 
     def _show(self) -> None:
-        now = self._frozen if self.is_paused else self._now()
+        self._shown = self._now()
+        now = self._frozen if self.is_paused else self._shown
         self._top.update(self._state())
         self._rate.update(self._rates(now))
         for name in PANELS:
             self._fill(name, self.feed.pulse.rows(name, now, self.window))
+
+    @property
+    def _beside(self) -> int:
+        """How many tables stand side by side."""
+        return 1 if self.size.width < NARROW else 2
 
     def _state(self) -> Text:
         text = Text(no_wrap=True, overflow="ellipsis")
@@ -219,7 +233,7 @@ class Top(App[None]):
         return text
 
     def _rates(self, now: float) -> Table:
-        beside = 1 if self.size.width < NARROW else 2
+        beside = self._beside
         bars = min(max(self.size.width // beside - RATE, 1), BARS, self.window // SLOT)
         rates = self.feed.pulse.rates(now, self.window)
         table = Table.grid(padding=(0, 2, 0, 0))
@@ -243,13 +257,15 @@ class Top(App[None]):
         at, is_down = self.order[name]
         kept = table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value if table.row_count else None
         table.clear(columns=True)
-        for place, head in enumerate((PANELS[name].head, *PANELS[name].columns)):
-            mark = (" ▼" if is_down else " ▲") if place == at else ""
-            table.add_column(Text(head.removesuffix("_seconds") + mark, justify="right" if place else "left"))
+        heads = [head.removesuffix("_seconds") for head in (PANELS[name].head, *PANELS[name].columns)]
+        heads[at] += " ▼" if is_down else " ▲"
+        for place, head in enumerate(heads):
+            table.add_column(Text(head, justify="right" if place else "left"))
+        room = self.size.width // self._beside - FRAME - sum(len(head) + PADDING for head in heads[1:]) - PADDING
         found = [row for row in rows if name == "queue" or self.wanted in row[0].lower()]
         for label, values in ordered(found, at, is_down=is_down):
             cells = [
-                Text(_short(label)),
+                Text(_short(label, min(max(room, SHORTEST), LONGEST))),
                 *(_cell(column, value) for column, value in zip(PANELS[name].columns, values, strict=False)),
             ]
             table.add_row(*cells, *[""] * (len(PANELS[name].columns) - len(values)), key=label)
@@ -282,6 +298,6 @@ def _cell(column: str, value: float) -> Text:
     return Text(f"{value:,.0f}" if value else "·", STYLES.get(column, "") if value else "dim", justify="right")
 
 
-def _short(name: str) -> str:
+def _short(name: str, most: int) -> str:
     shown = visible(name)
-    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"

@@ -101,7 +101,7 @@ class Watch:
         for source in self._sources:
             if not source.is_resting:
                 is_more |= await self._read(source)
-        self.error = "; ".join(f"{source.name}: {source.error}" for source in self._sources if source.error)
+        self.error = "; ".join(filter(None, map(_said, self._sources)))
         await self._look_into_queues()
         return is_more
 
@@ -140,6 +140,12 @@ class Watch:
         elif self._now() - self._scanned >= QUEUE_SECONDS:
             self._scanned = self._now()
             self.pulse.queue = await asyncio.to_thread(scanned, self._queues)
+
+
+def _said(source: AnySource) -> str:
+    """What is wrong with a source, and with which."""
+    error = source.error or ""
+    return error if not error or error.startswith(f"{source.name}:") else f"{source.name}: {error}"
 
 
 def _followed(source: LogSource, reading: Reading) -> AnySource:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import tzinfo
 from typing import Any, TextIO
 
-from mailstat.cell import plain, visible
+from mailstat.cell import plain, show, visible
 from mailstat.report import Column, Report, Row
 
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - spreadsheets take the wide ones too
@@ -42,4 +42,6 @@ def _write(columns: Iterable[Column], rows: Iterable[Row], out: TextIO, zone: tz
 def _cell(value: Any, column: Column, zone: tzinfo) -> Any:
     if isinstance(value, str):
         return guarded(value)
+    if isinstance(value, bool):
+        return show(value, column.kind, zone)
     return plain(value, column.kind, zone)

@@ -103,7 +103,13 @@ def _cell(value: object, column: Column, zone: tzinfo) -> str:
 
 
 def _align(column: Column) -> str:
-    return ' class="right"' if column.kind in RIGHT else ' class="time"' if column.kind == "time" else ""
+    return (
+        ' class="right"'
+        if column.kind in RIGHT
+        else f' class="{column.kind}"'
+        if column.kind in ("time", "sparkline")
+        else ""
+    )
 
 
 def _text(text: str) -> str:

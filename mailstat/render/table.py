@@ -92,12 +92,33 @@ def _on_terminal(report: Report, out: TextIO, zone: tzinfo) -> None:
             if report.records is not None:
                 console.print(_line_by_line(section, page))
                 continue
-            widths = _fitting(_rooms(section, page), console.width)
-            console.print(_whole(section, page, widths))
+            shown = _narrowed(section.columns, page, console.width)
+            widths = _fitting(_rooms(section, shown), console.width)
+            console.print(_whole(section, shown, widths))
             if hidden := section.columns[len(widths) :]:
                 console.print(Text(f"no room for {visible(', '.join(it.name for it in hidden))}", "dim"))
         if section.left_out:
             console.print(Text(f"and {section.left_out:,d} more", "dim"))
+
+
+def _narrowed(columns: Sequence[Column], page: list[Cells], width: int) -> list[Cells]:
+    """The rows with as many bars of a sparkline as there is room for beside the rest. A bar is then the highest of
+    those it stands for, so that the peak stays."""
+    lines = [at for at, column in enumerate(columns) if column.kind == "sparkline"]
+    rest = sum(max(cell_len(text) for text in texts) + 2 for at, texts in _texts(columns, page) if at not in lines)
+    room = max(width - rest - 2, TEXT[-1])
+    return [[_fewer(cell, room) if at in lines else cell for at, cell in enumerate(cells)] for cells in page]
+
+
+def _texts(columns: Sequence[Column], page: list[Cells]) -> Iterator[tuple[int, list[str]]]:
+    for at, column in enumerate(columns):
+        yield at, [visible(column.name), *(cells[at] for cells in page)]
+
+
+def _fewer(bars: str, room: int) -> str:
+    if len(bars) <= room:
+        return bars
+    return "".join(max(bars[at * len(bars) // room : (at + 1) * len(bars) // room]) for at in range(room))
 
 
 def _whole(section: Section, page: list[Cells], widths: Sequence[int | None]) -> Table:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from mailstat.report import Column, Report, Section
+from mailstat.report import Column, Kind, Report, ReportError, Section
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from mailstat.log import Log
 
+DAY = 86400  # seconds
 NAME = "query"
 HELP = "your own SQL on the table of events"
 DESCRIPTION = (
@@ -33,32 +35,51 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def make(log: Log, options: Namespace) -> Report:
     """Read the log into the table, and ask."""
-    from mailstat.batch import columns  # noqa: PLC0415 - the help of all reports must not wait for it
-    from mailstat.engine import table  # noqa: PLC0415
+    from mailstat.engine import table  # noqa: PLC0415 - the help of all reports must not wait for it
 
-    questions = [options.sql, *columns()] if "*" in options.sql else [options.sql]
-    with table(log, options, questions) as events:
+    with table(log, options, _questions(options.sql)) as events:
         events.close_doors()
         answer = events.ask_freely(options.sql)
     return Report(NAME, "Query", [_section(answer)])
 
 
+def _questions(sql: str) -> list[str]:
+    """The question, and the names of all columns where it speaks of more than it names. Raises ReportError, before
+    anything is read."""
+    from mailstat.batch import columns  # noqa: PLC0415
+    from mailstat.database import foreseen  # noqa: PLC0415
+    from mailstat.engine import words  # noqa: PLC0415
+
+    whole = [sql, *columns()]
+    answer = foreseen(sql, columns())
+    if "*" in sql or sql.split(maxsplit=1)[0].upper() in ("DESCRIBE", "DESC", "SUMMARIZE"):
+        return whole
+    try:
+        return [sql] if foreseen(sql, words([sql]) | {"number"}) == answer else whole
+    except ReportError:  # a name in capitals, as one may write it
+        return whole
+
+
 def _section(answer: pa.Table) -> Section:
-    import pyarrow as pa  # noqa: PLC0415
 
     columns: list[Column] = []
     values: list[list[Any]] = []
     for name, column in zip(answer.column_names, answer.columns, strict=True):
-        if pa.types.is_timestamp(column.type) and column.type.tz:
-            columns.append(Column(name, "time"))
-            values.append([None if time is None else time / 1e6 for time in _micros(column)])
-        elif pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-            columns.append(Column(name, "number"))
-            values.append(column.to_pylist())
-        else:
-            columns.append(Column(name))
-            values.append([_text(value) for value in column.to_pylist()])
+        kind = _kind(column.type)
+        told = _micros(column) if kind == "time" else column.to_pylist()
+        columns.append(Column(name, kind))
+        values.append([None if value is None else _VALUES[kind](value) for value in told])
     return Section("", columns, list(zip(*values, strict=True)))
+
+
+def _kind(of: pa.DataType) -> Kind:
+    from pyarrow import types  # noqa: PLC0415
+
+    if types.is_timestamp(of):
+        return "time" if of.tz else "text"
+    if types.is_interval(of):
+        return "seconds"
+    return "number" if types.is_integer(of) or types.is_floating(of) or types.is_decimal(of) else "text"
 
 
 def _micros(column: Any) -> list[int | None]:
@@ -68,5 +89,20 @@ def _micros(column: Any) -> list[int | None]:
     return micros
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+def _number(value: Any) -> int | float:
+    """A sum of whole numbers comes as a decimal number, for it may be a large one."""
+    if isinstance(value, Decimal):
+        return float(value) if value.as_tuple().exponent else int(value)
+    return value  # type: ignore[no-any-return]
+
+
+def _seconds(value: Any) -> float:
+    """Of an interval; a month counts as the database counts it."""
+    return float((value.months * 30 + value.days) * DAY + value.nanoseconds / 1e9)
+
+
+def _text(value: Any) -> str | bool:
+    return value if isinstance(value, bool) else str(value)
+
+
+_VALUES = {"time": lambda micros: micros / 1e6, "number": _number, "seconds": _seconds, "text": _text}

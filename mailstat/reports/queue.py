@@ -5,9 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
+from mailstat.interrupt import Interrupt
 from mailstat.report import Column, Report, ReportError, Section
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ DESCRIPTION = (
 READS_LOG = False
 DOMAINS = 10_000  # that are told apart
 BUDGET = 600.0  # seconds for one queue
+TICK = 0.1
+INTERRUPTED = 130  # the status of a command that Ctrl-C ended
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -48,11 +51,19 @@ def make(options: Namespace) -> Report:
     scans = _scan(places)
     if all(found.backlog is None for found in scans):
         raise ReportError("\n".join(f"{found.place.spool}: {found.error}" for found in scans))
-    later: list[Scan] = []
-    if options.watch:
-        sleep(options.watch)
-        later = _scan(places)
-    return Report(NAME, "Queues", list(_sections(scans, later)), document=_document(scans, later))
+    is_over = bool(options.watch) and _wait(options.watch)
+    later = _scan(places) if is_over else []
+    status = INTERRUPTED if options.watch and not is_over else 0
+    return Report(NAME, "Queues", list(_sections(scans, later)), document=_document(scans, later), status=status)
+
+
+def _wait(seconds: float) -> bool:
+    """Wait, and return whether it was to the end, or until Ctrl-C."""
+    end = monotonic() + seconds
+    with Interrupt() as interrupt:
+        while not interrupt.is_set and (left := end - monotonic()) > 0:
+            sleep(min(left, TICK))
+    return not interrupt.is_set
 
 
 def _places(config: Path | None) -> Sequence[Place]:

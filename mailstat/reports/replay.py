@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING, NamedTuple
 
-from mailstat.report import Column, Report, Section
+from mailstat.interrupt import Interrupt
+from mailstat.report import Column, Report, ReportError, Section
 
 if TYPE_CHECKING:
     from mailstat.log import Log
+    from mailstat.prometheus import Samples
     from mailstat.rulebook import Rule
     from mailstat.virtual import Scrapes
+    from parsers.events import Event
 
 NAME = "replay"
 HELP = "which alerts would have fired on old logs, when, and for how long; needs Prometheus"
@@ -32,6 +37,8 @@ COLUMNS = (
     Column("highest", "number"),
 )
 BLIND = (Column("alert"), Column("needs"))
+LATE = "events that stand minutes behind younger ones: {}; alerts saw them late, so put the log in order"
+FULL = (EDQUOT, ENOSPC)
 HIDDEN = ("__name__", "job", "instance")
 
 
@@ -60,8 +67,7 @@ def make(log: Log, options: Namespace) -> Report:
     files = rulebook.files_of(options.rules or [rulebook.shipped()])
     prometheus.promtool("check", "rules", *files)
     rules = rulebook.read(files)
-    with TemporaryDirectory(prefix="mailstat-replay-") as name:
-        folder = Path(name)
+    with _workroom() as folder:
         scrapes = _scrape(log, rules, folder, options.every)
         firings = [] if scrapes.first is None else _evaluate(rules, folder, scrapes.first, scrapes.last)
     told = scrapes.names
@@ -73,20 +79,38 @@ def make(log: Log, options: Namespace) -> Report:
     return Report(NAME, "Alerts that would have fired", sections)
 
 
+@contextmanager
+def _workroom() -> Iterator[Path]:
+    """A folder for as long as it takes. Raises ReportError where there is no room in it."""
+    try:
+        with TemporaryDirectory(prefix="mailstat-replay-") as name:
+            yield Path(name)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise ReportError(f"no room for samples in {gettempdir()}; TMPDIR names another folder") from None
+
+
 def _scrape(log: Log, rules: Sequence[Rule], folder: Path, step: float) -> Scrapes:
     """Write what the rules name, and make blocks of it."""
     from mailstat import prometheus, rulebook, virtual  # noqa: PLC0415
 
     names = set().union(*(rulebook.sources(rule, rules) for rule in rules))
-    samples = folder / "samples.txt"
     logs = virtual.split(log)
-    with samples.open("w", encoding="utf-8") as out:
+    with prometheus.Samples(folder) as out, Interrupt() as interrupt:
         scrapes = virtual.Scrapes(out, names.__contains__, step)
-        scrapes.follow([each.batches() for each in logs], [each.tracker for each in logs])
-    if scrapes.first is not None:
-        prometheus.backfill(samples, folder)
-    samples.unlink()
+        scrapes.follow([_until(interrupt, each.batches()) for each in logs], [each.tracker for each in logs])
+    log.is_interrupted = interrupt.is_set
+    if scrapes.late:
+        log.notes.append(LATE.format(scrapes.late))
     return scrapes
+
+
+def _until(interrupt: Interrupt, batches: Iterator[list[Event]]) -> Iterator[list[Event]]:
+    for events in batches:
+        yield events
+        if interrupt.is_set:
+            return
 
 
 def _evaluate(rules: Sequence[Rule], folder: Path, start: float, end: float) -> list[Firing]:
@@ -94,26 +118,24 @@ def _evaluate(rules: Sequence[Rule], folder: Path, start: float, end: float) -> 
     from mailstat import prometheus, rulebook  # noqa: PLC0415
 
     for layer in rulebook.layers(rules):
-        samples = folder / "layer.txt"
-        with prometheus.serving(folder) as url:
-            _record(url, layer, samples, start, end)
-        prometheus.backfill(samples, folder)
+        with prometheus.Samples(folder) as out, prometheus.serving(folder) as url:
+            _record(url, layer, out, start, end)
     with prometheus.serving(folder) as url:
         return [firing for rule in rules if rule.is_alert for firing in _firings(url, rule, start, end)]
 
 
-def _record(url: str, layer: Sequence[Rule], samples: Path, start: float, end: float) -> None:
+def _record(url: str, layer: Sequence[Rule], out: Samples, start: float, end: float) -> None:
     """Write what the rules would have recorded, all of it at even times: what promtool makes of rules stands at
     times of each group's own, and an alert would see what was recorded a minute ago."""
     from mailstat import prometheus, virtual  # noqa: PLC0415
 
-    with samples.open("w", encoding="utf-8") as out:
-        for rule in layer:
-            for labels, points in prometheus.over_time(url, rule.expression, *_times(rule, start, end)):
-                recorded = {**labels, **rule.labels}
-                recorded.pop("__name__", None)
-                out.writelines(virtual.sample(rule.name, recorded, value, at) for at, value in points)
-        out.write(virtual.END)
+    for rule in layer:
+        for labels, points in prometheus.over_time(url, rule.expression, *_times(rule, start, end)):
+            recorded = {**labels, **rule.labels}
+            recorded.pop("__name__", None)
+            series = virtual.series_of(rule.name, recorded)
+            for at, value in points:
+                out.write(virtual.sample(series, value, at))
 
 
 def _times(rule: Rule, start: float, end: float) -> tuple[float, float, float]:

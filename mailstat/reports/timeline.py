@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 NAME = "timeline"
 HELP = "any measure over time, as a sparkline"
 DESCRIPTION = (
-    "Each measure over the time of the log, as a line of small bars from its first moment to its last, with the sum, "
-    "the highest bar and when that was. --by tells one measure apart by provider, reason, domain, host or client."
+    "Each measure over the time of the log, as a line of small bars from its first moment to its last (a dot is "
+    "nothing), with the sum, the highest bar and when that was. --by tells one measure apart by provider, reason, "
+    "domain, host or client."
 )
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 48  # bars of a line
@@ -43,7 +44,7 @@ COLUMNS = (
     Column("total", "number"),
     Column("peak", "number"),
     Column("peak_at", "time"),
-    Column("timeline"),
+    Column("timeline", "sparkline"),
 )
 PERIOD = "SELECT epoch(min(time)), epoch(max(time)) FROM events"
 EACH = """
@@ -84,9 +85,9 @@ def make(log: Log, options: Namespace) -> Report:
 
 
 def sparkline(counts: list[int]) -> str:
-    """A bar for each count; the highest is the greatest, and a blank stands for nothing."""
+    """A bar for each count; the highest is the greatest, and a dot stands for nothing: blanks would not stay."""
     most = max(counts, default=0) or 1
-    return "".join(BARS[(count * len(BARS) - 1) // most] if count else " " for count in counts)
+    return "".join(BARS[(count * len(BARS) - 1) // most] if count else "·" for count in counts)
 
 
 def _row(name: str, counts: list[int], first: float, width: float) -> tuple[str, int, int, float, str]:

@@ -10,16 +10,18 @@ import msgspec
 
 from parsers.clock import Clock
 from parsers.prefix.syslog import FORMS, Prefix, collected
+from parsers.prefix.worker import rspamd
 
 END_OF_TIME = 253402300800 * 10**6  # microseconds: the year 10000, which no calendar here has
+_BARE = (*FORMS, rspamd)
 _decode = msgspec.json.Decoder().decode
 # Kubernetes' CRI log format: time, stream, F(ull) or P(artial), text.
 _CRI = re.compile(r"(?P<stamp>\d{4}-\d\d-\d\dT\S{8,30}) (?:stdout|stderr) [FP] (?P<inner>.*)").fullmatch
 
 
 def bare(line: str, clock: Clock) -> Prefix | None:
-    """The first of syslog's forms that the line has. Raises ValueError for an impossible time."""
-    return next((found for form in FORMS if (found := form(line, clock))), None)
+    """The first of syslog's forms that the line has, or a signer's own. Raises ValueError for an impossible time."""
+    return next((found for form in _BARE if (found := form(line, clock))), None)
 
 
 def cri(line: str, clock: Clock) -> Prefix | None:

@@ -1,4 +1,4 @@
-"""Rspamd that logs by syslog, or to the journal: the line of each message, with the symbol DKIM_SIGNED among others.
+"""Rspamd, by syslog, in the journal or in its own file: the line of each message, with DKIM_SIGNED among its symbols.
 
 What a stranger wrote stands in the same line, so only the mail of a user who had logged in is believed: before the
 user's name, strangers choose the Message-ID alone, in which Rspamd lets no blank be. (`log_format` in rspamd.conf,

@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import re
+import resource
 import shutil
 import socket
+import subprocess
+import sys
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,7 +26,7 @@ import pytest
 from exporter.cli import main
 from exporter.demo import PostfixTraffic
 from parsers import __version__
-from tests.service import Exporter, Scrape, following, ran, running, write_config
+from tests.service import COMMAND, PATIENCE, ROOT, Exporter, Scrape, following, ran, running, wait_for, write_config
 
 START = 1_790_000_000.0
 LINES = "mailstat_log_lines_total"
@@ -384,6 +387,36 @@ def test_config_check_names_all_that_is_wrong(tmp_path: Path, do: Callable[..., 
     assert do("--config.file", config) == (1, "", done.err)
 
 
+EXTRAS = """
+probes:
+  - name: one
+    send: {server: smtp.example.com, from: a@example.com, to: b@example.net,
+           dkim: {domain: example.com, selector: s, key_file: key.pem}}
+    arrive: {sink: "smtp://127.0.0.1:2525"}
+posture: [{name: two, domain: example.com}]
+"""
+
+
+def test_config_check_names_what_needs_an_extra(
+    tmp_path: Path, do: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "mailstat.yml"
+    config.write_text(EXTRAS)
+    (tmp_path / "key.pem").touch()
+    for module in ("aiosmtpd", "dkim"):
+        monkeypatch.setitem(sys.modules, module, None)  # what Python keeps of what it could not import
+    done = do("--config.file", config, "--config.check")
+    assert (done.status, done.out) == (1, "")
+    assert done.err.splitlines() == [
+        f"{config}: {place}: not without the extra: pip install 'mailstat[{extra}]'"
+        for place, extra in (
+            ("posture", "posture"),
+            ("probes[0].send.dkim", "dkim"),
+            ("probes[0].arrive.sink", "sink"),
+        )
+    ]
+
+
 def test_a_missing_config_file_is_named(tmp_path: Path, do: Callable[..., Done]) -> None:
     done = do("--config.file", tmp_path / "none.yml")
     assert (done.status, done.out, len(done.err.splitlines())) == (1, "", 1)
@@ -399,6 +432,12 @@ def test_wrong_usage(argument: str, do: Callable[..., Done]) -> None:
     done = do(argument)
     assert done.status == 2
     assert done.err.startswith("usage: mailstat_exporter ")
+
+
+def test_who_names_a_log_is_told_where_it_stands(do: Callable[..., Done]) -> None:
+    done = do("/var/log/mail.log")
+    assert done.status == 2
+    assert "the file of --config.file, as: sources: [{file: /var/log/mail.log}]" in done.err
 
 
 def test_a_taken_port_is_told_in_one_line(tmp_path: Path, log: Path) -> None:
@@ -427,6 +466,66 @@ def test_what_cannot_be_served_is_told_in_one_line(
     assert words in done.err
 
 
+def test_standard_input_that_is_closed_is_at_its_end(tmp_path: Path) -> None:
+    told = tmp_path / "stderr.txt"
+    closing = ("sh", "-c", 'exec "$@" <&-', "sh")
+    options = ("--web.listen-address=127.0.0.1:0", "--state.dir", tmp_path / "state", "-")
+    with (
+        told.open("w") as stderr,
+        subprocess.Popen([*closing, *COMMAND, *options], stderr=stderr, cwd=ROOT) as process,
+    ):
+        try:
+            wait_for(lambda: "standard input has ended" in told.read_text(), told.read_text)
+        finally:
+            process.terminate()
+
+
+def test_where_descriptors_are_few_a_scrape_comes_through_and_the_log_stays_short(tmp_path: Path, log: Path) -> None:
+    append(log, Traffic().take(100))
+    with following(tmp_path, log) as exporter:
+        exporter.until_ready()
+        pid = exporter.process.pid
+        few = len(list(Path(f"/proc/{pid}/fd").iterdir())) + 5
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (few, few))
+        silent = [socket.create_connection(("127.0.0.1", exporter.port)) for _ in range(50)]
+        assert read(exporter.scrape()) == 100
+        for client in silent:
+            client.close()
+    assert exporter.log.count("connections cannot be accepted") == 1, exporter.log
+
+
+def test_a_reload_that_is_asked_for_while_it_starts_is_done_once_it_runs(tmp_path: Path, log: Path) -> None:
+    config = tmp_path / "mailstat.yml"
+    os.mkfifo(config)  # whoever reads it waits for who writes it
+    exporter = Exporter(tmp_path, "--config.file", config, "--state.dir", tmp_path / "state")
+    try:
+        with config.open("w") as file:
+            exporter.hang_up()
+            file.write(f"sources: [{{file: {log}}}]\nlabels: {{providers: 1}}\n")
+        exporter.wait()
+        with config.open("w") as file:
+            file.write(f"sources: [{{file: {log}}}]\nlabels: {{providers: 2}}\n")
+        exporter.stop()
+    finally:
+        exporter.process.kill()
+        exporter.process.wait()
+    assert "configuration reloaded" in exporter.log
+
+
+def test_who_interrupts_it_while_it_starts_sees_no_traceback(tmp_path: Path) -> None:
+    config = tmp_path / "mailstat.yml"
+    os.mkfifo(config)
+    exporter = Exporter(tmp_path, "--config.file", config, "--state.dir", tmp_path / "state")
+    try:
+        with config.open("w"):
+            exporter.process.send_signal(SIGINT)
+            assert exporter.process.wait(PATIENCE) == 130
+    finally:
+        exporter.process.kill()
+        exporter.process.wait()
+    assert "Traceback" not in exporter.log
+
+
 def test_it_ends_on_request_while_somebody_is_connected(tmp_path: Path, log: Path) -> None:
     append(log, Traffic().take(100))
     with following(tmp_path, log) as exporter:
@@ -440,8 +539,10 @@ def test_it_ends_on_request_while_somebody_is_connected(tmp_path: Path, log: Pat
     assert "ended on request" in exporter.log
 
 
-@pytest.mark.parametrize("reason", ["a file is in its place", "it goes away"])
-def test_without_a_place_for_its_state_it_works_and_says_so_once(tmp_path: Path, log: Path, reason: str) -> None:
+@pytest.mark.parametrize(("reason", "warnings"), [("a file is in its place", 1), ("it goes away", 0)])
+def test_without_a_place_for_its_state_it_works_and_says_so_once(
+    tmp_path: Path, log: Path, reason: str, warnings: int
+) -> None:
     traffic = Traffic()
     append(log, traffic.take(100))
     state = tmp_path / "state"
@@ -455,7 +556,8 @@ def test_without_a_place_for_its_state_it_works_and_says_so_once(tmp_path: Path,
             append(log, traffic.take(100))
             scrape = until_lines(exporter, log, 100 * number)
         assert counts(scrape) == traffic.counts()
-    assert exporter.log.count("level=warning") + exporter.log.count("level=warn ") == 1, exporter.log
+    assert exporter.log.count("level=warn") == warnings, exporter.log
+    assert (state / "state.db").exists() == (reason == "it goes away")
 
 
 def test_the_demo_grows_and_leaves_nothing_behind(tmp_path: Path) -> None:

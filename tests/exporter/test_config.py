@@ -374,6 +374,21 @@ def test_the_page_has_every_key_with_what_it_accepts():
     assert "| `listen` | a text | required |" in page
 
 
+@pytest.mark.parametrize(
+    ("key", "default"),
+    [
+        ("`idle`", "1h"),
+        ("`late_after`", "2m"),
+        ("`lost_after`", "30m"),
+        ("`patience`", "3s"),
+        ("`listen`", "required"),
+    ],
+)
+def test_the_page_tells_the_default_of_a_duration(key, default):
+    rows = [line.split(" | ") for line in describe().splitlines() if line.startswith(f"| {key} ")]
+    assert default in {row[2].strip("`") for row in rows}
+
+
 def test_the_example_on_the_page_is_a_configuration(load):
     example = re.search(r"```yaml\n(.*?)```", describe(), re.DOTALL)
     assert example

@@ -15,6 +15,7 @@ from parsers.reader import LogReader
 
 NOW = 1_795_284_304.0
 CRON = "Nov 21 10:00:00 mail CRON[4711]: (root) CMD (true)\n"
+RSPAMD = "2026-11-21 10:00:00 #4711(rspamd_proxy) <7aa6f9>; proxy; proxy_milter_finish_handler: finished\n"
 POSTFIX = "2026-11-21T10:00:00+00:00 mail postfix/smtpd[7]: connect from client.example.net[203.0.113.7]\n"
 
 
@@ -38,6 +39,30 @@ def test_a_log_of_no_mail_server_is_told_once(tmp_path: Path, caplog: pytest.Log
     log.write_text(log.read_text() + POSTFIX)
     exporter.step()
     assert exporter.sources()[0].error is None
+
+
+def test_a_log_of_who_signs_is_one_that_somebody_wants(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    log = tmp_path / "rspamd.log"
+    log.write_text(RSPAMD * ENOUGH_LINES)
+    exporter = pipeline(log)
+    for _ in range(2):
+        exporter.step()
+    assert caplog.records == []
+    (source,) = exporter.sources()
+    assert (source.state, source.error, source.lines) == ("following", None, ENOUGH_LINES)
+
+
+def test_a_source_that_rests_goes_on_though_the_clock_is_set_back(tmp_path: Path) -> None:
+    log = tmp_path / "mail.log"
+    log.write_text(POSTFIX)
+    clock = [NOW]
+    exporter = Pipeline(Config(sources=(LogSource(file=log),)), None, lambda: clock[0])
+    (source,) = exporter._sources
+    source.restart("of a test")
+    assert not exporter.step()
+    clock[0] -= 86400.0
+    assert exporter.step()
+    exporter.close()
 
 
 def test_a_log_that_is_missing_is_told_and_that_it_has_come(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

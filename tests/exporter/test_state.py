@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-import resource
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import islice, pairwise
 from pathlib import Path
 from random import Random
@@ -18,11 +17,12 @@ from prometheus_client import generate_latest
 from exporter.begin import offset_file
 from exporter.config import Config, LogSource
 from exporter.demo import PostfixTraffic
-from exporter.pipeline import Pipeline
+from exporter.pipeline import UNKEPT, Pipeline
 from exporter.sources import position
 from exporter.sources.file import FileTail
 from exporter.state import DamagedError, InUseError, State
 from parsers.message import Message
+from tests.disk import full_disk
 
 NOW = 1_790_000_600.0
 START = 1_790_000_000.0
@@ -201,8 +201,12 @@ def test_what_is_no_file_is_told_and_nothing_is_saved(
     log: Path, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (folder / "state.db").mkdir()
-    assert finish(pipeline(folder, log)) == finish(pipeline(None, log))
-    assert [record.message for record in caplog.records] == ["after a restart the logs will be read from their start"]
+    unsaved = finish(pipeline(folder, log))
+    assert "mailstat_state_last_save_successful 0.0" in unsaved
+    assert [it for it in unsaved if "last_save" not in it] == [
+        it for it in finish(pipeline(None, log)) if "last_save" not in it
+    ]
+    assert [record.message for record in caplog.records] == [UNKEPT]
 
 
 def test_nobody_else_may_read_it(folder: Path) -> None:
@@ -220,17 +224,6 @@ def test_a_second_process_is_refused(folder: Path, monkeypatch: pytest.MonkeyPat
     with closing(State(folder)), pytest.raises(InUseError, match=r"state\.db: another process uses it"):
         State(folder)
     State(folder).close()
-
-
-@contextmanager
-def full_disk() -> Iterator[None]:
-    """Files that end at 16 kB: what the system says is not what a full disk says, and is taken the same way."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 14, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_what_the_disk_refuses_is_saved_when_there_is_room(
@@ -319,3 +312,105 @@ def test_a_file_that_was_removed_is_made_anew(log: Path, folder: Path) -> None:
         file.write("something else\n")
     before = finish(made)
     assert finish(pipeline(folder, log)) == before
+
+
+def saved(made: Pipeline) -> BaseException | None:
+    writing = made._commit()
+    assert writing
+    error = writing.exception()
+    assert made._state
+    made._state._do(list)  # behind what is told of the write, which the same thread does
+    return error
+
+
+def test_what_could_not_be_opened_at_the_start_is_kept_once_it_can_be(
+    log: Path, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    older = pipeline(folder, log)
+    older.step()
+    older.close()
+    (folder / "state.db").rename(folder / "away")
+    (folder / "state.db").mkdir()
+    made = pipeline(folder, log)
+    while made.step():
+        pass
+    assert isinstance(saved(made), OSError)
+    assert "mailstat_state_last_save_successful 0.0" in shown(made)
+    assert made.troubles() == [f"The state cannot be saved: {folder / 'state.db'}: Is a directory"]
+    (folder / "state.db").rmdir()
+    (folder / "away").rename(folder / "state.db")  # what an earlier process knew is of no use any more
+    assert saved(made) is None
+    assert made.troubles() == []
+    whole = finish(made)
+    assert "mailstat_state_last_save_successful 1.0" in whole
+    assert finish(pipeline(folder, log)) == whole
+    assert [record.message for record in caplog.records] == [UNKEPT, "the state can be saved again"]
+
+
+def test_a_folder_that_is_not_there_is_made_and_nobody_else_reads_what_stands_there(
+    log: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "new" / "state"
+    made = pipeline(folder, log)
+    while made.step():
+        pass
+    assert saved(made) is None
+    assert folder.stat().st_mode & 0o077 == 0
+    assert [path.name for path in folder.iterdir() if path.stat().st_mode & 0o077] == []
+    made.close()
+
+
+@pytest.mark.parametrize("damage", [garbage, newer])
+def test_a_file_that_is_replaced_while_it_runs_is_set_aside_and_made_anew(
+    log: Path, folder: Path, tmp_path: Path, damage: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = pipeline(folder, log)
+    while made.step():
+        pass
+    assert saved(made) is None
+    other = tmp_path / "other.db"
+    damage(other)  # type: ignore[operator]
+    other.replace(folder / "state.db")
+    assert "mailstat_state_last_save_successful 1.0" in shown(made)
+    log.write_text(log.read_text() + "Jan  1 00:00:00 mx1 postfix/qmgr[1]: 4XyZ: removed\n")
+    while made.step():
+        pass
+    assert saved(made) is None
+    whole = finish(made)
+    assert finish(pipeline(folder, log)) == whole
+
+
+def test_a_state_that_another_process_takes_is_no_end_of_scrapes(
+    log: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.state.BUSY_SECONDS", 0.01)
+    made = pipeline(folder, log)
+    made.step()
+    (folder / "state.db").unlink()
+    with closing(State(folder)):
+        asyncio.run(made.save())
+        assert saved(made)
+        assert "mailstat_state_last_save_successful 0.0" in shown(made)
+    assert saved(made) is None
+    made.close()
+
+
+def test_it_is_saved_though_the_clock_is_set_back(log: Path, folder: Path) -> None:
+    clock = [NOW]
+    made = Pipeline(Config(sources=(LogSource(file=log),)), folder, lambda: clock[0])
+
+    async def play() -> None:
+        running = asyncio.create_task(made.run())
+        while not made.is_ready() or made._writing is None:
+            await asyncio.sleep(0.01)
+        clock[0] -= 86400.0
+        first = made._writing
+        with log.open("a") as file:
+            file.write("something else\n")
+        while made._writing is first:
+            await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(play(), 60))

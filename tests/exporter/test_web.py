@@ -44,12 +44,16 @@ class View:
     version: str = "1.2.3"
     ready: bool = True
     followed: list[SourceView] = field(default_factory=lambda: [source()])
+    wrong: list[str] = field(default_factory=list)
 
     def is_ready(self) -> bool:
         return self.ready
 
     def sources(self) -> list[SourceView]:
         return self.followed
+
+    def troubles(self) -> list[str]:
+        return self.wrong
 
     async def save(self) -> None:
         pass
@@ -167,6 +171,11 @@ def test_metrics_are_compressed_where_asked(service):
     assert packed[1]["Content-Encoding"] == "gzip"
     assert packed[1]["Vary"] == plain[1]["Vary"] == "Accept, Accept-Encoding"
     assert without_created(gzip.decompress(packed[2])) == without_created(plain[2])
+
+
+@pytest.mark.parametrize("offer", ["gzip;q=0", "br, GZIP; q=0.000", "deflate", "x-gzipped", ""])
+def test_who_refuses_gzip_gets_none(service, offer):
+    assert service.request("/metrics", Accept_Encoding=offer)[1]["Content-Encoding"] is None
 
 
 def without_created(body: bytes) -> bytes:
@@ -356,6 +365,11 @@ def test_the_page_begins_with_a_verdict(page, sources, is_ready, verdict):
     shown = page(*sources, ready=is_ready)
     assert shown.words[0] == f"{verdict} \N{EN DASH} mailstat"
     assert shown.words[3] == verdict
+
+
+def test_the_page_says_what_else_is_wrong(page):
+    shown = page(source(), wrong=["The state cannot be saved: <no room>"])
+    assert shown.words[3:5] == ["Following 1 log", "The state cannot be saved: <no room>"]
 
 
 @pytest.mark.parametrize(

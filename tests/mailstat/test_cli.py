@@ -47,8 +47,9 @@ def run(*arguments: str | Path, text: str = "", **environment: str) -> subproces
     )
 
 
-def started(*arguments: str | Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+def started(*arguments: str | Path, **environment: str) -> subprocess.Popen[bytes]:
+    pipe, variables = subprocess.PIPE, os.environ | environment
+    return subprocess.Popen(command(*arguments), stdout=pipe, stderr=pipe, cwd=ROOT, env=variables)
 
 
 def recipients(output: str) -> list[str]:
@@ -83,8 +84,26 @@ def test_files_alone_are_a_summary(log: Path) -> None:
 
 
 def test_options_may_stand_between_files(log: Path) -> None:
-    done = run("events", log, "--format", "json", log)
+    copy = log.with_name("other.log")
+    copy.write_text(log.read_text())
+    done = run("events", log, "--format", "json", copy)
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 10)
+
+
+def test_after_two_dashes_no_word_is_an_option(log: Path) -> None:
+    odd = log.rename(log.with_name("-odd.log"))
+    arguments = [sys.executable, "-m", "mailstat", "events", "--format", "json", "--limit", "2", "--", odd.name]
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    found = subprocess.run(
+        arguments,
+        capture_output=True,
+        encoding="utf-8",
+        cwd=odd.parent,
+        env=os.environ | {"PYTHONPATH": path},
+        check=False,
+    )
+    assert (found.returncode, found.stderr) == (0, "")
+    assert len(recipients(found.stdout)) == 2
 
 
 def test_a_dash_is_standard_input(log: Path) -> None:
@@ -260,6 +279,36 @@ def test_ctrl_c_ends_with_what_was_said_so_far(long_log: Path) -> None:
     assert json.loads(first)["recipient"] == "a0@example.com"
     assert process.returncode == 130
     assert 0 < len(rest.splitlines()) < 20_000 - 1
+
+
+ENDLESS = "WITH RECURSIVE a AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM a) SELECT max(x) FROM a"
+
+
+def test_ctrl_c_ends_a_question_that_has_no_end(log: Path, tmp_path: Path) -> None:
+    with started("query", ENDLESS, log, "--no-cache", TMPDIR=str(tmp_path)) as process:
+        while not list(tmp_path.glob("mailstat-*/events.duckdb")):
+            assert process.poll() is None
+        process.send_signal(SIGINT)
+        assert process.stderr
+        assert b"Traceback" not in process.stderr.read()
+    assert process.returncode == 130
+
+
+def closed(stream: int, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command with a standard stream closed, as some that start programs leave it."""
+    words = ["sh", "-c", f'exec "$@" {stream}>&-', "sh", *command(*arguments)]
+    return subprocess.run(words, capture_output=True, encoding="utf-8", cwd=ROOT, check=False)
+
+
+def test_a_closed_standard_output_is_told(log: Path) -> None:
+    done = closed(1, "events", log)
+    assert (done.returncode, done.stderr) == (1, "mailstat: standard output: Bad file descriptor\n")
+
+
+def test_a_closed_standard_error_does_not_keep_the_report_back(log: Path, tmp_path: Path) -> None:
+    done = closed(2, "events", "--format", "json", log, tmp_path / "none")
+    assert done.returncode == 1
+    assert len(recipients(done.stdout)) == 5
 
 
 # --- where it goes ---

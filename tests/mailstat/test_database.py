@@ -37,6 +37,31 @@ def test_only_what_is_asked_for_is_stored() -> None:
         assert table.ask("SELECT * FROM events") == [(1, None)]
 
 
+def test_an_answer_is_foreseen_from_the_columns_there_are() -> None:
+    assert database.foreseen("SELECT kind, count() FROM deliveries() GROUP BY 1", database.OF_DELIVERIES) == [
+        ("kind", "VARCHAR"),
+        ("count_star()", "BIGINT"),
+    ]
+    assert [name for name, _ in database.foreseen("FROM events", {"kind"})] == ["kind"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("", "one SELECT is needed"),
+        ("DROP TABLE events", "one SELECT is needed"),
+        ("SELECT 1; SELECT 2", "one SELECT is needed"),
+        ("SELCT 1", "LINE 1: SELCT 1\n        ^"),
+        ("SELECT statsu FROM events", 'Candidate bindings: "status"'),
+        ("SELECT * FROM read_text('/etc/hostname')", "disabled by configuration"),
+    ],
+)
+def test_a_question_that_has_no_answer_is_told_before_there_is_a_table(sql: str, message: str) -> None:
+    with pytest.raises(ReportError) as error:
+        database.foreseen(sql, {"status", "kind"})
+    assert message in str(error.value)
+
+
 def test_text_that_is_none_and_numbers_beyond_all_are_survived() -> None:
     odd = Delivery(1.0, ORIGIN, "A", "a\0\udcff@x", "sent", "outbound", reply="é \ud800", reply_code=10**30)
     with table_of(odd, words="recipient reply reply_code") as table:

@@ -56,6 +56,20 @@ def test_files_in_any_order_are_read_in_the_order_of_time(tmp_path: Path, order:
     assert ids(log_of(*(paths[it] for it in order))) == list(range(30))
 
 
+def test_a_file_of_several_names_is_read_once(tmp_path: Path) -> None:
+    path, link, none = tmp_path / "mail.log", tmp_path / "maillog", tmp_path / "none"
+    path.write_text(times(0, 10))
+    link.symlink_to(path)
+    log = log_of(path, link, path, none, none)
+    assert ids(log) == list(range(10))
+    assert log.notes == [
+        f"{link}: the same file as {path}, read once",
+        f"{path}: named twice, read once",
+        f"{none}: named twice, read once",
+    ]
+    assert len(log.errors) == 1
+
+
 def test_a_message_is_followed_from_one_file_to_the_next(tmp_path: Path) -> None:
     begin, end = tmp_path / "b", tmp_path / "a"
     stamp = "2026-01-05T10:00:0{} "

@@ -55,6 +55,11 @@ def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     os.close(reader)
 
 
+def test_a_full_disk_is_told_with_the_name_of_the_file() -> None:
+    with pytest.raises(OSError, match="/dev/full"), opened(Path("/dev/full")) as out:
+        out.write("new")
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as error, opened(tmp_path / "none" / "report"):
         pass

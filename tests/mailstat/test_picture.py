@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, fromstring
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -69,6 +70,20 @@ def test_times_are_told_as_far_as_they_differ() -> None:
     assert "02:00" in texts(drawn(day))
     month = Chart("Things", "columns", [time * 1.0 + 86400 * at for at, time in enumerate(TIMES)], day.series, "time")
     assert "01-07 02:00" in texts(drawn(month))
+
+
+@pytest.mark.parametrize("step", [18.0, 600.0, 7 * 3600.0, 86400.0], ids=int)
+def test_no_time_is_written_twice_below_bars(step: float) -> None:
+    times = [1_767_571_200.0 + step * at for at in range(60)]
+    written = [text for text in texts(drawn(Chart("Things", "columns", times, {"sent": [1] * 60}, "time"))) if text]
+    assert len(written) == len(set(written))
+    assert 6 <= len(written) <= 6 + len("01")
+
+
+def test_the_hour_that_an_autumn_night_has_twice_is_written_once_for_each() -> None:
+    times = [datetime(2026, 10, 25, tzinfo=UTC).timestamp() + 1800 * at for at in range(6)]
+    chart = Chart("Things", "columns", times, {"sent": [1] * 6}, "time")
+    assert texts(fromstring(svg(chart, zone=ZoneInfo("Europe/Prague")))).count("02:00") == 2
 
 
 def test_few_labels_are_written_below_many_bars() -> None:

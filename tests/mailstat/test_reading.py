@@ -6,7 +6,8 @@ import gzip
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from datetime import UTC, tzinfo
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,7 @@ from mailstat.cli import main
 from mailstat.figures import Summary
 from mailstat.log import Log, Selection
 from mailstat.reading import Reading
+from mailstat.reports import unparsed
 
 LINES = 3000
 OPTIONS = Namespace(where=None)
@@ -234,6 +236,37 @@ def test_what_goes_by_the_order_of_the_log_is_the_same(
     assert len(found[0]) > 50
 
 
+@pytest.mark.parametrize("most", [unparsed.SHAPES, 40])
+@pytest.mark.parametrize("name", LOGS)
+def test_lines_that_are_not_understood_are_the_same(
+    name: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: list[Any]
+) -> None:
+    """In several files, one of them large; messages and sessions go on across the borders of parts."""
+    lines, is_taken = LOGS[name]
+    log = list(islice(lines(), LINES))
+    for at in range(5, LINES, 7):  # some kinds come often, most once, and some so late that there is no room for them
+        cut = log[at - 1][: 40 + at % 50] + " mail" * (at % 50)
+        log[at] = (f"{cut}\n", f"{log[at][:15]} mail last message repeated 3 times\n", "Jan 40 oops: x\n")[at % 3]
+    paths = [tmp_path / "mail.log.2.gz", tmp_path / "mail.log.1", tmp_path / "mail.log"]
+    paths[0].write_bytes(gzip.compress("".join(log[: LINES // 5]).encode()))
+    paths[1].write_text("".join(log[LINES // 5 : LINES // 5 * 4]))
+    paths[2].write_text("".join(log[LINES // 5 * 4 :]))
+    monkeypatch.setattr(unparsed, "SHAPES", most)
+    alone, together = (strange(paths, jobs) for jobs in (1, 3))
+    assert together == alone
+    assert bool(taken) is is_taken
+    assert sum(row[1] for row in alone) > LINES // 40
+    assert (alone[-1][-1] == unparsed.REST) is (most == 40)
+
+
+def strange(paths: list[Path], jobs: int) -> Sequence[Sequence[Any]]:
+    """The rows of the report on lines that were not understood."""
+    log = Log(paths, Selection(), zone=UTC, jobs=jobs)
+    (section,) = unparsed.make(log, OPTIONS).sections
+    assert not log.errors
+    return section.rows
+
+
 def test_a_session_that_goes_on_in_the_next_part_is_one(
     tmp_path: Path, taken: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -266,6 +299,16 @@ def test_a_process_that_dies_costs_nothing_but_time(tmp_path: Path, monkeypatch:
     alone = both([path], jobs=1)
     monkeypatch.setattr(reading, "read_piece", lambda *_: 1 / 0)
     assert both([path], jobs=2) == alone
+
+
+def test_where_there_is_no_room_for_parts_one_process_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: list[Any]
+) -> None:
+    path = tmp_path / "log.gz"
+    path.write_bytes(gzip.compress("".join(islice(postfix(), LINES)).encode()))
+    monkeypatch.setattr(reading, "TemporaryDirectory", lambda **_: nullcontext(str(tmp_path / "missing")))
+    same([path])
+    assert not taken
 
 
 @pytest.mark.corpus

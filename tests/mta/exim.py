@@ -17,10 +17,11 @@ __all__ = ["missing", "serving"]
 
 
 @contextmanager
-def serving(folder: Path, outside: Addresses, lifetime: int, selector: str) -> Iterator[Server]:
+def serving(folder: Path, outside: Addresses, lifetime: int, selector: str, pause: int = 1) -> Iterator[Server]:
     """An Exim that relays to the hosts `outside`, until the end of the block.
 
-    It retries for `lifetime` seconds. `selector` is what it logs (chapter 53 of its specification).
+    It retries for `lifetime` seconds, and rests for `pause` between two tries unless it is told to try all.
+    `selector` is what it logs (chapter 53 of its specification).
     """
     smtp, submission = (Entry(HOST, port) for port in free_ports(2))
     config = configure(
@@ -32,6 +33,7 @@ def serving(folder: Path, outside: Addresses, lifetime: int, selector: str) -> I
         most=MOST,
         trusted=TRUSTED,
         lifetime=lifetime,
+        pause=pause,
         selector=selector,
         user=USER,
         password=PASSWORD,

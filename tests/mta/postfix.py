@@ -15,10 +15,11 @@ __all__ = ["missing", "serving"]
 
 
 @contextmanager
-def serving(folder: Path, outside: Addresses, lifetime: int, pause: int = 1) -> Iterator[Server]:
+def serving(folder: Path, outside: Addresses, lifetime: int, pause: int = 1, **settings: str) -> Iterator[Server]:
     """A Postfix that relays to the hosts `outside`, until the end of the block.
 
-    Its messages live so many seconds, and wait for `pause`, later for twice that, between two tries.
+    Its messages live so many seconds, and wait for `pause`, later for twice that, between two tries. The settings are
+    more of its parameters.
     """
     smtp, submission = (Entry(HOST, port) for port in free_ports(2))
     config = configure(
@@ -38,6 +39,7 @@ def serving(folder: Path, outside: Addresses, lifetime: int, pause: int = 1) -> 
         queue_run_delay="1s",
         maximal_queue_lifetime=f"{lifetime}s",
         bounce_queue_lifetime=f"{lifetime}s",
+        **settings,
     )
     with ExitStack() as stack:
         run("postfix", "-c", config, "start")

@@ -1,18 +1,25 @@
-"""Probes that submit to a real server: Postfix, which hands their mail on, keeps it or returns it."""
+"""Probes that submit to a real server, Postfix or Exim, which hands their mail on, keeps it or returns it."""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from aiosmtpd.smtp import Envelope
 
-from stack.destination import Destination, listening
-from tests.mta import postfix
-from tests.mta.client import PASSWORD, USER
+from stack.destination import Destination, listening, wish
+from tests.mta import exim, postfix
+from tests.mta.client import MOST, PASSWORD, USER
 from tests.mta.ground import Server, folder_of
 from tests.service import ran, running
 
@@ -20,43 +27,117 @@ pytestmark = pytest.mark.mta
 
 LIFETIME = 600  # seconds, far more than any test has
 PAUSE = 60  # until a second try: while the server tries, it has no time of the next one
+RUN = 1.0  # seconds between two runs of Exim's queue
 IN_VAIN = "8s"  # for a mail that does not arrive: by then the server has tried to hand it on
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[tuple[Path, Server]]:
+class Kind(NamedTuple):
+    """A server under test: who logs in there, where its queue is, and what it says to a wrong password and to a mail
+    that is too large."""
+
+    missing: Callable[[], list[str]]
+    serving: Callable[..., AbstractContextManager[Server]]
+    username: str
+    spool: str
+    wrong: str
+    too_large: str
+
+
+KINDS = {
+    "postfix": Kind(
+        postfix.missing,
+        partial(postfix.serving, lifetime=LIFETIME, pause=PAUSE),
+        f"{USER}@here.example",
+        "queue",
+        "535 5.7.8 Error: authentication failed",
+        "552 5.3.4",
+    ),
+    "exim": Kind(
+        exim.missing,
+        partial(exim.serving, lifetime=LIFETIME, selector="", pause=PAUSE),
+        USER,
+        "spool",
+        "535 Incorrect authentication data",
+        "552 Message size exceeds maximum permitted",
+    ),
+}
+
+
+class Place(NamedTuple):
+    """A server that runs, the folder of all that belongs to it, and what it is called."""
+
+    folder: Path
+    server: Server
+    mta: str
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    kind = KINDS[request.param]
     if os.geteuid():
         pytest.skip("a mail server starts as root")
-    if missing := postfix.missing():
+    if missing := kind.missing():
         pytest.skip(f"not here: {', '.join(missing)} (tools/mail_servers.sh fetches them)")
     with (
         folder_of("probes") as folder,
-        listening({"example.net": Destination()}) as outside,
-        postfix.serving(folder, outside, LIFETIME, PAUSE) as server,
+        listening({"example.net": Destination(on_taken=partial(keep, folder / "Maildir"))}) as outside,
     ):
-        (folder / "password").write_text(PASSWORD)
-        (folder / "wrong").write_text(f"wrong {PASSWORD}")
         for part in ("new", "cur", "tmp"):
             (folder / "Maildir" / part).mkdir(parents=True)
-        yield folder, server
+        (folder / "password").write_text(PASSWORD)
+        (folder / "wrong").write_text(f"wrong {PASSWORD}")
+        with kind.serving(folder, outside) as server, trying(server, is_needed=request.param == "exim"):
+            yield Place(folder, server, request.param)
 
 
-def configure(
-    folder: Path, server: Server, to: str, arrive: dict, every: str | None = None, late_after: str = "60s", **send
-) -> Path:
+_numbers = itertools.count()
+
+
+def keep(maildir: Path, envelope: Envelope) -> None:
+    """What the host outside does with a mail: for a user it is in the mailbox, else it is gone."""
+    if any(wish(to) == "user" for to in envelope.rcpt_tos):
+        assert isinstance(envelope.content, bytes)
+        path = maildir / "tmp" / f"{next(_numbers)}.example"
+        path.write_bytes(envelope.content)
+        path.rename(maildir / "new" / path.name)
+
+
+@contextlib.contextmanager
+def trying(server: Server, *, is_needed: bool) -> Iterator[None]:
+    """Have the server look into its queue now and then, where it does not by itself."""
+    is_over = threading.Event()
+
+    def run() -> None:
+        while not is_over.wait(RUN):
+            server.retry()
+
+    thread = threading.Thread(target=run if is_needed else int)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def configure(place: Place, to: str, arrive: dict, every: str | None = None, late_after: str = "60s", **send) -> Path:
     """A probe that submits over TLS with a login. Nobody signed the server's certificate."""
-    submission = server.submission
+    submission, kind = place.server.submission, KINDS[place.mta]
     assert submission is not None
-    login = {"username": f"{USER}@here.example", "password_file": str(folder / "password")}
+    login = {"username": kind.username, "password_file": str(place.folder / "password")}
     where = {"server": submission.host, "port": submission.port, "tls": "starttls", "verify": False}
     mail = {"from": "probe@example.com", "to": f"{to}@example.net"}
     probe = {"name": "one", "send": where | login | mail | send, "arrive": arrive, "late_after": late_after}
     if every:
         probe["every"] = every
-    config = folder / f"{to}.yml"
-    queues = [{"postfix": {"spool": str(folder / "queue")}}]
-    config.write_text(json.dumps({"sources": [{"file": str(server.log)}], "queues": queues, "probes": [probe]}))
+    config = place.folder / f"{to}.yml"
+    queues = [{place.mta: {"spool": str(place.folder / kind.spool)}}]
+    config.write_text(json.dumps({"sources": [{"file": str(place.server.log)}], "queues": queues, "probes": [probe]}))
     return config
+
+
+def in_maildir(place: Place) -> dict:
+    return {"maildir": str(place.folder / "Maildir"), "every": "500ms"}
 
 
 def once(config: Path) -> subprocess.CompletedProcess[str]:
@@ -64,15 +145,23 @@ def once(config: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("auth", ["PLAIN", "LOGIN"])
-def test_our_log_tells_that_it_was_handed_on(server, auth):
-    done = once(configure(*server, f"good-{len(auth)}", {"log": True, "every": "500ms"}, auth=auth))
-    assert done.returncode == 0, done.stdout + done.stderr + server[1].log.read_text()
+def test_our_log_tells_that_it_was_handed_on(place, auth):
+    done = once(configure(place, f"good-{len(auth)}", {"log": True, "every": "500ms"}, auth=auth))
+    assert done.returncode == 0, done.stdout + done.stderr + place.server.log.read_text()
     assert done.stdout.splitlines()[-1].startswith("arrived ")
     assert PASSWORD not in done.stdout
 
 
-def test_a_mail_in_the_queue_and_when_it_is_tried_again(server):
-    done = once(configure(*server, "never-1", {"maildir": str(server[0] / "Maildir")}, late_after=IN_VAIN))
+def test_a_mail_arrives_behind_the_server(place):
+    done = once(configure(place, "user-1", in_maildir(place)))
+    assert done.returncode == 0, done.stdout + done.stderr + place.server.log.read_text()
+    assert "C: STARTTLS" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("arrived ")
+    assert not list((place.folder / "Maildir/new").iterdir())
+
+
+def test_a_mail_in_the_queue_and_when_it_is_tried_again(place):
+    done = once(configure(place, "never-1", in_maildir(place), late_after=IN_VAIN))
     last = done.stdout.splitlines()[-1]
     assert done.returncode == 1
     assert "queued_mailbox_full: it has not arrived: in our queue, last tried at " in last, done.stdout
@@ -80,30 +169,38 @@ def test_a_mail_in_the_queue_and_when_it_is_tried_again(server):
     assert "; next attempt at 20" in last
 
 
-def test_a_mail_that_was_returned(server):
-    done = once(configure(*server, "unknown-1", {"maildir": str(server[0] / "Maildir")}, late_after=IN_VAIN))
+def test_a_mail_that_was_returned(place):
+    done = once(configure(place, "unknown-1", in_maildir(place), late_after=IN_VAIN))
     last = done.stdout.splitlines()[-1]
     assert done.returncode == 1
     assert "user_unknown: it has not arrived: given up at " in last, done.stdout
     assert "550 5.1.1 User unknown" in last
 
 
-def test_a_mail_that_was_handed_on_and_is_nowhere(server):
-    done = once(configure(*server, "good-2", {"maildir": str(server[0] / "Maildir")}, late_after=IN_VAIN))
+def test_a_mail_that_was_handed_on_and_is_nowhere(place):
+    done = once(configure(place, "good-2", in_maildir(place), late_after=IN_VAIN))
     assert done.returncode == 1
     assert "handed_over: it has not arrived: handed to " in done.stdout.splitlines()[-1], done.stdout
 
 
-def test_the_wrong_password(server):
-    done = once(configure(*server, "good-3", {"log": True}, password_file=str(server[0] / "wrong")))
+def test_the_wrong_password(place):
+    done = once(configure(place, "good-3", {"log": True}, password_file=str(place.folder / "wrong")))
     assert done.returncode == 1
-    assert "535 5.7.8 Error: authentication failed" in done.stdout
+    assert KINDS[place.mta].wrong in done.stdout
     assert done.stdout.splitlines()[-1].startswith("failed at auth "), done.stdout
     assert "smtp_auth" in done.stdout.splitlines()[-1]
 
 
-def test_the_service_tells_the_same(server, tmp_path):
-    config = configure(*server, "never-2", {"maildir": str(server[0] / "Maildir")}, every="2s", late_after=IN_VAIN)
+def test_a_mail_that_is_refused_at_submission(place):
+    done = once(configure(place, "good-7", {"log": True}, size=2 * MOST))
+    assert done.returncode == 1
+    assert KINDS[place.mta].too_large in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("failed at end_of_data "), done.stdout
+    assert "message_too_large" in done.stdout.splitlines()[-1]
+
+
+def test_the_service_tells_the_same(place, tmp_path):
+    config = configure(place, "never-2", in_maildir(place), every="2s", late_after=IN_VAIN)
     with running(tmp_path, "--config.file", config, "--state.dir", tmp_path / "state") as exporter:
         found = {"probe": "one", "phase": "arrival", "reason": "queued_mailbox_full"}
         exporter.until(lambda it: it.has("mail_probe_failure_info", **found), "mail_probe_failure_info")

@@ -204,6 +204,10 @@ def test_a_long_reply_is_read_across_its_lines() -> None:
         ("host spam[192.0.2.1] said: 550 user unknown (in reply to RCPT TO command)", " user unknown"),
         ("Name service error for name=spam.example.org type=MX", " name service error for type mx"),
         ("see https://www.surbl.org/a?b=c", " see surbl.org"),
+        ("mail was blocked here. Read on for more information. AUP#CXBL", " mail was blocked here read on aup cxbl"),
+        ("mail blocked here for more information about spam read our other pages", " mail blocked here"),
+        ("L'adresse n\u2019existe pas, dell'utente", " adresse existe pas utente"),
+        ("Gr\u00f6\u00dfe pe\u0142na \u0130\u0131", " grosse pelna ii"),
     ],
 )  # fmt: skip
 def test_fold(text: str, folded: str) -> None:

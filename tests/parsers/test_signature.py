@@ -90,6 +90,45 @@ def test_what_a_stranger_writes_is_no_signature(program: str, message: str, sele
     assert read(message, program=program)[0] == selectors
 
 
+FILE = (
+    "2026-11-01 00:00:00 #30361(rspamd_proxy) <7aa6f9>; proxy; proxy_accept_socket: accepted milter connection from"
+    " 127.0.0.1 port 55384\n"
+    "2026-11-01 00:00:00 #30361(rspamd_proxy) rspamd_worker_hyperscan_ready: loading hyperscan expressions\n"
+    "2026-11-01 00:00:01{fraction} {level}#30361(rspamd_proxy) <9e6135>; proxy; rspamd_task_write_log: id: <x>, qid:"
+    " <A610137CB0C>, ip: 192.0.2.7, user: kim, from: <kim@example.com>, (default: F (no action): [0.00/15.00]"
+    " [DKIM_SIGNED(0.00){{example.com:s=s2026;}},FROM_NO_DN(0.00){{}}]), len: 232, time: 2.591ms\n"
+)
+
+
+@pytest.mark.parametrize(("fraction", "level"), [("", ""), (".123456", ""), ("", "[info] ")])
+def test_the_log_that_rspamd_keeps_itself(fraction: str, level: str) -> None:
+    known = a_memory()
+    reader = LogReader(Clock(UTC, lambda: NOW), signatures=known)
+    assert reader.read(FILE.format(fraction=fraction, level=level)) == []
+    assert known.selectors("example.com", NOW) == ["s2026"]
+    assert abs(reader.last_time - NOW - 1) < 1
+    assert {mta: (it.ignored, it.lines) for mta, it in reader.tallies.items()} == {"other": (3, 3)}
+    assert (reader.knows_writer, reader.knows_signer) == (False, True)
+    again = LogReader(Clock(UTC, lambda: NOW), signatures=known)
+    again.restore(reader.memory())
+    assert again.knows_signer
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2026-11-01 00:00:00 #30361(rspamd proxy) <7aa6f9>; proxy; x",
+        "2026-11-01 00:00:00 30361(rspamd_proxy) <7aa6f9>; proxy; x",
+        "2026-13-01 00:00:00 #30361(rspamd_proxy) <7aa6f9>; proxy; x",
+        "2026-11-01 00:00:00 #(rspamd_proxy) <7aa6f9>; proxy; x",
+    ],
+)
+def test_what_only_looks_like_it_is_malformed(line: str) -> None:
+    reader = LogReader(Clock(UTC, lambda: NOW), signatures=a_memory())
+    assert reader.read(f"{line}\n") == []
+    assert reader.tallies["other"].malformed == 1
+
+
 def test_several_signatures_of_one_message() -> None:
     (line,) = [row.sample for program, row in ROWS if program == "rspamd" and row.sample.startswith("<")]
     assert read(line.replace("s=s2026;", "s=s2026;example.com:s=e2026;"), program="rspamd")[0] == ["e2026", "s2026"]

@@ -78,6 +78,9 @@ class _View:
     def sources(self) -> list[Any]:
         return []
 
+    def troubles(self) -> list[str]:
+        return []
+
     async def save(self) -> None:
         """Nothing is kept."""
 

@@ -91,7 +91,7 @@ class Resolver:
         except (dns.resolver.NXDOMAIN, dns.resolver.YXDOMAIN):
             return Answer((), is_secure=False)
         except (dns.exception.DNSException, OSError, EOFError, ValueError) as error:
-            raise LookupFailedError(f"{name} {kind.name}: {str(error)[:300] or type(error).__name__}") from None
+            raise LookupFailedError(f"{name} {kind.name}: {_words(error)}") from None
         is_secure = bool(found.response.flags & dns.flags.AD)
         return Answer(tuple(found.rrset or ())[:_RECORDS], is_secure)
 
@@ -154,6 +154,14 @@ def _is_known(resolver: dns.asyncresolver.Resolver, name: dns.name.Name, kind: d
     cache = resolver.cache
     keys = [(name, of, dns.rdataclass.IN) for of in (kind, dns.rdatatype.ANY)]
     return cache is not None and any(cache.get(key) is not None for key in keys)
+
+
+def _words(error: Exception) -> str:
+    """Why nobody answered, without dnspython's own terms."""
+    if isinstance(error, dns.exception.Timeout):
+        tried = {str(it[0]).removeprefix("Do53:").replace("@", " port ") for it in error.kwargs.get("errors", ())}
+        return f"no answer in time{' from ' if tried else ''}{', '.join(sorted(tried))}"
+    return str(error)[:300] or type(error).__name__
 
 
 def _text(record: Any) -> str:

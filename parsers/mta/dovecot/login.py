@@ -18,14 +18,18 @@ from parsers.shape import shape
 
 LONGEST = 300  # characters of what is kept to be found again
 HANDSHAKE = "TLS handshaking"
+OWN_TLS = "TLS initialization failed"
 
 _METHOD = re.compile(r"[\w.-]{1,64}").fullmatch
-_ENDING = re.compile(r"(?P<how>.*?)(?: \((?P<reason>[^()]*)\))?(?: \([a-z_]+\))?").fullmatch
+_ENDING = re.compile(r"(?P<how>.*?)(?: \((?P<reason>[^()]*(?:\([^()]*\)[^()]*)?)\))?(?: \([a-z_]+\))?").fullmatch
 _ATTEMPTS = re.compile(
     r"(?P<reason>.*?)(?:, |^)(?:\d+/)?(?P<attempts>\d+) (?:authentication )?(?:attempts|successful auths).*"
 )
 _WAITED = re.compile(r"(?:,? in|, waited) \d+ secs$")
-_CERTIFICATE = re.compile(r"client (?:sent an (?:invalid|untrusted)|didn't send a) cert|cert required").match
+# Why TLS did not begin, where that is told as the reason.
+_NO_TLS = re.compile(
+    r"client (?:sent an (?:invalid|untrusted)|didn't send a) cert|cert required|disconnected during TLS handshake"
+).match
 
 
 class Client(NamedTuple):
@@ -58,7 +62,8 @@ def read_client(text: str) -> Client:
 def read_ending(text: str) -> Ending:
     """`: Inactivity (auth failed, 2 attempts in 178 secs)`, in 2.4 with a name of the reason behind. Raises
     ValueError."""
-    found = _ENDING(text)
+    told, last, _ = text.partition(", last failure: ")  # 2.4.5, of a proxy: in the words of its destination
+    found = _ENDING(f"{told})" if last else text)
     how, reason = (found["how"], found["reason"] or "") if found else (text, "")
     counted = _ATTEMPTS.fullmatch(reason)
     if not counted:
@@ -140,7 +145,7 @@ def is_tried(ending: Ending, client: Client) -> bool:
 
 def untried(time: float, origin: Origin, ending: Ending, client: Client, details: str) -> Event:
     """The end of a connection whose client did not try to authenticate."""
-    if HANDSHAKE in details or _CERTIFICATE(ending.reason):
+    if HANDSHAKE in details or _NO_TLS(ending.reason) or OWN_TLS in ending.how:
         return ConnectionFailure(
             time, origin, "tls", client_ip=client.ip, phase="starttls", reply=handshake_error(details, ending)
         )
@@ -153,7 +158,7 @@ def untried(time: float, origin: Origin, ending: Ending, client: Client, details
 def handshake_error(details: str, ending: Ending) -> str | None:
     """Why TLS did not begin."""
     error = details.partition(HANDSHAKE + ": ")[2].partition(", session=<")[0]
-    return error or ending.reason or None
+    return error or (OWN_TLS if OWN_TLS in ending.how else ending.reason) or None
 
 
 # --- the table ---
@@ -190,6 +195,13 @@ SHAPES = (
         "imap-login: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10):"
         " user=<kim>, method=PLAIN, rip=192.0.2.7, lip=192.0.2.1, session=<2b/HwNBgDNp/AAAB>",
     ),
+    # The session goes on.
+    shape(
+        _LEAD + "SSL is disabled {_}",
+        "imap-login: SSL is disabled (ssl=no): user=<>, rip=192.0.2.7, lip=192.0.2.1, session=<vteEFdFgb+J/AAAD>",
+    ),
+    # Until 2.3: what tcpwrap says of a client (`login_access_sockets`).
+    shape(_LEAD + "access({_}): Client {_}", "imap-login: access(tcpwrap): Client refused (rip=192.0.2.7)"),
     # A proxy: the login is one when its destination accepts it.
     shape(
         _LEAD + "proxy({_}): {_:started|Started} proxying to {_}: user=<{client}",

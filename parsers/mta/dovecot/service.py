@@ -22,6 +22,11 @@ def early_problem(time: float, origin: Origin, severity: str, text: str) -> Prob
     return Problem(time, origin_of(origin, _process(text) or origin.program), SEVERITIES[severity], text)
 
 
+def named_problem(time: float, origin: Origin, name: str, severity: str, text: str) -> Problem:
+    """Of a process that is not one of Dovecot's own."""
+    return Problem(time, origin, SEVERITIES[severity], f"{name}: {text}")
+
+
 def _process(text: str) -> str | None:
     """The process that a text begins with, where it does."""
     first = text.partition(":")[0].partition("(")[0]
@@ -41,6 +46,13 @@ SHAPES = (
         _SEVERITY + ": {text}",
         "Fatal: Auth process died too early - shutting down",
         early_problem,
+    ),
+    # A service that the operator named.
+    shape(
+        "{name}: " + _SEVERITY + ": {text}",
+        "quota-warning: Error: stderr: /usr/local/bin/warn: not found",
+        named_problem,
+        general=True,
     ),
     shape(
         "[dovecot: ]{_:" + "|".join((*AUTHS, *OTHERS)) + "}" + _ABOUT + "{_}",

@@ -1,4 +1,4 @@
-"""Exim 4.80 to 4.99: one file for each family of its lines."""
+"""Exim 4.80 to 4.100: one file for each family of its lines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from parsers.clock import Clock
 from parsers.events import Origin
-from parsers.mta.exim import arrival, attempt, daemon, delivery, operation, refusal, session
+from parsers.mta.exim import arrival, attempt, daemon, delivery, operation, refusal, session, trouble
 from parsers.server import OwnLog, Server, Unwrapped
 from parsers.shape import Grammar
 
@@ -37,7 +37,7 @@ _SAYS = re.compile(
     r"|fail|error|warn|defer|bounce|frozen|timed? ?out|unable|cannot|lost|drop|disconnect|panic)"
 ).search
 
-FAMILIES = (arrival, delivery, refusal, session, attempt, operation, daemon)
+FAMILIES = (arrival, delivery, refusal, session, attempt, operation, daemon, trouble)
 GRAMMAR = Grammar("exim", (row for family in FAMILIES for row in family.SHAPES), lead=" ")
 
 

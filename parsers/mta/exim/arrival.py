@@ -15,7 +15,7 @@ from parsers.shape import shape
 
 NOBODY = Origin("exim", "", "exim", "exim")
 SIZE = " S="
-LATER = frozenset({"S", "id", "RT", "T"})  # keys that stand behind the size, or are the size's
+LATER = frozenset({"S", "id", "id*", "RT", "T"})  # keys that stand behind the size, or are the size's
 SHORT_ID = 16  # characters, before 4.97
 HOUR = 4  # characters of a message's id that stay the same for about an hour: it begins with the time
 # What `bounce_message_file` and `warn_message_file` have by default, and the success of a DSN (src/deliver.c).
@@ -119,7 +119,8 @@ def any_received(time: float, origin: Origin, queue_id: str, text: str) -> Recei
         raise ValueError("cut off")
     event = way_of(fields)
     event.time, event.origin, event.queue_id = time, origin, queue_id
-    event.message_id = unquote(fields["id"]) if "id" in fields else None
+    message_id = fields.get("id") or fields.get("id*")  # the star tells that it had none (`+msg_id_created`, 4.95)
+    event.message_id = unquote(message_id) if message_id else None
     _complete(event, head["first"], fields.get("R"), fields["S"])
     event.delay_before_queue = SECONDS[fields.get("RT")]
     subject = unquote(fields.get("T", ""))

@@ -10,7 +10,7 @@ import re
 
 from parsers.events import ConnectionFailure, Origin, Problem
 from parsers.mta.exim.delivery import phase_of, trouble
-from parsers.mta.exim.field import RELAYS, read_codes
+from parsers.mta.exim.field import RELAYS, is_id, read_codes
 from parsers.shape import shape
 
 # What connect(2) and the transport say (strerror(3), src/transports/smtp.c); the first that fits decides.
@@ -81,19 +81,22 @@ def no_tls(time: float, origin: Origin, queue_id: str, reply: str, relay: str) -
     return _failure(time, origin, queue_id, relay, "tls", "starttls", reply)
 
 
-def bad_tls(time: float, origin: Origin, queue_id: str, words: str, reply: str) -> ConnectionFailure:
-    """A handshake or a certificate that failed; the host is not always named."""
+def tls_not_offered(time: float, origin: Origin, queue_id: str, relay: str, reply: str) -> ConnectionFailure:
+    """A host that the DNS says speaks TLS, and does not."""
+    return _failure(time, origin, queue_id, relay, "tls", "starttls", reply)
+
+
+def bad_tls(time: float, origin: Origin, queue_id: str, words: str, reply: str) -> ConnectionFailure | None:
+    """A handshake or a certificate that failed; the host is not always named. None where it is a client's: without
+    an id, what is wrong with its certificate may not matter."""
+    if not is_id(queue_id):
+        return None
     return ConnectionFailure(time, origin, "tls", queue_id, phase="starttls", reply=words + reply)
 
 
 def login_refused(time: float, origin: Origin, queue_id: str, authenticator: str, relay: str) -> Problem:
     """Our own password, which another server does not take."""
     return Problem(time, origin, "warning", f"{authenticator} authenticator failed at {relay}", queue_id)
-
-
-def concern(time: float, origin: Origin, queue_id: str, words: str, text: str) -> Problem:
-    """What is wrong with a message, its routing or a transport."""
-    return Problem(time, origin, "warning", words + text, queue_id)
 
 
 def _failure(
@@ -145,6 +148,12 @@ SHAPES = (
         old_setback,
     ),
     shape(
+        "{queue_id} Connection aborted; STARTTLS support by {relay} required by DNS {reply}",
+        "1tXk2a-00000000ABc-0dEf Connection aborted; STARTTLS support by mx1.example.org [192.0.2.25] required by DNS"
+        " SRV but STARTTLS not offered",
+        tls_not_offered,
+    ),
+    shape(
         "{queue_id} TLS session: {reply}: delivering unencrypted to H={relay}[ (not in hosts_require_tls)]",
         "1tXk2a-00000000ABc-0dEf TLS session: (gnutls_handshake): An unexpected TLS packet was received.: delivering"
         " unencrypted to H=mx1.example.org [192.0.2.25] (not in hosts_require_tls)",
@@ -159,7 +168,7 @@ SHAPES = (
         general=True,
     ),
     shape(
-        "{queue_id} [[{_}]] SSL verify error: {_}",
+        "{queue_id} [[{_}]] {_:SSL|TLS|DANE} verify {_:error|denied}{_}",
         "1tXk2a-00000000ABc-0dEf [192.0.2.25] SSL verify error: depth=0 error=self-signed certificate",
         unkeyed=True,
     ),
@@ -168,22 +177,6 @@ SHAPES = (
         "1tXk2a-00000000ABc-0dEf plain authenticator failed H=smart.example.net [192.0.2.25] 535 5.7.8 Error:"
         " authentication failed",
         login_refused,
-        unkeyed=True,
-    ),
-    shape(
-        "{queue_id} {words:lowest numbered MX record|unable to |Failed to |failed to |Cannot |cannot |error |Error "
-        "|User 0 |Tainted |home directory |appendfile |PRDR error|SMTP data |SMTP error |temporary |bad |Malformed "
-        "|qualify/rewrite: |No such |delivery to |mail loop|Too many |too many |message too |spool |re-exec "
-        "|malware acl condition: |spam acl condition: |local_scan() function |timed out while reading |bind of "
-        "|DKIM: |ARC: |SPF |DMARC |dns }{text}",
-        "1tXk2a-00000000ABc-0dEf lowest numbered MX record points to local host: example.com",
-        concern,
-        general=True,
-    ),
-    shape(
-        "{queue_id} {words: } router: {text}",
-        '1tXk2a-00000000ABc-0dEf userforward router: skipped error: domain missing or malformed in "@@example.com"',
-        concern,
         unkeyed=True,
     ),
 )

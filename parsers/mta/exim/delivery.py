@@ -72,7 +72,7 @@ _DOING = re.compile(
 ).search
 _ELAPSED = re.compile(r"(?P<text>.*?)(?: QT=(?P<queue>[\d.wdhms]++))?(?: DT=(?P<delivery>[\d.wdhms]++))?").fullmatch
 _DEFERRED = re.compile(
-    r"(?: routing)?(?P<fields>.*?) defer \((?P<errno>[^)]{1,8})\)(?P<rest>.*)", re.DOTALL
+    r"(?: routing)?(?P<fields>.*?) defer(?: \((?P<error>[^)]{1,80})\)|(?=:? |\Z))(?P<rest>.*)", re.DOTALL
 ).fullmatch
 # strerror(3) of the operating system's own error; the host stands behind it.
 _STRERROR = re.compile(r": (?P<error>[A-Z][^:=]{2,80}?)(?P<more> [HDI]=.*|: .*|)", re.DOTALL).fullmatch
@@ -292,7 +292,7 @@ def unsent(
 
 def direction_of(first: str, transport: str | None) -> str:
     """Where a recipient would have gone who got as far as no host."""
-    is_local = transport in LOCAL_TRANSPORTS or "@" not in first or first[0] in "|/"
+    is_local = transport in LOCAL_TRANSPORTS or "@" not in first or first[0] in "|/>"
     return "local" if is_local else "outbound"
 
 
@@ -328,17 +328,23 @@ def any_failed(time: float, origin: Origin, queue_id: str, text: str) -> Deliver
 
 
 def any_deferred(time: float, origin: Origin, queue_id: str, text: str) -> Delivery:
-    """The same. Behind the error number stands what the operating system says, then the host, then Exim's words."""
+    """The same. Behind the error number stands what the operating system says, then the host, then Exim's words.
+
+    Since 4.100 there are no numbers: what failed stands in their place, where there are no words.
+    """
     head = HEAD(text)
     found = _DEFERRED(text[head.end() :]) if head else None
     if not head or not found or not head["first"]:
         raise ValueError("cut off")
     fields, _ = read_fields(found["fields"], 0)
-    error = _STRERROR(found["rest"]) if found["errno"].isdecimal() else None
+    number = found["error"] or ""
+    error = _STRERROR(found["rest"]) if number.isdecimal() else None
     more, end = read_fields(error["more"] if error else found["rest"], 0)
     words = (error["more"] if error else found["rest"])[end:].lstrip(" :")
     if error:
         words = f"{words}: {error['error']}" if words else error["error"]
+    elif not words and not number.removeprefix("-").isdecimal():
+        words = number
     words, elapsed = without_elapsed(words)
     fields |= more
     event = unsent(
@@ -412,7 +418,7 @@ SHAPES = (
         general=True,
     ),
     shape(
-        "{queue_id} ==" + _WHOM + "[ routing][ R={_: }][ T={transport: }] defer (-{_})" + _FAILED,
+        "{queue_id} ==" + _WHOM + "[ routing][ R={_: }][ T={transport: }] defer[ (-{_})]" + _FAILED,
         "1tXk2a-00000000ABc-0dEf == kim@example.org R=dnslookup T=remote_smtp defer (-44) H=mx.example.org"
         " [192.0.2.25]:"
         " SMTP error from remote mail server after RCPT TO:<kim@example.org>: 451 4.7.1 Greylisted, try again later",

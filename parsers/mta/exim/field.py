@@ -16,13 +16,15 @@ from parsers.provider import provider_of_relay
 from parsers.reply import valid_dsn
 
 NULL_SENDER = "<>"
+# Of 6-6-2 characters, and of 6-11-4 since 4.97.
+is_id = re.compile(r"[0-9A-Za-z]{6}-(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{8,11}-[0-9A-Za-z]{4})").fullmatch
 QUOTED = r'"[^"\\]*+(?:\\.[^"\\]*+)*(?:"|\Z)'
 _BARE = r"[^ :]*+(?::(?! |\Z)[^ :]*+)*"
 _HOST = rf"(?<= H=)[^ \[(]*+(?: DS)? ?(?:\(.{{0,300}}?\) )?\[[^\]]*+\]{_BARE}"
 _USER = r"(?<= U=).{1,64}?(?= P=)"
 # A shadow transport says behind its name why it failed.
 _SHADOW = rf"(?<= ST=){_BARE} \(.{{0,300}}?\)(?= |\Z)"
-_PAIR = rf" ([A-Za-z]\w{{0,7}})=({_HOST}|{_USER}|{_SHADOW}|{QUOTED}|<[^>]*+>|{_BARE})"
+_PAIR = rf" ([A-Za-z]\w{{0,7}}\*?)=({_HOST}|{_USER}|{_SHADOW}|{QUOTED}|<[^>]*+>|{_BARE})"
 # What stands there without a key: pipelining, chunking, PRDR, … (`log_selector` and the release decide).
 _FLAG = r" [A-Z][A-Z0-9_]{0,15}[*.-]{0,2}(?=[ :]|\Z)"
 REGION = re.compile(rf"(?:{_PAIR}|{_FLAG})*").match
@@ -176,7 +178,7 @@ def read_number(text: str) -> int:
 HEAD = re.compile(
     r'(?P<first>:blackhole:|"[^"\\]*+(?:\\.[^"\\]*+)*"(?:@[^ :]*+)?|.{0,600}?)(?: \(.{0,300}?\))?(?:'
     r" <(?P<top>.{0,300}?)>)?"
-    r"(?= [A-Za-z]\w{0,7}=| routing | defer | ?: | ?:?\Z)"
+    r"(?= (?:DS )?[A-Za-z]\w{0,7}=| routing | defer[ :]| defer\Z| ?: | ?:?\Z)"
 ).match
 
 
@@ -188,10 +190,11 @@ class Recipient(NamedTuple):
 
 
 def read_recipient(first: str, top: str | None) -> Recipient:
-    """The two addresses of a line: for a local part, a pipe or a file the one in brackets is the recipient."""
+    """The two addresses of a line: for a local part, a pipe, a file or an autoreply the one in brackets is the
+    recipient."""
     if top is None or first == top:
         return Recipient(first, None)
-    return Recipient(first, top) if "@" in first and first[0] not in "|/" else Recipient(top, None)
+    return Recipient(first, top) if "@" in first and first[0] not in "|/>" else Recipient(top, None)
 
 
 # --- replies ---

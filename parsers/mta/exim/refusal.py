@@ -115,12 +115,26 @@ def oversized(time: float, origin: Origin, sender: str, client: str, reply: str)
 
 def found_oversized(time: float, origin: Origin, queue_id: str, sender: str, client: str, reply: str) -> Reject:
     """A message that turned out to be too large."""
-    return refusal(time, origin, queue_id, client, "end_of_data", None, reply, sender)
+    return refusal(time, origin, queue_id, client.strip(), "end_of_data", None, reply, sender)
+
+
+def message_refused_early(time: float, origin: Origin, sender: str, client: str, reply: str) -> Reject:
+    """A message that is refused for its headers, before it has an id."""
+    return refusal(time, origin, None, client.strip(), "end_of_data", None, reply, sender)
+
+
+def quoted_command_refused(time: float, origin: Origin, command: str, client: str) -> Reject:
+    """A greeting that is not the client's own name (`helo_verify_hosts`), or a command that the client may not give,
+    which may hold a password."""
+    is_greeting = command.startswith(("EHLO ", "HELO "))
+    return command_refused(
+        time, origin, command, client, "argument does not match calling host" if is_greeting else None
+    )
 
 
 def not_connected(time: float, origin: Origin, client: str, reply: str) -> Reject:
     """A client that is sent away before anything else."""
-    return refusal(time, origin, None, client, "connect", None, reply.strip(" ()"))
+    return refusal(time, origin, None, client, "connect", None, reply.strip(" ():"))
 
 
 def out_of_step(time: float, origin: Origin, why: str, command: str, client: str) -> Reject:
@@ -139,6 +153,26 @@ def early(time: float, origin: Origin, why: str, client: str) -> Reject:
 def too_many(time: float, origin: Origin, sender: str, client: str) -> Reject:
     """Recipients beyond `recipients_max`: one line for all of them."""
     return refusal(time, origin, None, client, "rcpt", None, "too many recipients", sender)
+
+
+def unqualified(time: float, origin: Origin, role: str, address: str, client: str) -> Reject:
+    """An address without a domain, from a client that may not leave it out."""
+    phase = "mail" if role == "sender" else "rcpt"
+    return refusal(time, origin, None, client, phase, address, f"unqualified {role}")
+
+
+def overlong(time: float, origin: Origin, words: str, client: str, reply: str) -> Reject:
+    """A header that no message can have."""
+    return refusal(time, origin, None, client, "end_of_data", None, f"{words} (more than {reply}")
+
+
+def recipient_dropped(time: float, origin: Origin, queue_id: str, address: str, reply: str) -> Reject | None:
+    """One recipient's word on a whole message (PRDR); None where the message is taken."""
+    if reply == "acceptance" or reply[:1] == "2":
+        return None
+    event = refusal(time, origin, queue_id, "", "end_of_data", None, reply)
+    event.recipient = address.removeprefix("R=").strip("<>")
+    return event
 
 
 def unverified(time: float, origin: Origin, client: str) -> Reject:
@@ -165,6 +199,36 @@ SHAPES = (
         "{queue_id} {key:H=|U=|F=}{fields}" + _MANNER + "{what}",
         "1tXk2a-00000000ABc-0dEf H=(client) [203.0.113.7] F=<kim@example.net> rejected after DATA: no adverts",
         message_refused,
+    ),
+    # With `log_selector = +dnssec`, the mark that stands before a client has no blank behind it.
+    shape(
+        "{_: DS}{key:H=|U=}{fields}" + _MANNER + "{what}",
+        " DSH=client.example.net [203.0.113.7] F=<kim@example.net> rejected RCPT <lee@example.org>: relay not"
+        " permitted",
+        refused,
+        general=True,
+    ),
+    shape(
+        "{queue_id} {_: DS}{key:H=|U=}{fields}" + _MANNER + "{what}",
+        "1tXk2a-00000000ABc-0dEf  DSH=client.example.net [203.0.113.7] F=<kim@example.net> rejected after DATA: spam",
+        message_refused,
+    ),
+    shape(
+        "unqualified {role:sender|recipient} rejected: <{address}> {client}",
+        "unqualified sender rejected: <kim> H=(client) [203.0.113.7]",
+        unqualified,
+    ),
+    shape(
+        "{words:ridiculously long message header|overlong message header line} received from {client} (more than"
+        " {reply}",
+        "overlong message header line received from (client) [203.0.113.7] (more than 1048576 characters): message"
+        " abandoned",
+        overlong,
+    ),
+    shape(
+        "{queue_id} PRDR {address} {reply}",
+        "1tXk2a-00000000ABc-0dEf PRDR R=<lee@example.org> refusal",
+        recipient_dropped,
     ),
     # One line tells why, the next that the recipient was refused.
     shape(
@@ -194,7 +258,17 @@ SHAPES = (
         general=True,
     ),
     shape(
-        "{queue_id} rejected from <{sender}> {client}: {reply}",
+        '{_:temporarily rejected|rejected} "{command}" from {client}',
+        'rejected "AUTH PLAIN" from H=(client) [203.0.113.7]',
+        quoted_command_refused,
+    ),
+    shape(
+        "rejected from <{sender}>{client}: {reply}",
+        'rejected from <kim@example.net>H=(client) [203.0.113.7]: Too many "Received" headers',
+        message_refused_early,
+    ),
+    shape(
+        "{queue_id} rejected from <{sender}>{client}: {reply}",
         "1tXk2a-00000000ABc-0dEf rejected from <kim@example.net> H=(client) [203.0.113.7]: message too big:"
         " read=264529"
         " max=204800",
@@ -206,12 +280,22 @@ SHAPES = (
         not_connected,
     ),
     shape(
+        "temporarily refused connection from {client}{reply: (tcp wrappers|: not in reserve list}{_}",
+        "temporarily refused connection from [203.0.113.7]:40499: not in reserve list: connected=19 max=20 reserve=5",
+        not_connected,
+    ),
+    shape(
+        "connection from {client} refused ({reply})",
+        "connection from [203.0.113.7] refused (IP options)",
+        not_connected,
+    ),
+    shape(
         "Connection from {client} refused: {reply}",
         "Connection from [203.0.113.7]:40499 refused: too many connections from that IP address",
         not_connected,
     ),
     shape(
-        "H={client} dropped by 'connect' ACL: {reply}",
+        "{_: DSH=|H=}{client} dropped by 'connect' ACL: {reply}",
         "H=[203.0.113.7]:40499 dropped by 'connect' ACL: too many of you",
         not_connected,
     ),
@@ -228,7 +312,7 @@ SHAPES = (
         out_of_step,
     ),
     shape(
-        "too many recipients: excess temporarily rejected: sender=<{sender}> {client}",
+        "too many recipients: {_:excess temporarily|message} rejected: sender=<{sender}> {client}",
         "too many recipients: excess temporarily rejected: sender=<kim@example.net> H=(client) [203.0.113.7]",
         too_many,
     ),

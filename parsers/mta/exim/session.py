@@ -6,6 +6,8 @@ server.
 
 from __future__ import annotations
 
+import re
+
 from parsers.events import Auth, Connect, ConnectionFailure, Disconnect, Origin
 from parsers.mta.exim.field import CLIENTS
 from parsers.shape import shape
@@ -36,12 +38,22 @@ def slow(time: float, origin: Origin, words: str, client: str) -> ConnectionFail
     return _broken(time, origin, "timeout", client, "data" if words == "data" else None)
 
 
-def tls_failure(time: float, origin: Origin, client: str, doing: str, reply: str | None) -> ConnectionFailure | None:
+# What the client called itself stands in brackets too.
+_TLS_FAILURE = re.compile(
+    r"(?P<client>.{0,700}?\][^ ]{0,100}+(?: [A-Z][a-z]?=[^ ]{1,100}+){0,4})"
+    r" \((?P<doing>[^()]{1,300})\)(?:: (?P<reply>.*))?",
+    re.DOTALL,
+).fullmatch
+
+
+def tls_failure(time: float, origin: Origin, text: str) -> ConnectionFailure | None:
     """A handshake that failed. A client that ends its session without telling its TLS library is of no interest."""
+    found = _TLS_FAILURE(text)
+    client, doing, reply = found.groups() if found else (text, "", None)
     if doing in ("recv", "send", "SSL_read", "SSL_write"):
         return None
     event = _broken(time, origin, "tls", client, "starttls")
-    event.reply = f"{doing}: {reply}" if reply else doing
+    event.reply = f"{doing}: {reply}" if reply else doing or None
     return event
 
 
@@ -50,17 +62,35 @@ def _broken(time: float, origin: Origin, error: str, client: str, phase: str | N
     return ConnectionFailure(time, origin, error, client_name=name, client_ip=ip, phase=phase)
 
 
+# What a client calls itself may hold what ends it, where `helo_accept_junk_hosts` lets it.
+_JUNK = re.compile(
+    r"(?P<client>.{0,700}\](?::\d{1,5})?(?: [A-Z][a-z]?=[^ ]{1,80}?)*): (?P<reply>[^(:]*+)"
+    r"(?:(?<= )\(set_id=(?P<user>[^)]*+))?",
+    re.DOTALL,
+).match
+
+
 def auth_failure(
-    time: float, origin: Origin, sasl_method: str, client: str, reply: str, sasl_user: str | None
+    time: float,
+    origin: Origin,
+    sasl_method: str,
+    client: str,
+    reply: str,
+    sasl_user: str | None,
+    more: str | None,
 ) -> Auth:
     """One attempt, refused (535) or not decided (435). The method is the authenticator's name, as configured."""
     name, ip, _ = CLIENTS[client]
+    junk = _JUNK(f"{client}: {reply}: {more}") if ip is None else None
+    if junk:
+        name, ip, _ = CLIENTS[junk["client"]]
+        reply, sasl_user = junk["reply"].strip(), junk["user"]
     return Auth(time, origin, "failure", name, ip, sasl_method, sasl_user or None, reply)
 
 
 SHAPES = (
     shape(
-        "{sasl_method} authenticator failed for {client}: {reply}[ (set_id={sasl_user})][: {_}]",
+        "{sasl_method} authenticator failed for {client}: {reply}[ (set_id={sasl_user})][: {more}]",
         "login authenticator failed for client.example.net (client) [203.0.113.7]: 535 Incorrect authentication data"
         " (set_id=kim)",
         auth_failure,
@@ -73,7 +103,8 @@ SHAPES = (
     ),
     shape("SMTP connection Ci={_}", "SMTP connection Ci=4711 from kim D=0.1s closed by QUIT"),
     shape(
-        "SMTP connection from {client} closed by {_:QUIT|EOF|DROP in ACL|connect ACL|non-SMTP ACL}[ {_}]",
+        "SMTP connection from {client} closed {_:by QUIT|by EOF|by DROP in ACL|by connect ACL|by non-SMTP ACL"
+        "|after SIGTERM|SIGTERM|SIGINT}[ {_}]",
         "SMTP connection from client.example.net (client) [203.0.113.7]:40499 I=[192.0.2.25]:25 closed by QUIT",
         disconnect,
     ),
@@ -93,7 +124,7 @@ SHAPES = (
         gone_from_message,
     ),
     shape(
-        "SMTP connection from {client} lost[ D={_}]",
+        "SMTP connection from {client} lost[ (error: {_})][ D={_}]",
         "SMTP connection from (client) [203.0.113.7]:40499 I=[192.0.2.25]:25 lost D=0.047s",
         gone,
     ),
@@ -103,7 +134,7 @@ SHAPES = (
         gone_from_message,
     ),
     shape(
-        "unexpected disconnection while reading SMTP command from {client}[ D={_}]",
+        "unexpected {_:disconnection|EOF} while reading SMTP command from[ TFO][*] {client}[ (error: {_})][ D={_}]",
         "unexpected disconnection while reading SMTP command from (client) [203.0.113.7] D=0s",
         gone,
     ),
@@ -113,21 +144,34 @@ SHAPES = (
         gone,
     ),
     shape(
-        "SMTP {words:command|data} timeout[ (message abandoned)] on connection from {client}[ D={_}]",
+        "SMTP {words:command|data} timeout[ (message abandoned)] on[ TLS] connection from {client}[ D={_}]",
         "SMTP command timeout on connection from (client) [203.0.113.7]:40499 I=[192.0.2.25]:25 D=5m",
         slow,
     ),
     shape(
-        "{_} SMTP {words:data} timeout[ (message abandoned)] on connection from {client}[ D={_}]",
+        "{_} SMTP {words:data} timeout[ (message abandoned)] on[ TLS] connection from {client}[ D={_}]",
         "1tXk2a-00000000ABc-0dEf SMTP data timeout (message abandoned) on connection from (client) [203.0.113.7]"
         " F=<kim@example.net> D=5m",
         slow,
     ),
     shape(
-        "TLS error on connection from {client} ({doing})[: {reply}]",
+        "TLS error on connection from {text}",
         "TLS error on connection from (client) [203.0.113.7] (gnutls_handshake): An unexpected TLS packet was"
         " received.",
         tls_failure,
+    ),
+    # In the reject log alone: what the client was answered follows.
+    shape(
+        "{_} authenticator ({_}): {_}",
+        "cram authenticator (server): Cyrus SASL permanent failure: authentication failure",
+    ),
+    # A client that hangs up on its TLS session: it is told of otherwise, if it matters.
+    shape(
+        "TLS error ({_:SSL_read|SSL_write|gnutls_record_recv|gnutls_record_send}): {_}",
+        "TLS error (SSL_read): syscall: Connection reset by peer",
+    ),
+    shape(
+        "ignoring AUTH={_}", "ignoring AUTH=kim@example.net from H=(client) [203.0.113.7] (client not authenticated)"
     ),
     shape("no MAIL in {_}", "no MAIL in SMTP connection from (client) [203.0.113.7] D=10s C=EHLO,STARTTLS"),
     shape("no host name found for {_}", "no host name found for IP address 203.0.113.7"),
@@ -136,6 +180,11 @@ SHAPES = (
         "no IP address found for host client.example.net (during SMTP connection from [203.0.113.7])",
     ),
     shape("list matching forced to {_}", "list matching forced to fail: failed to find host name for 203.0.113.7"),
+    shape(
+        "{_} {_:H=|U=}{_} incomplete transaction ({_}",
+        "1tXk2a-00000000ABc-0dEf H=(client) [203.0.113.7] incomplete transaction (connection lost) from"
+        " <kim@example.net>",
+    ),
     shape(
         "{_:H=|U=}{_} incomplete transaction ({_}",
         "H=(client) [203.0.113.7] incomplete transaction (QUIT) from <kim@example.net> for lee@example.org",

@@ -175,7 +175,15 @@ SHAPES = (
         "smtp-out: Address family mismatch on [connector:203.0.113.1->[relay:example.org,smtp],0x0]",
         no_address,
     ),
+    shape(
+        "{_} mta ssl_check_name: {_}",
+        "0123456789abcdef mta ssl_check_name: no match for 'mx.example.org' in cert",
+    ),
     # What follows from an error that was told, or from a limit of ours.
+    shape(
+        "smtp-out: {_:Error|Too many errors} on {_} <-> {_}",
+        "smtp-out: Error on 203.0.113.1 <-> 192.0.2.25 (mx.example.org): Connection closed unexpectedly",
+    ),
     shape(
         "smtp-out: {_:Disabling route|Enabling route|No valid route|No MX found|No reachable MX|hiwat reached|"
         "back to lowat|No reachable host}{_}",

@@ -15,6 +15,21 @@ def not_returned(time: float, origin: Origin, words: str, queue_id: str, rest: s
     return Problem(time, origin, "warning", text, queue_id)
 
 
+def broken(time: float, origin: Origin, words: str, text: str) -> Problem:
+    """What a process could not do, and says without a word of how bad that is (log_warn, log_warnx)."""
+    return Problem(time, origin, "warning", words + text)
+
+
+def dead(time: float, origin: Origin, process: str, text: str) -> Problem:
+    """The last words of a process (fatal, fatalx of log.c), behind its name."""
+    return Problem(time, origin, "fatal", f"{process}: {text}")
+
+
+def wrong_file(time: float, origin: Origin, path: str, words: str, text: str) -> Problem:
+    """A file or a directory of ours that is not as it has to be."""
+    return Problem(time, origin, "warning", f"{path} {words}{text}")
+
+
 SHAPES = (
     # The failure of a notification has a line of its own.
     shape("warn: queue: {_:no return path!|double bounce!}", "warn: queue: no return path!"),
@@ -38,7 +53,41 @@ SHAPES = (
         general=True,
         severity="warning",
     ),
-    shape("info: {_}", "info: OpenSMTPD 7.6.0 starting"),
+    shape(
+        "queue: queue {_:compression|encryption} enabled",
+        "queue: queue compression enabled",
+    ),
+    shape(
+        "{process:pony express|dispatcher|klondike|crypto|control|processor|[priv]|smtpd}: {text}",
+        "dispatcher: smtpd: bind: Address already in use",
+        dead,
+    ),
+    # Others than these trace what they do under the same names.
+    shape(
+        "{process:lookup|scheduler}: {text:lka: |scheduler: |control: |table-proc: |imsg|msg |fatal}{_}",
+        "lookup: table-proc: no services registered",
+        dead,
+    ),
+    shape(
+        "{words:getaddrinfo: |getnameinfo: |envelope: invalid|filter: datalen|io_dispatch_connect|SRS failed"
+        "|mda_expand_format|fts_open: |mkdir: |chown: |chmod: |rmdir: |unlink: |stat: |rename: |snprintf: |cannot"
+        " create"
+        "|queue-proc: |failed to push|ca name |pki name |smtp_session_imsg|table-proc: |table-db: }{text}",
+        "cannot create temporary file /tmp/smtpd.Xyz: No space left on device",
+        broken,
+    ),
+    shape(
+        "{path} {words:is not a directory|is not owned by|must be |invalid map entry|syntax error}{text}",
+        "/var/spool/smtpd/offline must be rwxrwx--- (0770)",
+        wrong_file,
+        unkeyed=True,
+    ),
+    shape(
+        "info: {words:Failed to update table|parse error in forward|forward file e}{text}",
+        'info: Failed to update table "aliases"',
+        broken,
+    ),
+    shape("info: {_}", "info: OpenSMTPD 7.6.0 starting", general=True),
     shape(
         "{_:debug|mproc|imsg|ramstat|scheduler|lookup|expand|smtp|mta|mda|lka|bounce|queue-backend|profile-imsg|filter|"
         "stat}: {_}",
@@ -51,4 +100,5 @@ SHAPES = (
     shape("rule #{_}", "rule #1 matched: match from any for domain example.com action local"),
     shape("commands executed from aliases run with {_}", "commands executed from aliases run with smtpd privileges"),
     shape("terminated; signal {_}", "terminated; signal 15"),
+    shape("Exiting", "Exiting"),
 )

@@ -222,7 +222,7 @@ SHAPES = (
         repeats=True,
     ),
     shape(
-        "{queue_id} smtp {_:disconnected|event=closed}" + _CLIENT + " reason={reason}",
+        "{queue_id} smtp {_:disconnected|disconnected |event=closed}" + _CLIENT + " reason={reason}",
         "0123456789abcdef smtp disconnected reason=quit",
         closed,
         repeats=True,
@@ -265,7 +265,7 @@ SHAPES = (
         accepted_for,
     ),
     shape(
-        "{_} smtp {_:cert-check|event=client-cert-check|event=proxy|event=bad-cert}{_}",
+        "{_} smtp {_:cert-check|client-cert-check|event=client-cert-check|event=proxy|event=bad-cert}{_}",
         '0123456789abcdef smtp cert-check result="verified" fingerprint="SHA256:0123456789abcdef"',
     ),
     # --- 5.x ---

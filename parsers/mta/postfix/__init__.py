@@ -22,6 +22,15 @@ DAEMONS = frozenset(
 _INSTANCE = re.compile(r"postfix(?:-[\w.-]+)?").fullmatch
 # The same of `journalctl -o with-unit`; Debian's unit for the first instance is `postfix@-.service`.
 _UNIT = re.compile(r"postfix(?:@(?P<instance>-|[\w.\\-]{1,64}))?\.service").fullmatch
+# What a daemon says of each of its steps where master.cf has a -v behind it, or debug_peer_list names its peer: most
+# begin with the name of a function; every line that the two said is there, passwords too.
+_TRACE = re.compile(
+    r"[<>] |>>> |(?=[a-z0-9]{1,40}_)[a-z0-9_]{3,60}(?:: |\(| ret=| count=)|(?:private|public)/|send attr "
+    r"|input attribute |fsspace: |connection (?:established|closed)|process generation: "
+    r"|(?:idle timeout|master disconnect|time to retire) -- |(?:before|after) \w{1,60}: "
+    r"|(?:report|query|inspect|abort|disconnect|free|send|receive|skipping) .{1,80}\bmilter"
+    r"|connect to subsystem |connecting to |lookup \S{1,255} type |server features: |Using E?SMTP PIPELINING"
+).match
 
 FAMILIES = (delivery, qmgr, cleanup, smtpd, smtp, bounce, local, postscreen, maintenance)
 GRAMMAR = Grammar("postfix", (row for family in FAMILIES for row in family.SHAPES), lead=": ")
@@ -38,6 +47,11 @@ def origin(host: str, program: str, pid: int | None) -> Origin | None:
     return Origin("postfix", host, service, daemon, pid, "/".join(entry))
 
 
+def is_own(message: str) -> bool:
+    """Whether a message is of use to others than those who look for a fault in Postfix itself."""
+    return not _TRACE(message)
+
+
 SERVER = Server(
     mta="postfix",
     name="Postfix",
@@ -47,4 +61,5 @@ SERVER = Server(
     ),
     origin=origin,
     grammar=GRAMMAR,
+    is_own=is_own,
 )

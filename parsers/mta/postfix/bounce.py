@@ -18,6 +18,11 @@ def failure(time: float, origin: Origin, queue_id: str, receiver: str, text: str
     return Problem(time, origin, "warning", f"{receiver} notification failed{text}", queue_id)
 
 
+def kept(time: float, origin: Origin, queue_id: str, what: str) -> Problem:
+    """A message that stays in the queue, since the notification about it could not be made (src/global/bounce.c)."""
+    return Problem(time, origin, "warning", f"{what} failed", queue_id)
+
+
 SHAPES = (
     # Postfix 3.11 writes it before the notification's own lines, earlier releases after them.
     shape(
@@ -29,5 +34,15 @@ SHAPES = (
         "{queue_id}: {receiver:sender|postmaster} notification failed{text}",
         "4dHvRq1ZTPz9sWk: sender notification failed to news@example.com: queue file write error",
         failure,
+    ),
+    # Whoever asked for the notification (qmgr, cleanup) keeps the message for want of it.
+    shape(
+        "{queue_id}: status=deferred ({what:bounce|delay warning|verp|trace|whatever} failed)",
+        "4dHvRq1ZTPz9sWk: status=deferred (bounce failed)",
+        kept,
+    ),
+    shape(
+        "{queue_id}: not sending trace/success notification {_}",
+        "4dHvRq1ZTPz9sWk: not sending trace/success notification for double-bounce message",
     ),
 )

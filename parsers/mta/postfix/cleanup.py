@@ -5,7 +5,7 @@ What a Milter says of a message is logged in the words of smtpd(8), and stands t
 
 from __future__ import annotations
 
-from parsers.events import Origin, QueueAction, Queued, Reject
+from parsers.events import Origin, Problem, QueueAction, Queued, Reject
 from parsers.reason import reason_of
 from parsers.reply import read_reply
 from parsers.shape import shape
@@ -55,6 +55,23 @@ def rejection(
     )
 
 
+def malformed(
+    time: float, origin: Origin, queue_id: str, reply: str, client: str, sender: str, recipient: str | None
+) -> Reject:
+    """The message breaks a rule of MIME (src/global/mime_state.c); we answer 554."""
+    name, ip = read_client(client)
+    to = None if recipient == "unknown" else recipient
+    event = Reject(time, origin, queue_id, PHASE, name, ip, sender, to)
+    event.reply_code, event.dsn, event.reply = 554, "5.6.0", reply
+    event.reason = reason_of(reply, 554, "5.6.0", PHASE)
+    return event
+
+
+def not_accepted(time: float, origin: Origin, queue_id: str, words: str, text: str) -> Problem:
+    """A table that does not answer: the client has to come again."""
+    return Problem(time, origin, "warning", words + text, queue_id)
+
+
 def check_action(
     time: float,
     origin: Origin,
@@ -82,7 +99,7 @@ def read_client(text: str) -> tuple[str | None, str | None]:
     return (name, ip) if bracket else (None, None)
 
 
-_CHECKED = " {_:header|body|mime-error} {_} from {client}; from=<{sender}>[ to=<{recipient}>]"
+_CHECKED = " {_:header|body|content} {_} from {client}; from=<{sender}>[ to=<{recipient}>]"
 _SESSION = (
     "[ proto={protocol}][ helo=<{helo}>]"
     # Postfix 3.10
@@ -109,6 +126,13 @@ SHAPES = (
         rejection,
     ),
     shape(
+        "{queue_id}: reject: mime-error {reply}: {_} from {client}; from=<{sender}>[ to=<{recipient}>]",
+        "4dHvRq1ZTPz9sWk: reject: mime-error improper use of 8-bit data in message header: Subject: ? from"
+        " client.example.net[198.51.100.7]; from=<kim@example.net> to=<lee@example.org>",
+        malformed,
+        general=True,  # to be tried after the rejects of smtpd, which are many
+    ),
+    shape(
         "{queue_id}: [milter-header-]{action:hold|discard|filter|redirect}:"
         + _CHECKED
         + _ANY_SESSION
@@ -125,8 +149,14 @@ SHAPES = (
     # Rules that change or remark on a message, and let it pass.
     shape(
         "{queue_id}: [milter-header-]{_:warning|warn|info|prepend|replace|bcc|strip|pass|delay|ignore|dunno}:"
-        " {_:header|body|mime-error} {_}",
+        " {_:header|body|content} {_}",
         "4dHvRq1ZTPz9sWk: replace: header MIME-Version: 1 from client.example.net[198.51.100.7];"
         " from=<kim@example.com> to=<lee@example.org> proto=ESMTP helo=<[192.0.2.9]>: MIME-Version: 1.0",
+    ),
+    # The same of other tables is a warning.
+    shape(
+        "{queue_id}: {words:masquerade_exceptions map lookup problem}{text}",
+        "4dHvRq1ZTPz9sWk: masquerade_exceptions map lookup problem -- message not accepted, try again later",
+        not_accepted,
     ),
 )

@@ -45,12 +45,17 @@ PHASES = (
     ("SMTPUTF8 is required", "mail"),
     ("SMTPUTF8 support is required", "mail"),
     ("SASL authentication failed", "auth"),
+    ("SASL [CACHED] authentication failed", "auth"),
     ("STARTTLS", "starttls"),
     ("Cannot start TLS", "starttls"),
     ("TLS is required", "starttls"),
     ("TLS-Required", "starttls"),
     ("Server certificate not", "starttls"),
     ("TLSA", "starttls"),
+    ("client TLS configuration problem", "starttls"),
+    ("Sender requires verified TLS", "starttls"),
+    ("non DNSSEC destination", "starttls"),
+    ("MX RRset is insecure", "starttls"),
     ("LO handshake", "ehlo"),
     ("initial server greeting", "banner"),
     ("refused to talk to me", "banner"),
@@ -58,6 +63,9 @@ PHASES = (
     ("unable to connect", "connect"),
     ("Host or domain name not found", "dns"),
     ("Host not found", "dns"),
+    ("host not found", "dns"),
+    ("no MX host for", "dns"),
+    ("unable to find primary relay", "dns"),
     ("name service error", "dns"),
     ("does not accept mail (nullMX)", "dns"),
     ("mail for ", "dns"),
@@ -155,7 +163,9 @@ def delivery(
         None,
         provider,
     )
-    if host is None:
+    if host is None and status == "sent":  # thrown away: nobody was asked
+        event.direction = "local"
+    elif host is None:
         event.provider = named_provider(reply) or provider_of_domain(recipient.rpartition("@")[2])
     if status == "sent":
         if "ed as" in reply or "OK id=" in reply:
@@ -202,8 +212,11 @@ def reply_code_of(text: str) -> int | None:
     return None if text.startswith(SUSPENDED) else read_reply(text).code
 
 
-def cut(time: float, origin: Origin, queue_id: str, text: str) -> Delivery:  # noqa: ARG001 - a shape's fields
-    """A line that some limit on its length left without what matters. Always raises ValueError."""
+def cut(time: float, origin: Origin, queue_id: str, text: str) -> Delivery | None:  # noqa: ARG001 - a shape's fields
+    """A line that some limit on its length left without what matters: raises ValueError. What begins with the name of
+    a function instead of an id is a daemon's trace of its own steps."""
+    if "_" in queue_id:
+        return None
     raise ValueError("cut off")
 
 
@@ -248,6 +261,11 @@ SHAPES = (
         "{queue_id}: to={_} status={_:deliverable|undeliverable}{_}",
         "1A2B3C4D5E: to=<kim@example.org>, relay=mx.example.org[192.0.2.25]:25, delay=0.4, delays=0.1/0/0.2/0.1,"
         " dsn=2.1.5, status=deliverable (250 2.1.5 Ok)",
+    ),
+    # Postfix 3.6: another agent's line tells what became of it.
+    shape(
+        "{queue_id}: passing <{_}> to transport={_}",
+        "4dHvRq1ZTPz9sWk: passing <kim@example.com> to transport=lmtp",
     ),
     shape("{queue_id}: to={text}", "1A2B3C4D5E: to=<kim@example.org>, relay=mx.exam", cut, general=True),
 )

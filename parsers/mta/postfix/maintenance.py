@@ -22,6 +22,11 @@ def problem(time: float, origin: Origin, severity: str, text: str) -> Problem:
     return Problem(time, origin, severity, text)
 
 
+def trouble(time: float, origin: Origin, words: str, text: str) -> Problem:
+    """A complaint that is not logged as one."""
+    return Problem(time, origin, "warning", words + text)
+
+
 SHAPES = (
     # --- postsuper: what an operator does to messages ---
     shape("{queue_id}: placed on hold", "4dHvRq1ZTPz9sWk: placed on hold", QueueAction, action="hold"),
@@ -73,10 +78,21 @@ SHAPES = (
         "cache lmdb:/var/lib/postfix/verify_cache full cleanup: retained=7 dropped=2 entries",
     ),
     shape(
-        "table {_} has changed -- restarting",
+        "table {_} has changed -{_}",
         "table hash:/etc/postfix/transport(0,lock) has changed -- restarting",
     ),
+    shape("master exit time has arrived", "master exit time has arrived"),
+    shape("ignoring status update {_}", "ignoring status update from child pid 4711 generation 7"),
+    shape("running: {_}", "running: strace -p 4711"),
+    shape(
+        "database {_}: {_:using size limit|pausing after} {_}",
+        "database lmdb:/var/lib/postfix/verify: using size limit 33554432 during open",
+    ),
     shape("close database {_}", "close database /var/lib/postfix/verify.db: No such file or directory"),
+    shape(
+        "{_:sane_link|sane_rename}({_}: worked around {_}",
+        "sane_rename(active/4dHvRq1ZTPz9sWk,deferred/4dHvRq1ZTPz9sWk): worked around spurious NFS error",
+    ),
     shape("NIS domain name not set - {_}", "NIS domain name not set - NIS lookups disabled"),
     shape(
         "{_:lookup|put|delete} {_:smtp|smtpd|lmtp} session id={_}",
@@ -87,7 +103,16 @@ SHAPES = (
         "open smtp TLS cache btree:/var/lib/postfix/smtp_scache",
     ),
     shape("tlsmgr_{_}", "tlsmgr_cache_run_event: start TLS smtp session cache cleanup"),
-    # --- complaints that nobody knows better ---
+    # --- complaints ---
+    # Logged as information (src/tls, src/tlsmgr): without them, there is no TLS.
+    shape(
+        "{words:cannot |EGD server |lost connection to EGD server |TLS support is not compiled in}{text}",
+        'cannot load Certification Authority data, CAfile="/etc/postfix/ca.pem": disabling TLS support',
+        trouble,
+        general=True,
+    ),
+    shape("exiting to reopen {_}", "exiting to reopen external entropy source dev:/dev/urandom"),
+    # What nobody knows better.
     shape(
         "{severity:warning|error|fatal|panic}: {text}",
         "warning: dict_ldap_lookup: Search error 80: Internal error",

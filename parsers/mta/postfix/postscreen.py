@@ -18,6 +18,8 @@ TURNED_AWAY = {
     "all screening ports busy": (421, "4.3.2"),
 }
 
+UNAVAILABLE = "Service currently unavailable"
+
 
 def connect(time: float, origin: Origin, client: str, server: str | None) -> Connect | None:
     """A client; tlsproxy, which does not name the server, says the same of one that it is given."""
@@ -32,6 +34,26 @@ def disconnect(time: float, origin: Origin, client: str) -> Disconnect | None:
 
 def handshake_failure(time: float, origin: Origin, client: str) -> ConnectionFailure:
     return tls_failure(time, origin, client, None)
+
+
+def screened(
+    time: float,
+    origin: Origin,
+    queue_id: str,
+    command: str,
+    client: str,
+    reply: str,
+    sender: str | None,
+    recipient: str | None,
+    protocol: str | None,
+    helo: str | None,
+) -> Reject:
+    """What a client that failed a test is told, or one that passed and has to come again; the words for a client on a
+    deny list (5yz) and for the second (4yz) are those of a server that is out of order."""
+    event = reject(time, origin, queue_id, command, client, reply, sender, recipient, protocol, helo)
+    if reply.endswith(UNAVAILABLE):
+        event.reason = "greylisted" if reply.startswith("4") else "blocked_ip"
+    return event
 
 
 def turn_away(time: float, origin: Origin, client: str, reply: str) -> Reject:
@@ -65,7 +87,7 @@ SHAPES = (
         " proto={protocol}, helo=<{helo}>",
         "NOQUEUE: reject: RCPT from [198.51.100.66]:48123: 550 5.7.1 Service unavailable; client [198.51.100.66]"
         " blocked using dnsbl.example.net; from=<kim@example.org>, to=<lee@example.com>, proto=ESMTP, helo=<there>",
-        reject,
+        screened,
     ),
     shape(
         "{_}: reject: CONNECT from {client}: " + _TURNED_AWAY,

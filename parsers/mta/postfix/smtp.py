@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from parsers.events import ConnectionFailure, Origin, Problem, Tls
 from parsers.mta.postfix.delivery import RELAYS, phase_of
+from parsers.mta.postfix.maintenance import trouble
 from parsers.reply import read_reply
 from parsers.shape import shape
 
@@ -64,8 +65,12 @@ def setback(time: float, origin: Origin, queue_id: str, words: str, text: str) -
     return Problem(time, origin, "warning", words + text, queue_id)
 
 
-def bad_certificate(time: float, origin: Origin, words: str, relay: str, text: str) -> Problem:
-    """Logged where the level of security asks for a certificate that can be trusted, or `smtp_tls_loglevel` is 2."""
+def bad_certificate(time: float, origin: Origin, words: str, relay: str, text: str) -> Problem | None:
+    """Of a server; a client's is of interest to nobody else. Logged where the level of security asks for a
+    certificate that can be trusted, or `smtp_tls_loglevel` is 2."""
+    # A client has no name where tlsproxy speaks of it for postscreen.
+    if origin.program == "smtpd" or words.startswith("client ") or relay.startswith("["):
+        return None
     return Problem(time, origin, "warning", f"{words} failed for {relay}: {text}")
 
 
@@ -117,8 +122,10 @@ SHAPES = (
     ),
     shape(
         "{queue_id}: {words:Cannot start TLS|TLS is required|TLSA lookup|TLS-Required|Server certificate |REQUIRETLS"
-        "|SASL authentication failed|SMTPUTF8 is required|message size |local data error |mail for "
-        "|unable to look up }{text}",
+        "|Sender requires |client TLS configuration problem|SASL authentication failed|SASL [CACHED] "
+        "|SMTPUTF8 is required|message size |local data error |mail for |unable to look up "
+        "|unable to find primary relay|unexpected server message|unreadable mail queue entry"
+        "|server configuration error}{text}",
         "4dHvRq1ZTPz9sWk: Cannot start TLS: handshake failure",
         setback,
     ),
@@ -150,20 +157,25 @@ SHAPES = (
         no_tls,
     ),
     shape(
-        "{words:certificate verification|certificate peer name verification|certificate name verification}"
+        "{words:certificate verification|certificate peer name verification|certificate name verification"
+        "|server certificate verification|client certificate verification|CA certificate verification}"
         " failed for {relay}: {text}",
         "certificate verification failed for mx1.example.org[192.0.2.25]:25: self-signed certificate",
         bad_certificate,
     ),
     shape("Host offered STARTTLS: {_}", "Host offered STARTTLS: [mx1.example.org]"),
     shape("TLSRPT: {_}", "TLSRPT: status=success, domain=example.org, receiving_mx=mx1.example.org"),
+    shape(
+        "{_:DNSSEC-signed TLSA record|fingerprint|TA cert as TLSA record|TA pkey as TLSA record}: {_}",
+        "DNSSEC-signed TLSA record: _25._tcp.mx1.example.org. 300 IN TLSA: 3 1 1 0A1B2C",
+    ),
     shape("using DANE RR: {_}", "using DANE RR: _25._tcp.mx1.example.org IN TLSA 3 1 1 0A1B2C"),
     # smtp_tls_loglevel 2 and above: every step of a handshake. (Those of client and server alike stand with smtpd.)
     shape("initializing the client-side TLS engine", "initializing the client-side TLS engine"),
     shape("setting up TLS connection to {_}", "setting up TLS connection to mx1.example.org[192.0.2.25]:25"),
     shape(
-        "{relay}: {_:Matched |SNI hostname|fingerprint|certificate |CommonName |subjectAltName|issuer|Peer |trust|"
-        "untrusted |unusable |no TLSA }{_}",
+        "{relay}: {_:Matched |matched peername|SNI hostname|fingerprint|certificate |CommonName |subjectAltName"
+        "|issuer|Peer |trust|untrusted |unusable |no TLSA }{_}",
         "mx1.example.org[2001:db8::25]:25: SNI hostname: mx1.example.org",
     ),
     shape("SSL_connect:{_}", "SSL_connect:SSLv3/TLS write client hello"),
@@ -178,4 +190,24 @@ SHAPES = (
         "4dHvRq1ZTPz9sWk: enabling PIX workarounds: disable_esmtp delay_dotcrlf for mx1.example.org[192.0.2.25]:25",
     ),
     shape("{queue_id}: breaking line > {_}", "4dHvRq1ZTPz9sWk: breaking line > 998 bytes with <CR><LF>SPACE"),
+    shape(
+        "{relay}: replacing server reply {_}",
+        'mx1.example.org[192.0.2.25]: replacing server reply "250-PIPELINING" with "250-8BITMIME"',
+    ),
+    shape(
+        "host {_} offers SMTPUTF8 support, but not 8BITMIME",
+        "host mx1.example.org[192.0.2.25] offers SMTPUTF8 support, but not 8BITMIME",
+    ),
+    # --- how it finds a server ---
+    shape(
+        "skipping SRV lookup for {_}",
+        "skipping SRV lookup for _submission._tcp.example.org: Host or domain name not found",
+    ),
+    shape("ignoring DNS RR: {_}", "ignoring DNS RR: mx1.example.org. 300 IN AAAA 2001:db8::25"),
+    # Logged as information, but no mail is delivered that way.
+    shape(
+        "{words:SMTPS wrappermode (TCP port 465) requires setting |network address conversion failed: }{text}",
+        'SMTPS wrappermode (TCP port 465) requires setting "smtp_tls_wrappermode = yes"',
+        trouble,
+    ),
 )

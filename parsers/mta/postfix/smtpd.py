@@ -111,6 +111,13 @@ def message_broken_off(
     return event
 
 
+def stream_broken_off(time: float, origin: Origin, queue_id: str, client: str, ending: str) -> ConnectionFailure:
+    """The same of QMQP, which knows no commands (src/qmqpd)."""
+    name, ip = CLIENTS[client]
+    error = "timeout" if "timeout" in ending else "lost"
+    return ConnectionFailure(time, origin, error, queue_id_of(queue_id), client_name=name, client_ip=ip, reply=ending)
+
+
 def tls(time: float, origin: Origin, tls_trust: str | None, client: str, tls_protocol: str, tls_cipher: str) -> Tls:
     name, ip = CLIENTS[client]
     trust = tls_trust.lower() if tls_trust else None
@@ -388,6 +395,13 @@ SHAPES = (
         message_broken_off,
     ),
     shape(
+        "{queue_id}: {client}: {ending:lost connection|read/write timeout|netstring format error|netstring length"
+        " exceeds storage limit} while {_}",
+        "NOQUEUE: list.example.org[192.0.2.25]: lost connection while receiving sender address",
+        stream_broken_off,
+        unkeyed=True,
+    ),
+    shape(
         "{tls_trust:Anonymous|Untrusted|Trusted|Verified} TLS connection {_:established|reused} from {client}"
         "[ to {_}]: {tls_protocol} with cipher {tls_cipher} ({_}",
         "Anonymous TLS connection established from mx.example.org[192.0.2.25] to mail.example.com: TLSv1.3 with"
@@ -564,6 +578,10 @@ SHAPES = (
         "warning: unknown[198.51.100.66] sent message header instead of SMTP command: Subject: hello",
     ),
     shape(
+        "warning: TLS SNI {_:from|changed from} {_}",
+        "warning: TLS SNI from unknown[198.51.100.66] is invalid: mail_example",
+    ),
+    shape(
         "warning: {_}: request longer than {_}",
         "warning: unknown[198.51.100.66]: request longer than 2048: AUTH PLAIN...",
     ),
@@ -587,7 +605,7 @@ SHAPES = (
     shape("{_}: replacing command {_}", 'mx.example.org[192.0.2.25]: replacing command "HELO x" with "EHLO x"'),
     shape("discarding EHLO keywords: {_}", "discarding EHLO keywords: CHUNKING"),
     shape("mapping DSN status {_}", "mapping DSN status 5.1.1 into Sender address status 5.1.0"),
-    shape("skipping address family {_}", "skipping address family 10 for host mx.example.org"),
+    shape("[inet_addr_host: ]skipping address family {_}", "skipping address family 10 for host mx.example.org"),
     shape(
         "TLS SNI {_} from {_} not matched, using default chain",
         "TLS SNI mail.example.net from mx.example.org[192.0.2.25] not matched, using default chain",

@@ -179,7 +179,9 @@ SHAPES = (
     ),
     shape(
         _SMTP
-        + "{words:password fail|vpopmail user not found|null password given|invalid user/domain characters}{rest}",
+        + "{words:password fail|vpopmail user not found|system user not found|null password given|null user name"
+        " given"
+        "|invalid user/domain characters|access denied|smtp access denied}{rest}",
         "vchkpw-smtp: vpopmail user not found nobody@example.com:203.0.113.9",
         no_login,
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from parsers.events import Origin
-from parsers.mta.sendmail import delivery, envelope, maintenance, reject, session
+from parsers.mta.sendmail import delivery, envelope, maintenance, reject, session, trouble
 from parsers.mta.sendmail.memory import Memory
 from parsers.server import Server
 from parsers.shape import Grammar
@@ -13,7 +13,7 @@ from parsers.shape import Grammar
 # The tags are the `-L` of the start scripts.
 _PROGRAM = re.compile(r"sendmail|sm-[\w-]{1,30}").fullmatch
 
-FAMILIES = (delivery, envelope, session, reject, maintenance)
+FAMILIES = (delivery, envelope, trouble, session, reject, maintenance)
 GRAMMAR = Grammar("sendmail", (row for family in FAMILIES for row in family.SHAPES), lead=": ")
 
 

@@ -55,6 +55,7 @@ TLS_WORDS = (
 WORST = 400  # what a reply's code must be to tell of a failure
 LOST = "4.4.2"  # the session ended: a reply that stands beside it is an earlier one
 GREETING = frozenset({"4.5.0", "5.5.0"})  # smtpinit()'s for a server that does not want us, whatever its reply says
+LONGEST_DSN = len("5.123.123")  # what stands behind it are fields of 8.18 and of trial builds: ntries, stage, STS
 _ID = re.compile(r"[0-9A-Za-z-]{5,40}+").match
 OUR_WORDS, EXIM_WORDS, POSTFIX_WORDS = " Message accepted for delivery", "OK id=", "queued as "
 OUR_HOP = f"{OUR_WORDS})"
@@ -89,6 +90,8 @@ def delivery(
     """One event for each recipient. Raises ValueError where a number is none, or the line is cut."""
     host, ip, provider, is_ours = RELAYS[relay]
     new_id: str | None = None
+    if len(dsn) > LONGEST_DSN:
+        dsn = dsn.partition(", ")[0]
     if stat[:4] == "Sent" and dsn[:1] in ("2", ""):
         if is_ours and stat.endswith(OUR_HOP):
             return handed_over(time, origin, queue_id, to, stat)

@@ -12,7 +12,7 @@ LONGEST_NUMBER = 15  # digits
 # equals signs do not end it. Commas are sometimes lost on the way to the file.
 _NEXT = re.compile(
     r",? (?=(?:from|to|size|class|pri|nrcpts|msgid|bodytype|proto|daemon|relay|ctladdr|delay|xdelay|mailer|dsn"
-    r"|quarantine|reply|stat|ntries|auth|tls_verify|tls_version|cipher)=)"
+    r"|quarantine|reply|stat|ntries|auth|tls_verify|tls_version|cipher|stage|status|STS|envid)=)"
 )
 _ADDRESS = re.compile(r'(?:"[^"]*+"|<[^>]*>|[^,"<])+')
 _INTERVAL = re.compile(r"(?:(\d{1,5})\+)?(\d{1,3}):(\d\d):(\d\d)").fullmatch

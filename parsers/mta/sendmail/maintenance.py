@@ -13,9 +13,9 @@ def problem(time: float, origin: Origin, queue_id: str, words: str, text: str, *
     return Problem(time, origin, severity, words + text, None if queue_id == NO_QUEUE else queue_id)
 
 
-def general_problem(time: float, origin: Origin, words: str, text: str) -> Problem:
+def general_problem(time: float, origin: Origin, words: str, text: str, *, severity: str = "warning") -> Problem:
     """The same of the whole daemon."""
-    return Problem(time, origin, "warning", words + text)
+    return Problem(time, origin, severity, words + text)
 
 
 def failure(time: float, origin: Origin, queue_id: str, text: str) -> Problem:
@@ -130,12 +130,12 @@ SHAPES = (
         "/etc/mail/aliases: 12 aliases, longest 10 bytes, 168 bytes total",
         unkeyed=True,
     ),
-    shape("alias database {_}", "alias database /etc/mail/aliases rebuilt by root"),
+    shape("alias database {_} rebuilt {_}", "alias database /etc/mail/aliases rebuilt by root"),
     shape(
         "{_:starting daemon|started as: |restarting |stopping daemon}{_}",
         "starting daemon (8.18.1): SMTP+queueing@00:10:00",
     ),
     shape("accepting connections again for daemon {_}", "accepting connections again for daemon MTA"),
     shape("poststats: {_}", "poststats: /var/lib/sendmail/sendmail.st: No such file or directory"),
-    shape("{_:runqueue|grew WorkList|WorkList for}{_}", "runqueue: Flushing queue from 1 jobs", general=True),
+    shape("{_:runqueue|grew WorkList}{_}", "runqueue: Flushing queue from 1 jobs", general=True),
 )

@@ -6,7 +6,7 @@ is refused after the data has a to= line as well, which ends the message (`deliv
 
 from __future__ import annotations
 
-from parsers.events import Origin, Reject
+from parsers.events import Origin, Problem, Reject
 from parsers.mta.sendmail.field import read_address
 from parsers.mta.sendmail.host import CLIENTS, read_ip
 from parsers.reason import reason_of
@@ -29,6 +29,7 @@ PHASES: dict[str, str | None] = {
     "tls_client": "mail",
 }
 OUTBOUND = frozenset({"tls_server", "tls_rcpt", "try_tls", "authinfo"})  # of us as a client: the delivery tells
+SMTP_PHASES = {"HELO": "ehlo", "EHLO": "ehlo", "MAIL": "mail", "RCPT": "rcpt", "DATA": "data", "BDAT": "data"}
 MILTER_PHASES = {"to": "rcpt", "from": "mail", "helo": "ehlo"}
 
 
@@ -86,6 +87,11 @@ def milter_client_refusal(time: float, origin: Origin, queue_id: str, name: str,
     return event
 
 
+def no_milter(time: float, origin: Origin, queue_id: str, text: str) -> Problem:
+    """A Milter that could not be asked, so that all the client's commands are refused."""
+    return Problem(time, origin, "warning", f"Milter: {text.rstrip(', ')}", queue_id)
+
+
 def recipient_refusal(time: float, origin: Origin, queue_id: str, recipient: str, reply: str) -> Reject:
     event = rejected(time, origin, queue_id, "rcpt", reply)
     event.recipient = recipient
@@ -126,6 +132,60 @@ def rejected(time: float, origin: Origin, queue_id: str | None, phase: str | Non
     return Reject(time, origin, queue_id, phase, reply_code=code, dsn=dsn, reply=reply, reason=reason)
 
 
+def bare_recipient_refusal(time: float, origin: Origin, queue_id: str, recipient: str, reply: str) -> Reject | None:
+    """The same of one who was named without angle brackets; None for other words that dots follow."""
+    return None if " " in recipient else recipient_refusal(time, origin, queue_id, recipient, reply)
+
+
+def nameless_refusal(time: float, origin: Origin, queue_id: str, words: str, reply: str) -> Reject:
+    """A recipient who cannot be one, so that nobody is named."""
+    return rejected(time, origin, queue_id, "rcpt", words + reply)
+
+
+def bad_helo(time: float, origin: Origin, queue_id: str, helo: str, client: str) -> Reject:
+    event = rejected(time, origin, queue_id, "ehlo", "501 Invalid domain name")
+    event.helo = helo
+    event.client_name, event.client_ip = CLIENTS[client]
+    return event
+
+
+def out_of_step(time: float, origin: Origin, queue_id: str, command: str, client: str) -> Reject:
+    """A client that does not wait for its answer (8.18)."""
+    event = rejected(time, origin, queue_id, SMTP_PHASES.get(command.upper()), "554 5.5.0 SMTP protocol error")
+    event.reason = "protocol_error"
+    event.client_name, event.client_ip = CLIENTS[client]
+    return event
+
+
+def bare_line_end(time: float, origin: Origin, queue_id: str, client: str, sender: str, reply: str) -> Reject:
+    """A message with line ends that are none, and could hide another message (8.18, `SMTP smuggling`)."""
+    event = rejected(time, origin, queue_id, AFTER_DATA, f"421 4.5.0 {reply}")
+    event.client_name, event.client_ip = CLIENTS[client]
+    event.sender, event.reason = read_address(sender), "protocol_error"
+    return event
+
+
+def headers_too_large(time: float, origin: Origin, queue_id: str, words: str, client: str) -> Reject:
+    event = rejected(time, origin, queue_id, AFTER_DATA, f"552 5.6.0 {words}")
+    event.client_name, event.client_ip = CLIENTS[client]
+    event.reason = "malformed_message"
+    return event
+
+
+def overlong_command(time: float, origin: Origin, queue_id: str, client: str) -> Reject:
+    event = rejected(time, origin, queue_id, None, "421 4.7.0 Command too long, possible attack")
+    event.client_name, event.client_ip = CLIENTS[client]
+    event.reason = "protocol_error"
+    return event
+
+
+def wrapped_out(time: float, origin: Origin, queue_id: str, name: str, address: str) -> Reject:
+    """A client that /etc/hosts.deny names."""
+    return Reject(
+        time, origin, queue_id, "connect", name or None, read_ip(address.strip("[]")), reason="policy_rejected"
+    )
+
+
 _RULESET = "ruleset={ruleset}[, arg1={argument}][, arg2={_}][, relay={client}], reject={reply}"
 
 SHAPES = (
@@ -154,6 +214,17 @@ SHAPES = (
         "5ALA00aB004711: ruleset=CheckSubject, arg1= offer, relay=mx [192.0.2.25], quarantine=suspicious",
         general=True,
     ),
+    # Of what we do as a client, since 8.17: the delivery tells.
+    shape(
+        "{queue_id}: ruleset={_}, status={_}",
+        "5ALA00aB004711: ruleset=try_tls, arg1=mx.example.org, relay=mx.example.org, status=4.7.0 no",
+        general=True,
+    ),
+    shape(
+        "ruleset={_}, status={_}",
+        "ruleset=try_tls, arg1=mx.example.org, relay=mx.example.org, status=4.7.0 no",
+        general=True,
+    ),
     shape(
         "{queue_id}: ruleset={_}, discard",
         "5ALA00aB004711: ruleset=check_rcpt, arg1=<kim@example.com>, relay=mx [192.0.2.25], discard",
@@ -168,11 +239,60 @@ SHAPES = (
         recipient_refusal,
         unkeyed=True,
     ),
+    shape(
+        "{queue_id}: {recipient}... {reply}",
+        "5ALA00aB004711: nobody... User unknown",
+        bare_recipient_refusal,
+        unkeyed=True,
+        general=True,
+    ),
+    shape(
+        "{queue_id}: {words:only one RCPT domain|Missing recipient|Address too long|8-bit character in mailbox"
+        "|Syntax error in mailbox|Unbalanced |Illegal character |prescan: |Cannot mail directly|non-ASCII recipient}"
+        "{reply}",
+        '5ALA00aB004711: Syntax error in mailbox address "kim lee" (non-printable character)',
+        nameless_refusal,
+    ),
     shape("{queue_id}: Too many recipients", "5ALA00aB004711: Too many recipients", too_many_recipients),
     shape(
         "{queue_id}: rejecting commands from {client} due to {reply}",
         "5ALA00aB004711: rejecting commands from mx [203.0.113.7] due to pre-greeting traffic after 0 seconds",
         too_early,
+    ),
+    shape(
+        "{queue_id}: rejecting {command: } from {client} due to traffic before response",
+        "5ALA00aB004711: rejecting EHLO from client.example.net [203.0.113.7] due to traffic before response",
+        out_of_step,
+        general=True,
+    ),
+    shape(
+        "{queue_id}: collect: relay={client}, from={sender}, info={reply}, where={_}, status=tempfail",
+        "5ALA00aB004711: collect: relay=client.example.net, from=<kim@example.net>, info=Bare linefeed (LF) not"
+        " allowed,"
+        " where=body, status=tempfail",
+        bare_line_end,
+    ),
+    shape(
+        "{queue_id}: {words:header overflow|headers too large }[({_})]{_: from |from }{client} during message"
+        " collect",
+        "5ALA00aB004711: headers too large (32768 max) from client.example.net during message collect",
+        headers_too_large,
+    ),
+    shape(
+        "{queue_id}: {client}: SMTP violation, {_}",
+        "5ALA00aB004711: client.example.net [203.0.113.7]: SMTP violation, input too long: 4711",
+        overlong_command,
+        unkeyed=True,
+    ),
+    shape(
+        "{queue_id}: invalid domain name ({helo}) from {client}",
+        "5ALA00aB004711: invalid domain name (a_b) from client.example.net [203.0.113.7]",
+        bad_helo,
+    ),
+    shape(
+        "{queue_id}: tcpwrappers ({name}, {address}) rejection",
+        "5ALA00aB004711: tcpwrappers (client.example.net, 203.0.113.7) rejection",
+        wrapped_out,
     ),
     shape("{queue_id}: rejecting commands{text}", "5ALA00aB004711: rejecting commands fr", cut, general=True),
     shape(
@@ -194,9 +314,14 @@ SHAPES = (
     ),
     shape(
         "{queue_id}: Milter: connect: host={name}, addr={address},"
-        " {reply:rejecting commands|temp failing commands|shutdown}",
+        " {reply:rejecting commands|temp failing commands|shutdown|reject}[={_}]",
         "5ALA00aB004711: Milter: connect: host=mx.example.org, addr=192.0.2.25, rejecting commands",
         milter_client_refusal,
+    ),
+    shape(
+        "{queue_id}: Milter: {text:initialization failed, }{_}",
+        "5ALA00aB004711: Milter: initialization failed, temp failing commands",
+        no_milter,
     ),
     shape("{queue_id}: Milter: {_}", "5ALA00aB004711: Milter: no active filter", general=True),
 )

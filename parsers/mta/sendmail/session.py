@@ -6,7 +6,7 @@ that a client connects.
 
 from __future__ import annotations
 
-from parsers.events import Auth, Connect, ConnectionFailure, Disconnect, Origin, Tls
+from parsers.events import Auth, Connect, ConnectionFailure, Disconnect, Origin, Problem, Tls
 from parsers.mta.sendmail.host import CLIENTS, RELAYS
 from parsers.shape import shape
 
@@ -127,6 +127,19 @@ def no_tls_in(time: float, origin: Origin, reply: str, client: str | None) -> Co
     return ConnectionFailure(time, origin, "tls", client_name=name, client_ip=ip, phase="starttls", reply=reply)
 
 
+def no_dane(time: float, origin: Origin, relay: str, reply: str) -> ConnectionFailure:
+    """A host that has to speak TLS, as the DNS says, and does not."""
+    host, ip, provider, _ = RELAYS[relay]
+    failure = ConnectionFailure(time, origin, "tls", None, host, ip, phase="starttls", reply=reply)
+    failure.provider = provider
+    return failure
+
+
+def login_refused(time: float, origin: Origin, relay: str, text: str) -> Problem:
+    """Our own password, which another server does not take, or which we could not use."""
+    return Problem(time, origin, "warning", f"AUTH=client, relay={relay}, {text}")
+
+
 _TLS = " relay={relay}[, version={tls_protocol}], verify={verify}, cipher={tls_cipher}, bits={_}"
 
 SHAPES = (
@@ -182,7 +195,12 @@ SHAPES = (
         unkeyed=True,
     ),
     shape("AUTH: {_}", "AUTH: available mech=CRAM-MD5 LOGIN PLAIN, allowed mech=CRAM-MD5 LOGIN PLAIN"),
-    shape("AUTH={_:client}, {_}", "AUTH=client, relay=mx.example.org., mech=PLAIN, bits=0"),
+    shape("AUTH={_:client}, {_}", "AUTH=client, relay=mx.example.org., mech=PLAIN, bits=0", general=True),
+    shape(
+        "AUTH=client, relay={relay}, {text:temporary failure|authinfo }{_}",
+        "AUTH=client, relay=mx.example.org., temporary failure, connection abort",
+        login_refused,
+    ),
     shape(
         "AUTH {_:warning|auth_ssf|authid|username|continue|flags|encode64|decode64}{_}", "AUTH warning: no mechanisms"
     ),
@@ -214,11 +232,18 @@ SHAPES = (
         error="tls",
         phase="starttls",
     ),
-    shape("STARTTLS={_}", "STARTTLS=client, SSL_shutdown failed: -1", general=True),
-    shape("STARTTLS: {_}", "STARTTLS: CRLFile missing"),
     shape(
-        "{_:tls_clt_features|tls_srv_features|srv_features|engine}={_}",
+        "STARTTLS=client, relay={relay}, warning=DANE configured in DNS but {reply}",
+        "STARTTLS=client, relay=mx.example.org., warning=DANE configured in DNS but STARTTLS not offered",
+        no_dane,
+    ),
+    shape("STARTTLS={_}", "STARTTLS=client, SSL_shutdown failed: -1", general=True),
+    # What goes wrong within a session of TLS is told otherwise, if it matters.
+    shape("STARTTLS: {_}", "STARTTLS: read error=timeout", general=True),
+    shape(
+        "{_:tls_clt_features|tls_srv_features|srv_features|clt_features|engine|TLSA}={_}",
         "tls_srv_features=empty, relay=mx [192.0.2.25]",
+        general=True,
     ),
     shape("{queue_id}: SMTP outgoing connect on {_}", "5ALA00aB004711: SMTP outgoing connect on mail.example.com"),
     shape("{queue_id}: --- {_}", "5ALA00aB004711: --- 250 2.0.0 mail.example.com ESMTP hello"),

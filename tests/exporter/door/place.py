@@ -40,6 +40,9 @@ class View:
     def sources(self) -> list[object]:
         return []
 
+    def troubles(self) -> list[str]:
+        return []
+
     async def save(self) -> None:
         pass
 

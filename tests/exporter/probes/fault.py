@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.exporter.probes.server import Act, Step
@@ -117,6 +118,8 @@ _SECURING = [
     Fault("a certificate for another name", "starttls", "certificate-host-mismatch", {}, _TLS, "name"),
     Fault("a certificate that nobody trusted signed", "starttls", "certificate-not-trusted", {}, _TLS, "untrusted"),
     Fault("a certificate that signed itself", "starttls", "certificate-not-trusted", {}, _TLS, "strange"),
+    Fault("a `ca_file` that is not there", "starttls", "internal", {}, {**_TLS, "ca_file": Path("/nowhere/ca.pem")}),
+    Fault("a `ca_file` without certificates", "starttls", "internal", {}, {**_TLS, "ca_file": Path(__file__)}),
     Fault(
         "implicit TLS where the server speaks in the clear", "starttls", "validation-failure", {}, {"tls": "implicit"}
     ),
@@ -263,6 +266,7 @@ class Missing(NamedTuple):
     results: tuple[str, ...] = ("sent",)
 
 
+_NO_CA = {"ca_file": Path("/nowhere/ca.pem"), "tls": "implicit"}
 _GREETING = (b"* OK ready\r\n",)
 _LOGGED_IN = (*_GREETING, b"m1 OK\r\n", b"* CAPABILITY IMAP4rev1\r\nm2 OK\r\n", b"m3 OK\r\n")
 _FOUND = (*_LOGGED_IN, b"* OK [UIDVALIDITY 1]\r\nm4 OK\r\n", b"* SEARCH 1\r\nm5 OK\r\n")
@@ -285,6 +289,12 @@ MISSING: tuple[Missing, ...] = (
         "mailbox: the file with the password is not there", "mailbox_no_secret", how={"password_file": "nowhere"}
     ),
     Missing("mailbox: the wrong password", "mailbox_auth", (*_GREETING, b"m1 NO Invalid credentials\r\n")),
+    Missing(
+        "mailbox: the login is refused while somebody else is at the mailbox",
+        "mailbox_refused_command",
+        (*_GREETING, b"m1 NO [INUSE] Mailbox is locked\r\n"),
+    ),
+    Missing("mailbox: a `ca_file` that is not there", "mailbox_internal", how=_NO_CA),
     Missing("mailbox: the login is not answered", "mailbox_timeout", _GREETING),
     Missing("mailbox: the connection closed after the login", "mailbox_lost", _LOGGED_IN, Act.DROP),
     Missing(

@@ -16,7 +16,10 @@ import time
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from prometheus_client import CollectorRegistry
 
+from exporter.probes import imap
 from exporter.probes.arrival import Found
 from exporter.probes.dialogue import Dialogue
 from exporter.probes.mailbox import mailbox
@@ -347,6 +350,41 @@ def test_the_junk_folder_is_found_by_its_special_use(dovecot):
 
     prober = round_trip(dovecot, Arrive(imap=Imap(**dovecot.login(dovecot.imap))), then=move)
     assert counts(prober) == {"sent": 1, "arrived": 1, "spam_folder": 1}
+
+
+@pytest.mark.parametrize("kind", ["imap", "pop3"])
+def test_the_certificate_of_the_mailbox_is_told(dovecot, kind):
+    login = dovecot.login(getattr(dovecot, kind))
+    arrive = Arrive(imap=Imap(**login)) if kind == "imap" else Arrive(pop3=Pop3(**login))
+    registry = CollectorRegistry()
+    registry.register(round_trip(dovecot, arrive, looks=2))
+    told = registry.get_sample_value("mail_probe_mailbox_certificate_expiry_timestamp_seconds", {"probe": "one"})
+    (shown,) = x509.load_pem_x509_certificates((dovecot.folder / "cert.pem").read_bytes())[:1]
+    assert told == shown.not_valid_after_utc.timestamp()
+
+    async def look() -> str:
+        dialogue = Dialogue(asyncio.get_running_loop().time)
+        box = mailbox(arrive, dialogue)
+        await box.visit(lambda _: False)
+        box.close()
+        return dialogue.text()
+
+    until = f"{shown.not_valid_after_utc:%Y-%m-%d}"
+    assert f"the certificate is for localhost; the chain is good until {until}" in asyncio.run(look())
+
+
+def test_a_session_does_not_last_for_ever_so_that_a_new_certificate_is_seen(dovecot, monkeypatch):
+    monkeypatch.setattr(imap, "_SESSION_SECONDS", 0.0)
+
+    async def look() -> str:
+        dialogue = Dialogue(asyncio.get_running_loop().time)
+        box = mailbox(Arrive(imap=Imap(**dovecot.login(dovecot.imap))), dialogue)
+        for _ in range(2):
+            await box.visit(lambda _: False)
+        box.close()
+        return dialogue.text()
+
+    assert asyncio.run(look()).count("the certificate is for") == 2
 
 
 @pytest.mark.parametrize("kind", ["imap", "pop3"])

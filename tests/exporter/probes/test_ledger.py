@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import suppress
 
 import pytest
 
 from exporter.probes.ledger import Arrival, Ledger
+from tests.disk import full_disk
 
 LATE = 120.0
 
@@ -101,3 +104,44 @@ def test_what_is_old_is_forgotten(ledger):
     assert ledger.probe_of("a") is None
     assert ledger.probe_of("b") == ("one", 2000.0)
     assert counts(ledger) == {"sent": 2}
+
+
+def test_a_file_that_is_damaged_is_set_aside(tmp_path, caplog):
+    path = tmp_path / "probes.db"
+    path.write_bytes(b"no database" * 1000)
+    made = Ledger(path)
+    sent(made)
+    made.close()
+    assert (tmp_path / "probes.db.aside").read_bytes().startswith(b"no database")
+    assert "set aside" in caplog.text
+    again = Ledger(path)
+    assert counts(again) == {"sent": 1}
+    again.close()
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_pages_that_are_damaged_are_set_aside(tmp_path, caplog):
+    path = tmp_path / "probes.db"
+    made = Ledger(path)
+    for number in range(200):
+        sent(made, str(number))
+    made.close()
+    content = bytearray(path.read_bytes())
+    content[8192:] = bytes(len(content) - 8192)
+    path.write_bytes(content)
+    Ledger(path).close()
+    assert (tmp_path / "probes.db.aside").exists()
+
+
+def test_what_a_full_disk_refused_keeps_nothing_from_being_written_later(tmp_path):
+    made = Ledger(tmp_path / "probes.db")
+    for number in range(200):
+        made.begin(str(number), "one", "probe@example.net", 1000.0)
+    with full_disk(), suppress(sqlite3.Error):
+        for number in range(200):
+            made.settle(str(number), is_sent=True)
+    written = counts(made).get("sent", 0)
+    assert written < 200
+    sent(made, "last")
+    assert counts(made)["sent"] == written + 1
+    made.close()

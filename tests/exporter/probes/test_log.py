@@ -30,7 +30,22 @@ DEFERRED = LINE.format(
 )
 
 
-async def with_log(it: Bench, *lines: str, message_id: str | None = None) -> None:
+EXIM_BEGIN = (
+    "2027-01-15 08:00:01 1tXk2a-0003RF-2Z <= probe@example.com H=(localhost) [127.0.0.1] P=esmtpsa A=plain:probe"
+    " S=742 id={message_id}\n"
+)
+EXIM_DEFERRED = (
+    "2027-01-15 08:00:04 1tXk2a-0003RF-2Z == probe@example.net R=outside T=outside defer (-44) H=mx.example.net"
+    " [192.0.2.7]: SMTP error from remote mail server after RCPT TO:<probe@example.net>: 450 4.7.1 Greylisted, try"
+    " again later\n"
+)
+EXIM_SENT = (
+    "2027-01-15 08:00:04 1tXk2a-0003RF-2Z => probe@example.net R=outside T=outside H=mx.example.net [192.0.2.7]"
+    ' C="250 2.0.0 Ok"\n'
+)
+
+
+async def with_log(it: Bench, *lines: str, message_id: str | None = None, begin: str = BEGIN) -> None:
     """The probe runs, and then its log says this."""
     it.probe = Probe(
         name="one", every=60.0, send=a_send(it.maildir.parent, it.probe.send.port), arrive=Arrive(log=True)
@@ -38,7 +53,7 @@ async def with_log(it: Bench, *lines: str, message_id: str | None = None) -> Non
     it.prober.configure([it.probe])
     outcome = await it.prober.run_once(it.probe)
     log = it.maildir.parent / "mail.log"
-    log.write_text("".join([BEGIN.format(message_id=message_id or outcome.mail.message_id), *lines]))
+    log.write_text("".join([begin.format(message_id=message_id or outcome.mail.message_id), *lines]))
     pipeline = Pipeline(Config(sources=(LogSource(file=log),)), None, it.clock)
     pipeline.hooks.append(it.prober.follow)
     it.clock.time += 10
@@ -61,6 +76,20 @@ def test_the_log_tells_where_a_late_mail_is(bench):  # noqa: F811
         await with_log(it, DEFERRED)
         it.clock.time = NOW + 130
         assert it.value("mail_probe_failure_info", phase="arrival", reason="queued_greylisted") == 1
+
+    bench(None, play)
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [([], "queued"), ([EXIM_DEFERRED], "queued_greylisted"), ([EXIM_DEFERRED, EXIM_SENT], None)],
+)
+def test_the_log_of_an_exim_tells_it_too(bench, lines, reason):  # noqa: F811
+    async def play(it):
+        await with_log(it, *lines, begin=EXIM_BEGIN)
+        it.clock.time = NOW + 130
+        found = it.value("mail_probe_failure_info", phase="arrival", reason=reason or "queued")
+        assert (found, it.count("arrived")) == ((1, 0) if reason else (None, 1))
 
     bench(None, play)
 
@@ -95,3 +124,21 @@ def test_a_message_id_of_somebody_else_is_not_believed(bench):  # noqa: F811
         assert it.count("arrived") == 0
 
     bench(None, play)
+
+
+def test_a_log_is_read_on_while_the_ledger_cannot_be_written(bench, caplog):  # noqa: F811
+    async def play(it):
+        _ = it.prober.ledger
+        outcomes = []
+
+        async def run_once(probe):
+            outcomes.append(await Prober.run_once(it.prober, probe))
+            it.prober.ledger._base.execute("PRAGMA query_only = ON")
+            return outcomes[0]
+
+        it.prober.run_once = run_once
+        await with_log(it, SENT, DEFERRED)
+
+    bench(None, play)
+    told = {record.message for record in caplog.records}
+    assert told == {"what the log says of a probe's mail cannot be written down"}

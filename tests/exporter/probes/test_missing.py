@@ -21,6 +21,7 @@ from tests.exporter.probes.test_log import BEGIN, DEFERRED, LINE
 from tests.exporter.probes.test_prober import NOW, bench  # noqa: F401 - a fixture
 from tests.exporter.probes.test_smtp import PASSWORD, assert_hidden
 
+EXPIRIES = {"expired": 1577836800, "name": 2208988800, "untrusted": 2208988800}
 HOST = "mx.example.net[192.0.2.7]:25"
 LINES = {
     "none": "",
@@ -98,6 +99,9 @@ def test_a_mailbox_that_cannot_be_looked_into(bench, missing, monkeypatch, tmp_p
             assert await it.prober.look(box, [it.probe]) is False
             box.close()
             assert told(it) == (missing.reason, list(missing.results))
+            # Of one that is refused, too.
+            expiry = it.value("mail_probe_mailbox_certificate_expiry_timestamp_seconds")
+            assert expiry == EXPIRIES.get(missing.certificate)
             assert_hidden(caplog.text + str(it.prober.views()))
 
     bench(None, play)

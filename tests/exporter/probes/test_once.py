@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from exporter.probes.end import LogEnds
+from exporter.probes.hint import hint
 from exporter.probes.once import once
 from exporter.probes.prober import Prober
 from exporter.probes.section import Arrive, Imap, Probe
+from exporter.probes.smtp import Failure
 from exporter.queues.attempt import next_attempt
 from exporter.queues.entry import Place
 from tests.exporter.probes.server import Server, serving
@@ -35,7 +37,7 @@ def run(folder: Path, then, steps=None, arrive: Arrive | None = None, late_after
         async with serving(steps) as server:
             send = a_send(folder, server.port, username="probe")
             to = arrive or Arrive(maildir=maildir, every=0.1)
-            probe = Probe(name="one", send=send, arrive=to, late_after=late_after, lost_after=60.0, timeout=5.0)
+            probe = Probe(name="one", send=send, arrive=to, late_after=late_after, lost_after=3600.0, timeout=5.0)
             prober = Prober([probe], None)
             prober.next_attempt = partial(next_attempt, [Place("postfix", folder / "spool", "postfix")])
             happening = asyncio.create_task(happens(server, then, folder))
@@ -82,18 +84,24 @@ def test_a_mail_that_is_refused_is_not_waited_for(tmp_path):
     assert told.splitlines()[-1].startswith("failed at rcpt after ")
 
 
-@pytest.mark.parametrize("depth", ["", "4", "4/F"])
-def test_a_mail_in_our_queue_and_when_it_is_tried_again(tmp_path, depth):
+NEXT = "next attempt at 2096-10-02 07:06:40 UTC"
+OVERDUE = "next attempt as soon as the queue is run"
+
+
+@pytest.mark.parametrize(
+    ("depth", "due", "words"), [("", 4e9, NEXT), ("4", 4e9, NEXT), ("4/F", 4e9, NEXT), ("", 1e9, OVERDUE)]
+)
+def test_a_mail_in_our_queue_and_when_it_is_tried_again(tmp_path, depth, due, words):
     deferred = tmp_path / "spool/deferred" / depth
     deferred.mkdir(parents=True)
     (deferred / QUEUED_ID).touch()
-    os.utime(deferred / QUEUED_ID, (1_800_000_000, 1_800_000_000))
+    os.utime(deferred / QUEUED_ID, (due, due))
     is_well, told = run(tmp_path, lambda folder, raw: log(folder, raw, DEFERRED), late_after=2.0)
     last = told.splitlines()[-1]
     assert not is_well
     assert "queued_greylisted: it has not arrived: in our queue, last tried at " in last
     assert "450 4.7.1 Greylisted" in last
-    assert last.endswith("next attempt at 2027-01-15 08:00:00 UTC")
+    assert last.endswith(words)
 
 
 def test_a_mail_that_nobody_tried_to_deliver_yet(tmp_path):
@@ -122,6 +130,40 @@ def test_a_mailbox_that_cannot_be_looked_at_is_told(tmp_path, monkeypatch):
     is_well, told = run(tmp_path, lambda *_: None, arrive=arrive, late_after=1.0)
     assert not is_well
     assert "cannot look there: mailbox_refused" in told
+
+
+@pytest.mark.parametrize("first", [b"* OK ready\r\n", b"* BYE too many of you\r\n"])
+def test_a_mailbox_that_cannot_be_looked_at_is_asked_twice_and_named_as_what_failed(tmp_path, monkeypatch, first):
+    """More often, and who tries a wrong password is locked out."""
+    monkeypatch.setenv("IMAP_PASSWORD", PASSWORD)
+    seen: list[bytes] = []
+
+    async def talk(reader, writer) -> None:
+        writer.write(first)
+        seen.append(await reader.readline())
+        writer.write(b"m1 NO [AUTHENTICATIONFAILED] Authentication failed.\r\n")
+        writer.close()
+
+    async def play() -> tuple[bool, str]:
+        server = await asyncio.start_server(talk, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        imap = Imap(server="127.0.0.1", port=port, tls="none", username="u", password_env="IMAP_PASSWORD")
+        try:
+            return await asyncio.to_thread(
+                run, tmp_path, lambda *_: None, arrive=Arrive(imap=imap, every=0.01), late_after=3600.0
+            )
+        finally:
+            server.close()
+
+    is_well, told = asyncio.run(play())
+    reason = "mailbox_auth" if b"OK" in first else "mailbox_protocol_error"
+    assert not is_well
+    assert len(seen) == 2
+    assert told.splitlines()[-1].startswith(
+        f"failed at arrival: {reason}: it may have arrived, but nobody can look: "
+    )
+    assert hint(Failure("arrival", reason, "")) in told
+    assert_hidden(told)
 
 
 def test_what_is_no_queue_id_names_no_file(tmp_path):

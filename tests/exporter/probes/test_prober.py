@@ -478,3 +478,33 @@ async def _until_settled(folder: Path, server) -> None:
             break
         await asyncio.sleep(0.1)
     base.close()
+
+
+def test_a_ledger_that_is_damaged_while_it_runs_is_no_end_of_scrapes(bench, caplog):
+    async def play(it):
+        await it.prober.run_once(it.probe)
+        it.prober.ledger._base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        it.prober.ledger._base.execute("PRAGMA cache_size = 0")
+        path = it.maildir.parent / "probes.db"
+        path.write_bytes(path.read_bytes()[:4096] + bytes(path.stat().st_size - 4096))
+        assert it.value("mail_probe_success") == 0
+        assert it.prober.views()
+        assert (it.maildir.parent / "probes.db.aside").exists()
+        await it.prober.run_once(it.probe)
+        assert it.count("sent") == 1
+
+    bench(None, play)
+
+
+def test_without_probes_there_is_no_ledger(tmp_path):
+    async def play() -> None:
+        prober = Prober([], tmp_path, Clock())
+        running = asyncio.create_task(prober.run())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        prober.close()
+
+    asyncio.run(play())
+    assert not list(tmp_path.iterdir())

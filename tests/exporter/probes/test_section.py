@@ -73,6 +73,12 @@ def test_a_full_probe(load, tmp_path):
             "{name: a, send: {%s, password: hunter2}}",
             'probes[0].send.password: unknown key, did you mean "password_env"?',
         ),
+        ("{name: a, send: {server: 'u:hunter2@mx'}}", "probes[0].send: server: expected a host name or an address"),
+        ("{name: a, send: {server: 'https://mx'}}", "probes[0].send: server: expected a host name or an address"),
+        (
+            "{name: a, send: {%s}, targets: ['mx:25', 'u:hunter2@mx']}",
+            "probes[0]: targets: expected a host name or an address",
+        ),
         ("{name: a, send: {%s}, arrive: {}}", "probes[0].arrive: expected exactly one of imap, pop3, maildir"),
         ("{name: a, send: {server: x}, arrive: {log: true}}", "probes[0]: send.to: missing, there is an `arrive`"),
         ("{name: a, late_after: 1h, send: {%s}}", "probes[0]: lost_after: expected at least late_after"),

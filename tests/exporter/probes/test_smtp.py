@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from prometheus_client import CollectorRegistry, generate_latest
 
+from exporter.probes.dialogue import MASK
 from exporter.probes.message import Key, whose
 from exporter.probes.prober import Prober
 from exporter.probes.run import Outcome, send_probe
@@ -117,6 +118,25 @@ def test_a_server_that_repeats_the_password_does_not_get_it_shown(tmp_path):
     outcome, _ = asyncio.run(run(tmp_path, {"AUTH": said}, username="probe"))
     assert "535" in outcome.dialogue.text()
     assert_hidden(outcome.dialogue.text() + str(outcome.result))
+
+
+@pytest.mark.parametrize("before", ["", "x", "xx", "user=probe,token="])
+def test_a_password_within_more_is_not_shown_in_base64_either(tmp_path, before):
+    said = base64.b64encode(f"{before}{PASSWORD} and more".encode())
+    outcome, _ = asyncio.run(run(tmp_path, {"AUTH": b"535 5.7.8 " + said + b"\r\n"}, username="probe"))
+    told = f"{outcome.dialogue.text()} {outcome.result.failure}"
+    start = -(-len(before) * 8 // 6)
+    assert said.decode()[start : start + 6] not in told
+    assert MASK in outcome.result.failure.text
+
+
+def test_why_a_token_is_refused_is_told(tmp_path):
+    error = base64.b64encode(f'{{"status":"401","token":"{PASSWORD}"}}'.encode())
+    steps = {"EHLO": b"250-mx\r\n250 AUTH XOAUTH2\r\n", "AUTH": b"334 " + error + b"\r\n", "": b"535 5.7.8 No\r\n"}
+    outcome, _ = asyncio.run(run(tmp_path, steps, username="probe", auth="XOAUTH2"))
+    assert outcome.result.failure[:2] == ("auth", "smtp_auth")
+    assert '-- the token is refused: {"status":"401","token":"****"}' in outcome.dialogue.text()
+    assert_hidden(outcome.dialogue.text())
 
 
 def test_each_phase_is_timed(tmp_path):
@@ -272,6 +292,21 @@ def test_a_dialogue_that_is_broken_off_says_nothing_more(tmp_path, verb):
             return server.commands
 
     assert "QUIT" not in asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("steps", "how"),
+    [
+        ({"EHLO": b"250 mx.example.com\r\n"}, {"tls": "starttls"}),
+        ({"EHLO": b"250 mx.example.com\r\n"}, {"username": "probe"}),
+        (None, {"username": "probe", "tls": "opportunistic", "auth": "CRAM-MD5"}),
+    ],
+)
+def test_a_server_that_is_left_by_our_own_decision_is_told_so(tmp_path, steps, how):
+    """Exim logs an error of TLS where the connection only ends."""
+    outcome, server = asyncio.run(run(tmp_path, steps, **how))
+    assert outcome.result.failure.reply_code is None
+    assert server.commands[-1] == "QUIT"
 
 
 def test_pipelining(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from itertools import count
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -16,7 +17,7 @@ from exporter.queues.entry import Entry, Place, Recipient
 from exporter.queues.figure import KNOWN_TEXTS, Backlog
 from exporter.queues.place import find_queues, places, sources
 from exporter.queues.scan import scan
-from exporter.queues.watch import Watch
+from exporter.queues.watch import EVERY, Watch
 
 NOW = 2_000_000_000.0
 FULL = "host mx.google.com[192.0.2.9] said: 452 4.2.2 The recipient's inbox is out of storage space"
@@ -95,10 +96,41 @@ def test_a_scan_ends_with_its_budget_and_says_so(spool: Path) -> None:
     for number in range(1200):
         (spool / f"incoming/{number}").touch()
     clock = count(NOW, 10)
-    found = scan(Place("postfix", spool, "p"), seconds=15, now=lambda: next(clock), rest=lambda _: None)
+    found = scan(Place("postfix", spool, "p"), seconds=15, clock=lambda: next(clock), rest=lambda _: None)
     assert found.backlog is not None
     assert 0 < found.backlog.messages < 1200
     assert found.error == "not all was read within 15 s"
+
+
+def test_a_clock_that_is_set_while_a_queue_is_read_changes_nothing(spool: Path) -> None:
+    for number in range(1200):
+        (spool / f"incoming/{number}").touch()
+    rests: list[float] = []
+    now = count(0, NOW)  # as where a host learns the time after its start
+    found = scan(Place("postfix", spool, "p"), seconds=600, now=lambda: next(now), rest=rests.append)
+    assert found.error is None
+    assert found.backlog is not None
+    assert found.backlog.messages == 1200
+    assert 0 <= found.duration < 600
+    assert len(rests) == 2
+    assert max(rests) < 600
+
+
+def test_the_next_look_does_not_go_by_a_clock_that_is_set(spool: Path) -> None:
+    now = count(0, NOW)
+    watch = Watch(lambda: next(now))
+    watch.configure([Place("postfix", spool, "p")])
+    waits: list[float] = []
+
+    class Stop(Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout or 0.0)
+            self.set()
+            return True
+
+    watch._stop = Stop()
+    watch._run()
+    assert waits == [EVERY]
 
 
 def test_a_scrape_shows_an_empty_queue_as_zero(spool: Path) -> None:

@@ -323,6 +323,15 @@ def test_a_loop_of_links_says_why(log: Path) -> None:
 # --- rotation by renaming
 
 
+def test_a_log_that_becomes_a_loop_of_links_says_why(log: Path, reader: Reader) -> None:
+    log.write_bytes(b"1\n")
+    assert reader.poll() == b"1\n"
+    log.unlink()
+    log.symlink_to(log.name)
+    assert reader.poll() == b""
+    assert reader.tail.error is not None
+
+
 def test_the_rotated_file_is_drained_before_the_new_one(log: Path, reader: Reader) -> None:
     append(log, b"a1\n")
     assert reader.poll() == b"a1\n"

@@ -172,6 +172,28 @@ def test_a_dynamic_user_that_no_group_helps_becomes_one_that_stays(tree: Tree, f
     assert command.endswith(" && setfacl --modify user:mailstat:r /var/log/mail.log")
 
 
+def test_a_state_of_somebody_else(tree: Tree, found) -> None:
+    tree.write("var/lib/mailstat/state.db", "", 0o600)
+    (tree.root / "var/lib/mailstat").chmod(0o777)
+    chown = "chown --recursive mailstat /var/lib/mailstat"
+    assert found(configuration.check) == [("error", "/var/lib/mailstat", chown)]
+    (tree.root / "var/lib/mailstat/state.db").chmod(0o666)
+    assert found(configuration.check) == [("good", "/var/lib/mailstat", "")]
+
+
+def test_a_state_without_room(tree: Tree, found) -> None:
+    folder = tree.root / "var/lib/mailstat"
+    folder.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=0777", "tmpfs", folder]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a small disk")
+    try:
+        room = "df --human-readable /var/lib/mailstat; df --inodes /var/lib/mailstat"
+        assert found(configuration.check) == [("error", "/var/lib/mailstat", room)]
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
 def test_the_state_of_a_dynamic_user(tree: Tree, found) -> None:
     """The unit's: systemd keeps it in a folder of root's own, and leads the unit's account around that one."""
     private = tree.root / "var/lib/private"
@@ -182,7 +204,9 @@ def test_the_state_of_a_dynamic_user(tree: Tree, found) -> None:
     (tree.root / "var/lib/mailstat").symlink_to("private/mailstat")
     private.chmod(0o700)
     state.chmod(0o755)
-    assert found(configuration.check) == [("error", "/var/lib/mailstat", "chown mailstat /var/lib/mailstat")]
+    assert found(configuration.check) == [
+        ("error", "/var/lib/mailstat", "chown --recursive mailstat /var/lib/mailstat")
+    ]
     state.chmod(0o777)
     assert found(configuration.check) == [("good", "/var/lib/mailstat", "")]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstat.live.pulse import KNOWN, NAMES, SLOTS, Pulse
+from mailstat.live.pulse import KNOWN, NAME, NAMES, SLOTS, Pulse
 from parsers.events import Auth, Connect, ConnectionFailure, Delivery, Event, Origin, Received, Reject
 
 NOW = 1_767_571_200.0
@@ -60,6 +60,17 @@ def test_failed_logins_are_told_by_block() -> None:
 def test_hosts_that_are_not_reached_are_failing_destinations() -> None:
     pulse = told(ConnectionFailure(NOW, ORIGIN, "timeout", relay_host="MX.example.org"))
     assert pulse.rows("destinations", NOW, 60) == [("mx.example.org", (0, 0, 1, 0))]
+
+
+def test_no_name_is_longer_than_one_of_the_dns() -> None:
+    long = "x" * 60_000
+    pulse = told(
+        ConnectionFailure(NOW, ORIGIN, "timeout", relay_host=long),
+        delivery("deferred", recipient=f"a@{long}"),
+        Auth(NOW, ORIGIN, "failure", client_name=long),
+    )
+    for panel in ("destinations", "attackers"):
+        assert [name for name, _ in pulse.rows(panel, NOW, 60)] == ["x" * NAME]
 
 
 def test_the_last_lines_of_a_row_are_kept() -> None:

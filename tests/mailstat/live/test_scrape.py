@@ -25,6 +25,7 @@ mail_rejects_total{{phase="rcpt",reason="blocked_ip"}} {failed}
 mail_auth_attempts_total{{method="LOGIN",result="failure"}} {failed}
 # TYPE mail_connection_errors_total counter
 mail_connection_errors_total{{provider="gmx",error="timeout"}} {failed}
+mail_connection_errors_total{{provider="",error="lost"}} {failed}
 # TYPE mail_queue_messages gauge
 mail_queue_messages{{service="postfix",queue="deferred"}} 12
 # TYPE mail_queue_oldest_age_seconds gauge
@@ -103,6 +104,12 @@ def test_an_answer_that_is_none_is_told() -> None:
 def test_an_endless_answer_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scrape, "LARGEST", 10)
     assert "too long" in asked("/metrics").error
+
+
+def test_an_exporter_that_is_stopped_is_told_in_the_words_of_the_system() -> None:
+    made = Scrape("http://127.0.0.1:1/metrics", now=lambda: NOW)
+    asyncio.run(made.poll())
+    assert made.error == "http://127.0.0.1:1/metrics: Connection refused"
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/x", "http://127.0.0.1:1/metrics", "x"])

@@ -194,6 +194,50 @@ def test_any_terminal_will_do(size: tuple[int, int]) -> None:
     flown(steps, size)
 
 
+def test_a_long_name_leaves_room_for_the_numbers() -> None:
+    async def steps(app: Top, pilot: Pilot[None]) -> None:
+        app.feed.deliver("a" * 300, "deferred", 9)  # type: ignore[attr-defined]
+        for width, shown in ((80, 34), (130, 19), (200, 40)):
+            await pilot.resize_terminal(width, 40)
+            await pilot.pause()
+            await pilot.pause()
+            table: DataTable[Any] = app.query_one("#destinations", DataTable)
+            assert len(names(app, "destinations")[0]) == shown
+            assert table.virtual_size.width <= table.size.width
+
+    flown(steps)
+
+
+def test_what_has_room_changes_with_the_terminal_also_in_a_pause() -> None:
+    async def steps(app: Top, pilot: Pilot[None]) -> None:
+        app.feed.deliver("a" * 300, "deferred", 9)  # type: ignore[attr-defined]
+        app._show()
+        await pilot.press("p")
+        before = names(app, "destinations")[0]
+        await pilot.resize_terminal(200, 50)
+        await pilot.pause()
+        await pilot.pause()
+        assert len(names(app, "destinations")[0]) > len(before)
+
+    flown(steps)
+
+
+def test_while_there_is_more_to_read_it_is_shown_each_second() -> None:
+    async def steps(app: Top, pilot: Pilot[None]) -> None:
+        async def more() -> bool:
+            app.feed.deliver("yahoo", "sent", 9)  # type: ignore[attr-defined]
+            return True
+
+        app.feed.poll = more  # type: ignore[method-assign]
+        await app._turn()
+        assert names(app, "providers")[0] == "google"
+        app._now = lambda: NOW + 1
+        await app._turn()
+        assert names(app, "providers")[0] == "yahoo"
+
+    flown(steps)
+
+
 def test_rows_of_the_same_value_are_in_the_order_of_their_names() -> None:
     rows = [("b", (1.0,)), ("a", (1.0,)), ("c", (2.0,)), ("d", ())]
     assert [name for name, _ in ordered(rows, 1, is_down=True)] == ["c", "a", "b", "d"]

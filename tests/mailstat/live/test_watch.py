@@ -86,7 +86,7 @@ def test_a_long_log_is_read_from_near_its_end(log: Path, monkeypatch: pytest.Mon
 
 def test_a_log_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
     feed = followed(Watch([tmp_path / "mail.log"], zone=UTC, now=lambda: NOW))
-    assert "mail.log" in feed.error
+    assert feed.error == f"{tmp_path}/mail.log: No such file or directory"
     (tmp_path / "mail.log").write_text(line(1, SENT))
     assert followed(feed).pulse.rates(NOW, 60)["sent"] == 1.0
     assert feed.error == ""

@@ -346,6 +346,18 @@ def test_a_column_that_has_no_room_is_named() -> None:
 
 
 @pytest.mark.usefixtures("_terminal")
+def test_a_sparkline_has_fewer_bars_where_it_has_no_room_and_keeps_its_peak() -> None:
+    bars = "▁·" * 20 + "▁█▁·" + "·" * 4
+    section = Section("", [Column("measure"), Column("bars", "sparkline")], [("x" * 20, bars), ("y", "▂")])
+    sent = STYLE.sub("", on_terminal(Report("r", "R", [section])))
+    found = [line.split() for line in sent.splitlines() if line.startswith((" x", " y"))]
+    assert [words[0] for words in found] == ["x" * 20, "y"]
+    assert len(found[0][1]) == 60 - 20 - 2 * 2
+    assert set(found[0][1]) == {"▁", "█", "·"}
+    assert found[1][1] == "▂"
+
+
+@pytest.mark.usefixtures("_terminal")
 def test_a_number_that_is_longer_than_the_terminal_is_seen_to_be_cut() -> None:
     sent = on_terminal(Report("r", "R", [Section("", [Column("number", "number")], [(10**70,)])]))
     assert "0,000,00… " in sent

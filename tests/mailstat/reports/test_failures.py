@@ -162,13 +162,13 @@ def test_a_timeline_has_a_bar_for_each_part_of_the_time() -> None:
     events = [delivery(0, "sent"), *(delivery(4799, "sent") for _ in range(8)), delivery(4800, "bounced")]
     found = {row["measure"]: row for row in rows(ask(timeline, events, measure=None, by=None))}
     assert (found["sent"]["total"], found["sent"]["peak"], found["sent"]["peak_at"]) == (9, 8, DAY + 4700)
-    assert found["sent"]["timeline"] == "▁" + " " * 46 + "█"
+    assert found["sent"]["timeline"] == "▁" + "·" * 46 + "█"
 
 
 def test_the_highest_bar_is_full_and_nothing_is_blank() -> None:
-    assert timeline.sparkline([0, 1, 4, 8, 16, 800]) == " ▁▁▁▁█"
+    assert timeline.sparkline([0, 1, 4, 8, 16, 800]) == "·▁▁▁▁█"
     assert timeline.sparkline([1, 1]) == "██"
-    assert timeline.sparkline([0, 0]) == "  "
+    assert timeline.sparkline([0, 0]) == "··"
 
 
 def test_a_difference_is_told_where_it_is_no_chance() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from threading import Thread
 import pytest
 
 from exporter.queues import postfix_spool
+from mailstat import cli
+from mailstat.reports import queue as report
 
 GREETING = b"protocol\0mail_queue_list_protocol\0\0"
 ONE = (
@@ -78,6 +81,17 @@ def test_a_second_look_tells_when_the_queue_is_empty(config: str) -> None:
     assert forecast["empty_in"] >= 1
     assert told["queues"][0]["is_complete"]
     assert told["causes"] == [{"provider": "google", "reason": "mailbox_full", "messages": 2}]
+
+
+@pytest.mark.usefixtures("showq")
+def test_after_an_interrupt_the_first_look_is_told(
+    config: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "sleep", lambda _: signal.raise_signal(signal.SIGINT))  # somebody has seen enough
+    assert cli.main(["queue", "--config", config, "--watch", "3600"]) == 130
+    out = capsys.readouterr().out
+    assert "google" in out
+    assert "Forecast" not in out
 
 
 def test_an_empty_queue_is_zero(config: str) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from argparse import Namespace
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -167,6 +169,44 @@ def test_without_prometheus_it_says_what_to_install(
 def test_it_is_content_with_nothing(tmp_path: Path, rules: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty.log").write_text("")
     assert asked(capsys, "--rules", rules, tmp_path / "empty.log") == []
+
+
+@needs_prometheus
+def test_samples_may_become_many_blocks(
+    log: Path, rules: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = asked(capsys, "--rules", rules, log)
+    monkeypatch.setattr(prometheus, "CHUNK", 2000)
+    assert asked(capsys, "--rules", rules, log) == once
+
+
+@needs_prometheus
+def test_a_log_out_of_order_is_told(log: Path, rules: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join(lines[60:] + lines[:60]))
+    assert cli.main(["replay", "--rules", str(rules), str(log)]) == 0
+    assert "events that stand minutes behind younger ones: 60;" in capsys.readouterr().err
+
+
+@needs_prometheus
+def test_after_an_interrupt_it_tells_of_what_was_read(log: Path, rules: Path) -> None:
+    read = Log([log], Selection(), zone=UTC)
+    read.on_read = lambda _: signal.raise_signal(signal.SIGINT)
+    (section, *_) = replay.make(read, Namespace(rules=[rules], every=60.0)).sections
+    assert read.is_interrupted
+    assert len(section.rows) == 2
+
+
+@needs_prometheus
+def test_a_disk_that_is_full_is_told(
+    log: Path, rules: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "samples.txt").symlink_to("/dev/full")
+    monkeypatch.setattr(replay, "TemporaryDirectory", lambda **_: nullcontext(str(full)))
+    assert cli.main(["replay", "--rules", str(rules), str(log)]) == 1
+    assert "no room for samples in " in capsys.readouterr().err
 
 
 def test_a_log_that_is_too_long_is_refused(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:

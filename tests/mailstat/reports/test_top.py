@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from argparse import Namespace
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -64,3 +66,23 @@ def test_what_only_the_exporter_is_sent_is_to_be_asked_of_it(tmp_path: Path) -> 
 def test_what_is_wrong_with_a_configuration_is_said(tmp_path: Path) -> None:
     with pytest.raises(ReportError, match="sourcs"):
         feed(tmp_path, config="sourcs: []\n")
+
+
+@pytest.mark.parametrize(
+    ("config", "zone"),
+    [
+        ("sources: [{{file: {file}}}]", "UTC"),
+        ("timezone: Asia/Tokyo\nsources: [{{file: {file}}}]", "Asia/Tokyo"),
+        ("timezone: Asia/Tokyo\nsources: [{{file: {file}, timezone: America/Lima}}]", "America/Lima"),
+        ("timezone: Asia/Tokyo\nsources: [{{file: {folder}/*.log, timezone: America/Lima}}]", "America/Lima"),
+        ("timezone: Asia/Tokyo\nsources: [{{directory: {folder}}}]", "Asia/Tokyo"),
+    ],
+)
+def test_times_without_a_zone_are_of_the_configurations(tmp_path: Path, config: str, zone: str) -> None:
+    now = datetime.now(ZoneInfo(zone)).replace(microsecond=0)
+    log = tmp_path / "logs/mail.log"
+    log.parent.mkdir()
+    log.write_text(f"{now:%b %e %H:%M:%S} mail postfix/smtpd[1]: connect from mx.example.net[192.0.2.1]\n")
+    watch = feed(tmp_path, config=config.format(file=log, folder=log.parent))
+    asyncio.run(watch.poll())
+    assert watch.pulse.newest == now.timestamp()

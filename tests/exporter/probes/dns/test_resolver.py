@@ -63,7 +63,7 @@ def test_trouble_is_not_nothing(behaviour):
 
 def test_nobody_there_is_trouble():
     section = ResolverSection(servers=("127.0.0.1:1",), timeout=0.5)
-    with pytest.raises(LookupFailedError):
+    with pytest.raises(LookupFailedError, match=r"example\.com\. A: no answer in time from 127\.0\.0\.1 port 1$"):
         asyncio.run(Resolver(section).ask("example.com", "A"))
     assert not asyncio.run(Resolver(section).is_working())
 

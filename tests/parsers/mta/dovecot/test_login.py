@@ -81,6 +81,17 @@ def test_a_login_has_its_service_method_user_and_client(words: str, service: str
         ("Disconnected (proxy dest auth failed)", "proxy dest auth failed", 1),
         ("Disconnected (internal failure, 1 successful auths)", "internal failure", 1),
         ("Disconnected (password expired)", "password expired", 1),
+        (
+            "Login aborted: Connection closed (proxy dest authentication failure to 198.51.100.4:143, 3 attempts in"
+            " 4 secs, last failure: [AUTHENTICATIONFAILED] no :( (x)) (proxy_dest_auth_failed)",
+            "proxy dest authentication failure to 198.51.100.4:143",
+            3,
+        ),
+        (
+            "Login aborted: Inactivity (proxy dest internal failure to (unknown), 2 attempts in 4 secs) (x)",
+            "proxy dest internal failure to (unknown)",
+            2,
+        ),
         ("Disconnected (tried to use unsupported auth mechanism)", "tried to use unsupported auth mechanism", 1),
     ],
 )
@@ -151,6 +162,16 @@ def test_a_connection_that_is_lost_before_a_login_tells_how(words: str, error: s
             "disconnected during TLS handshake",
         ),
         ("Disconnected (client didn't send a cert)", "TLS", "client didn't send a cert"),
+        (
+            "Login aborted: Connection closed (disconnected during TLS handshake) (tls_handshake_not_finished)",
+            "secured",
+            "disconnected during TLS handshake",
+        ),
+        (
+            "Login aborted: TLS initialization failed. (no auth attempts in 0 secs) (no_auth_attempts)",
+            "TLS",
+            "TLS initialization failed",
+        ),
     ],
 )
 def test_tls_that_does_not_begin_is_an_error_of_the_connection(
@@ -218,6 +239,8 @@ def test_a_line_that_is_cut_or_lies_is_malformed(text: str) -> None:
         f"Authenticate PLAIN failed: Unsupported authentication mechanism.: {CLIENT}",
         f"Login failed: Plaintext authentication disabled: {NOBODY}",
         f"Something that a session goes on after: {CLIENT}",
+        f"SSL is disabled (ssl=no): {NOBODY}",
+        "access(tcpwrap): Client refused (rip=192.0.2.7)",
         "proxy(kim): disconnecting 192.0.2.7 (Disconnected by server(0s idle, in=1, out=2))",
     ],
 )

@@ -64,4 +64,7 @@ def test_what_nobody_knows_is_unknown(message: str) -> None:
 
 
 def test_a_name_that_is_no_process_of_dovecot_is_no_label() -> None:
-    assert understand("evil-name: Error: x", 1.0, ORIGIN) == ("unknown", [])
+    event = read("quota-warning: Error: stderr: not found", ORIGIN)
+    assert event == Problem(1.0, ORIGIN, "error", "quota-warning: stderr: not found")
+    assert understand("quota-warning: not found", 1.0, ORIGIN) == ("unknown", [])
+    assert understand("evil name: Error: x", 1.0, ORIGIN) == ("unknown", [])

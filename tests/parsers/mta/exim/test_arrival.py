@@ -178,3 +178,16 @@ def test_what_one_message_has_is_not_the_next_one_s() -> None:
         None,
         None,
     )
+
+
+@pytest.mark.parametrize("sender", ["kim@example.com", "kim=x@example.com"])
+def test_a_mark_of_dnssec_is_no_part_of_the_sender(sender: str) -> None:
+    event = received(f'{sender} DS H=client.example.net [203.0.113.7] P=esmtps S=4711 DMARC=accept T="x"')
+    assert (event.sender, event.client_name, event.size) == (sender, "client.example.net", 4711)
+    bounce = received("<> DS H=client.example.net [203.0.113.7] P=esmtps S=4711 SPF DMARC id=1@example.net")
+    assert (bounce.sender, bounce.client_ip) == ("", "203.0.113.7")
+
+
+def test_a_message_id_that_had_to_be_made() -> None:
+    event = received("kim@example.com U=kim P=local S=512 id*=E1tXk2a-00000000ABc-0dEf@mail.example.com")
+    assert event.message_id == "E1tXk2a-00000000ABc-0dEf@mail.example.com"

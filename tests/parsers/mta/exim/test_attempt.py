@@ -95,3 +95,17 @@ def test_what_is_done_to_a_message(line: str, action: str, who: str | None) -> N
 )
 def test_what_is_of_no_use(line: str) -> None:
     assert read(line) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "action"),
+    [
+        ("recipient <lee@example.org> added by root", "add_recipient"),
+        ("Message removed because older than 4w", "delete"),
+        ("rescind the above message-accept", "cancel"),
+    ],
+)
+def test_what_is_done_in_newer_words(line: str, action: str) -> None:
+    event = read(line)
+    assert isinstance(event, QueueAction)
+    assert (event.queue_id, event.action) == (ID, action)

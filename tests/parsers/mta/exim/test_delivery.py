@@ -288,3 +288,49 @@ def test_each_of_many_ways_is_its_own() -> None:
     found = [delivery(f'=> kim@example.org R=r T=t H=mx.example.org [192.0.2.25]:{n} C="250 OK"') for n in ports]
     assert [event.relay_port for event in found] == ports
     assert len(WAYS) <= 8192
+
+
+# --- 4.100 names no error numbers, and puts a blank before the text ---
+
+
+@pytest.mark.parametrize(
+    ("text", "reply", "phase", "code"),
+    [
+        (f"T=remote_smtp defer {HOST}: SMTP error from remote mail server after RCPT TO:<kim@example.org>: 451"
+         f" 4.7.1 no",
+         "451 4.7.1 no", "rcpt", 451),
+        (f"R=dnslookup T=remote_smtp defer {HOST} DT=21s: SMTP timeout after initial connection",
+         "SMTP timeout after initial connection", "banner", None),
+        (f"R=dnslookup T=remote_smtp defer (Connection refused) {HOST}", "Connection refused", "connect", None),
+        ("R=dnslookup T=remote_smtp defer: retry time not reached for any host", "retry time not reached for any"
+                                                                                 " host",
+         None, None),
+        ("R=dnslookup defer: host lookup did not complete", "host lookup did not complete", "dns", None),
+        ("routing defer (Connection timed out)", "Connection timed out", "connect", None),
+    ],
+)  # fmt: skip
+def test_a_deferral_without_a_number(text: str, reply: str, phase: str | None, code: int | None) -> None:
+    event = delivery(f"== kim@example.org <list@example.com> {text}")
+    assert (event.status, event.recipient, event.original_recipient) == (
+        "deferred",
+        "kim@example.org",
+        "list@example.com",
+    )
+    assert (event.reply, event.phase, event.reply_code) == (reply, phase, code)
+    assert event.relay_ip == ("192.0.2.25" if HOST in text else None)
+    assert event.delay_transmit == (21.0 if "DT=" in text else None)
+
+
+def test_a_failure_with_a_blank_before_the_text() -> None:
+    said = "SMTP error from remote mail server after RCPT TO:<kim@example.org>: 550 5.1.1 no such user"
+    event = delivery(
+        f"** kim@example.org R=dnslookup T=remote_smtp {HOST} X=TLS1.3:A:256 CV=yes DSN=yes : {said} DT=1s"
+    )
+    assert (event.relay_ip, event.reply, event.reason) == ("192.0.2.25", "550 5.1.1 no such user", "user_unknown")
+    assert event.delay_transmit == 1.0
+
+
+@pytest.mark.parametrize("flag", ["=>", "->", ">>"])
+def test_an_autoreply_is_for_whom_the_message_was_for(flag: str) -> None:
+    event = delivery(f"{flag} >lee@example.org <kim@example.com> R=userforward T=address_reply")
+    assert (event.recipient, event.original_recipient, event.direction) == ("kim@example.com", None, "local")

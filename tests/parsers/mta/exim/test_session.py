@@ -143,3 +143,117 @@ def test_how_a_session_begins_and_ends(line: str, kind: type[Event], error: str 
     assert type(event) is kind
     assert getattr(event, "client_ip", None) == "203.0.113.7"
     assert getattr(event, "error", None) == error
+
+
+@pytest.mark.parametrize(
+    ("line", "phase", "sender", "recipient", "reply"),
+    [
+        (" DSH=client.example.net (client) [203.0.113.7] F=<kim@example.net> rejected RCPT <lee@example.org>: no",
+         "rcpt", "kim@example.net", "lee@example.org", "no"),
+        (f"{CLIENT} X=TLS1.3:X:256 F=<kim@example.net> SPF=fail DMARC=reject DSN=orcpt,notify rejected RCPT"
+         " <lee@example.org>: no", "rcpt", "kim@example.net", "lee@example.org", "no"),
+        (f"unqualified sender rejected: <kim> {CLIENT}", "mail", "kim", None, "unqualified sender"),
+        (f"unqualified recipient rejected: <lee> {CLIENT}", "rcpt", None, "lee", "unqualified recipient"),
+        ("temporarily refused connection from client.example.net (client) [203.0.113.7]:40499: not in reserve list:"
+         " connected=19 max=20 reserve=5", "connect", None, None, "not in reserve list"),
+
+         ("temporarily refused connection from client.example.net (client) [203.0.113.7] (tcp wrappers errno=11)",
+         "connect", None, None, "tcp wrappers"),
+        ("connection from client.example.net (client) [203.0.113.7] refused (IP options)", "connect",
+         None, None, "IP options"),
+        (f"too many recipients: message rejected: sender=<kim@example.net> {CLIENT}", "rcpt", "kim@example.net", None,
+         "too many recipients"),
+        ("overlong message header line received from client.example.net (client) [203.0.113.7] (more than 9"
+         " characters):"
+         " message"
+         " abandoned", "end_of_data", None, None,
+         "overlong message header line (more than 9 characters): message abandoned"),
+    ],
+)  # fmt: skip
+def test_refusals_that_few_configurations_have(
+    line: str, phase: str, sender: str | None, recipient: str | None, reply: str
+) -> None:
+    event = read(line)
+    assert isinstance(event, Reject)
+    assert (event.phase, event.sender, event.recipient, event.reply) == (phase, sender, recipient, reply)
+    assert (event.client_name, event.client_ip) == ("client.example.net", "203.0.113.7")
+
+
+def test_one_recipients_word_on_a_whole_message() -> None:
+    event = read(f"{ID} PRDR R=<lee@example.org> temporary refusal")
+    assert isinstance(event, Reject)
+    assert (event.queue_id, event.phase, event.recipient) == (ID, "end_of_data", "lee@example.org")
+    assert read(f"{ID} PRDR R=<lee@example.org> acceptance") is None
+
+
+@pytest.mark.parametrize("ending", ["D=0.1s closed by QUIT", "D=5m closed after SIGTERM", "closed by EOF"])
+def test_an_end_that_tells_how_long_it_took(ending: str) -> None:
+    event = read(f"SMTP connection from {CLIENT[2:]} Ci=4711 {ending}")
+    assert isinstance(event, Disconnect)
+    assert (event.client_name, event.client_ip) == ("client.example.net", "203.0.113.7")
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        (f"SMTP command timeout on TLS connection from {CLIENT[2:]} D=5m", "timeout"),
+        (f"SMTP connection from {CLIENT[2:]} lost (error: Connection reset by peer) D=2s", "lost"),
+        (f"unexpected disconnection while reading SMTP command from {CLIENT[2:]} (error: Connection reset by"
+         f" peer) D=2s",
+         "lost"),
+    ],
+)  # fmt: skip
+def test_a_client_that_is_gone(line: str, error: str) -> None:
+    event = read(line)
+    assert isinstance(event, ConnectionFailure)
+    assert (event.error, event.client_name, event.client_ip) == (error, "client.example.net", "203.0.113.7")
+
+
+@pytest.mark.parametrize("tag", ["", "H="])
+def test_the_client_of_a_failed_login_has_a_tag_since_499(tag: str) -> None:
+    event = read(
+        f"plain authenticator failed for {tag}{CLIENT[2:]} U=kim: 535 Incorrect authentication data (set_id=lee)"
+    )
+    assert isinstance(event, Auth)
+    assert (event.client_name, event.client_ip, event.sasl_user) == ("client.example.net", "203.0.113.7", "lee")
+
+
+@pytest.mark.parametrize("helo", ["(client) ", "([203.0.113.7]) ", "(a b) ", "((x)) ", ""])
+@pytest.mark.parametrize("more", ["", ":40499", ":40499 I=[192.0.2.25]:25", " U=kim Ci=4711"])
+def test_a_handshake_that_failed_whatever_the_client_called_itself(helo: str, more: str) -> None:
+    event = read(
+        f"TLS error on connection from client.example.net {helo}[203.0.113.7]{more} (SSL_accept): error:0A00: x"
+    )
+    assert isinstance(event, ConnectionFailure)
+    assert (event.error, event.phase) == ("tls", "starttls")
+    assert (event.client_name, event.client_ip) == ("client.example.net", "203.0.113.7")
+    assert event.reply == "SSL_accept: error:0A00: x"
+
+
+@pytest.mark.parametrize(
+    ("line", "phase", "reason"),
+    [
+        (f'rejected "EHLO friend" from {CLIENT}', "ehlo", "rdns_helo"),
+        (f'temporarily rejected "HELO friend" from {CLIENT}', "ehlo", None),
+        (f'rejected from <kim@example.net>{CLIENT}: Too many "Received" headers', "end_of_data", "loop"),
+        (f'rejected from <kim@example.net> {CLIENT}: Too many "Received" headers', "end_of_data", "loop"),
+    ],
+)
+def test_refusals_that_quote_the_client(line: str, phase: str, reason: str | None) -> None:
+    event = read(line)
+    assert isinstance(event, Reject)
+    assert (event.phase, event.client_ip) == (phase, "203.0.113.7")
+    assert reason in (None, event.reason)
+
+
+def test_a_client_over_tcp_fast_open() -> None:
+    event = read(f"unexpected disconnection while reading SMTP command from TFO* {CLIENT[2:]} D=1s")
+    assert isinstance(event, ConnectionFailure)
+    assert (event.client_name, event.client_ip) == ("client.example.net", "203.0.113.7")
+
+
+@pytest.mark.parametrize("helo", ["a: b", "x: 535 y", "]: z", "[192.0.2.9]: 535"])
+def test_a_client_hides_its_address_behind_no_name(helo: str) -> None:
+    event = read(f"login authenticator failed for ({helo}) [203.0.113.7]:40499: 535 Incorrect (set_id=kim)")
+    assert isinstance(event, Auth)
+    assert (event.client_ip, event.sasl_user) == ("203.0.113.7", "kim")

@@ -32,3 +32,9 @@ def test_a_notification_that_could_not_be_made_is_a_problem() -> None:
         "sender notification failed to kim@example.com: queue file write error",
         "1A2B3C4D5E",
     )
+
+
+@pytest.mark.parametrize("what", ["bounce", "delay warning", "verp", "trace"])
+def test_a_message_that_is_kept_for_want_of_its_notification_is_a_problem(what: str) -> None:
+    line = f"1A2B3C4D5E: status=deferred ({what} failed)"
+    assert read(line) == Problem(1.0, ORIGIN, "warning", f"{what} failed", "1A2B3C4D5E")

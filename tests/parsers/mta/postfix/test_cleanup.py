@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from parsers.events import Event, Origin, QueueAction, Queued, Reject
+from parsers.events import Event, Origin, Problem, QueueAction, Queued, Reject
 from tests import reading
 
 ORIGIN = Origin("postfix", "mail.example.com", "postfix", "cleanup", 4711)
@@ -89,3 +89,31 @@ def test_a_rejected_submission_names_its_user() -> None:
 )
 def test_what_never_was_in_the_queue_does_not_leave_it(words: str, action: str) -> None:
     assert read(f"1A2B3C4D5E: {words}") == QueueAction(1.0, ORIGIN, "1A2B3C4D5E", action)
+
+
+@pytest.mark.parametrize(
+    ("origin", "ip"), [("mx.example.net[198.51.100.7]", "198.51.100.7"), ("local", None), ("unknown", None)]
+)
+def test_what_breaks_a_rule_of_mime_is_malformed(origin: str, ip: str | None) -> None:
+    event = read(
+        '1A2B3C4D5E: reject: mime-error MIME nesting exceeds safety limit: multipart/mixed; b="from x: y" from'
+        f" {origin}; from=<> to=<unknown>"
+    )
+    assert isinstance(event, Reject)
+    assert (event.client_ip, event.sender, event.recipient) == (ip, "", None)
+    assert (event.reply_code, event.dsn, event.reply) == (554, "5.6.0", "MIME nesting exceeds safety limit")
+    assert event.reason == "malformed_message"
+
+
+def test_a_forbidden_character_is_refused() -> None:
+    event = read(
+        "1A2B3C4D5E: reject: content ?? from mx.example.net[198.51.100.7]; from=<a@example.net> to=<b@example.org>"
+        " proto=ESMTP helo=<mx.example.net>: disallowed character"
+    )
+    assert isinstance(event, Reject)
+    assert (event.client_ip, event.reply) == ("198.51.100.7", "disallowed character")
+
+
+def test_a_table_that_does_not_answer_is_a_problem() -> None:
+    text = "masquerade_exceptions map lookup problem -- message not accepted, try again later"
+    assert read(f"1A2B3C4D5E: {text}") == Problem(1.0, ORIGIN, "warning", text, "1A2B3C4D5E")

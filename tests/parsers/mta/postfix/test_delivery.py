@@ -84,3 +84,22 @@ def test_a_delivery_that_was_not_tried_is_at_whom_its_text_names(reply: str, pro
     event = read(line)
     assert isinstance(event, Delivery)
     assert (event.provider, event.direction) == (provider, "outbound")
+
+
+def test_what_the_queue_throws_away_went_to_no_other_host() -> None:
+    event = read(
+        "1A2B3C4D5E: to=<postmaster@gmail.com>, relay=none, delay=0.1, delays=0.1/0/0/0, dsn=2.0.0, status=sent"
+        " (undeliverable postmaster notification discarded)"
+    )
+    assert isinstance(event, Delivery)
+    assert (event.direction, event.provider) == ("local", None)
+
+
+@pytest.mark.parametrize("tls", ["may", "none", "dane/may", "secure/encrypt/(requiretls!)"])
+def test_a_delivery_may_tell_of_its_tls(tls: str) -> None:
+    event = read(
+        "1A2B3C4D5E: to=<kim@example.org>, relay=mx.example.org[192.0.2.25]:25, conn_use=2, delay=0.3,"
+        f" delays=0.1/0/0.1/0.1, tls={tls}, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 4dHvRr2ZXRz2pQ1)"
+    )
+    assert isinstance(event, Delivery)
+    assert (event.dsn, event.delay_transmit, event.new_queue_id) == ("2.0.0", 0.1, "4dHvRr2ZXRz2pQ1")

@@ -19,3 +19,9 @@ def test_a_local_submission() -> None:
 def test_a_requeued_message_has_its_old_id() -> None:
     event = read("6F7A8B9C0D: uid=100 from=<> orig_id=1A2B3C4D5E")
     assert event == Received(1.0, ORIGIN, "6F7A8B9C0D", sender="", original_queue_id="1A2B3C4D5E")
+
+
+def test_a_sender_may_hold_what_ends_it() -> None:
+    assert read("1A2B3C4D5E: uid=100 from=<a>b@example.com>") == Received(
+        1.0, ORIGIN, "1A2B3C4D5E", sender="a>b@example.com"
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from parsers.events import Event, Origin, as_record
+from parsers.events import Event, Origin, Reject, as_record
 from parsers.reader import understand
 
 ALWAYS = {"time", "mta", "host", "service", "program", "pid", "reason"}
@@ -98,3 +98,14 @@ def test_a_client_that_finds_no_room_is_refused(line: str, dsn: str) -> None:
 )
 def test_what_is_found_out_about_a_client_is_no_event(line: str) -> None:
     assert outcome(line) == ("ignored", None)
+
+
+@pytest.mark.parametrize(
+    ("codes", "reason"), [("450 4.3.2", "greylisted"), ("550 5.3.2", "blocked_ip"), ("521 5.3.2", "blocked_ip")]
+)
+def test_a_service_that_is_unavailable_is_so_for_this_client(codes: str, reason: str) -> None:
+    context = "from=<kim@example.org>, to=<lee@example.com>, proto=ESMTP, helo=<there>"
+    line = f"NOQUEUE: reject: RCPT from [198.51.100.66]:48123: {codes} Service currently unavailable; {context}"
+    event = outcome(line)[1]
+    assert isinstance(event, Reject)
+    assert event.reason == reason

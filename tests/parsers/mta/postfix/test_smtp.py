@@ -138,6 +138,48 @@ def test_the_steps_of_a_handshake_are_of_no_use(host: str) -> None:
     assert read(f"{host}: Matched subjectAltName: mx1.example.org") is None
 
 
-def test_a_certificate_line_is_not_taken_for_a_step() -> None:
-    line = "certificate verification failed for mx1.example.org[192.0.2.25]:25: untrusted issuer /CN=Example CA"
+@pytest.mark.parametrize(
+    "line",
+    [
+        "certificate verification failed for mx1.example.org[192.0.2.25]:25: untrusted issuer /CN=Example CA",
+        "server certificate verification failed for mx1.example.org[192.0.2.25]:25: certificate has expired",
+        "CA certificate verification failed for mx1.example.org[2001:db8::25]:25: num=24:invalid CA certificate",
+    ],
+)
+def test_a_certificate_line_is_not_taken_for_a_step(line: str) -> None:
     assert read(line) == Problem(1.0, ORIGIN, "warning", line)
+
+
+def test_the_certificate_of_a_client_is_no_problem_of_ours() -> None:
+    line = "certificate verification failed for mx1.example.org[192.0.2.25]: self-signed certificate"
+    assert reading.read(line, Origin("postfix", "mail.example.com", "postfix", "smtpd", 4711)) is None
+    line = line.replace("mx1.example.org", "")
+    assert reading.read(line, Origin("postfix", "mail.example.com", "postfix", "tlsproxy", 47)) is None
+    assert reading.read(f"client {line}", Origin("postfix", "mail.example.com", "postfix", "tlsproxy", 47)) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sender requires verified TLS,  but my configured TLS security level is 'may'",
+        "client TLS configuration problem",
+        "SASL [CACHED] authentication failed; server relay.example.net[192.0.2.25] said: 535 5.7.8 Bad password",
+        "unable to find primary relay for example.org",
+        "unexpected server message",
+    ],
+)
+def test_why_another_host_is_tried_is_of_interest_to_who_follows_the_message(text: str) -> None:
+    assert read(f"4dHvRq1ZTPz9sWk: {text}") == Problem(1.0, ORIGIN, "warning", text, "4dHvRq1ZTPz9sWk")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'SMTPS wrappermode (TCP port 465) requires setting "smtp_tls_wrappermode = yes", and'
+        ' "smtp_tls_security_level = encrypt" (or stronger)',
+        "network address conversion failed: Invalid argument",
+        "cannot set default OpenSSL certificate verification paths: disabling TLS support",
+    ],
+)
+def test_what_keeps_mail_from_every_host_is_a_problem(text: str) -> None:
+    assert read(text) == Problem(1.0, ORIGIN, "warning", text)

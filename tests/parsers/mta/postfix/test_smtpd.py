@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from parsers.events import Event, Origin, as_record
+from parsers.events import Event, Origin, Reject, as_record
 from parsers.mta.postfix.smtpd import Client, read_client
 from parsers.reader import understand
 
@@ -330,3 +330,27 @@ def test_a_message_too_big_is_refused_by_smtpd_and_a_problem_of_cleanup() -> Non
 )
 def test_what_clients_do_wrong_is_of_no_use(line: str) -> None:
     assert outcome(line) == ("ignored", None)
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ("lost connection while receiving recipient address", "lost"),
+        ("read/write timeout while receiving message content", "timeout"),
+        ("netstring length exceeds storage limit while receiving sender address", "lost"),
+    ],
+)
+def test_a_qmqp_session_that_breaks_off_tells_how(words: str, error: str) -> None:
+    found = record(f"4dHvRq1ZTPz9sWk: list.example.org[2001:db8::25]: {words}", "qmqpd")
+    assert (found["kind"], found["error"], found["client_ip"]) == ("connection_error", error, "2001:db8::25")
+    assert found["queue_id"] == "4dHvRq1ZTPz9sWk"
+    assert "queue_id" not in record(f"NOQUEUE: list.example.org[2001:db8::25]: {words}", "qmqpd")
+
+
+def test_a_bare_newline_is_an_error_of_the_message() -> None:
+    event = outcome(
+        "NOQUEUE: reject: END-OF-MESSAGE from unknown[198.51.100.66]: bare <LF> received; from=<kim@example.org>"
+        " to=<lee@example.com> proto=ESMTP helo=<there>"
+    )[1]
+    assert isinstance(event, Reject)
+    assert (event.phase, event.reason) == ("end_of_data", "malformed_message")

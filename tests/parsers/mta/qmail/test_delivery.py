@@ -166,6 +166,10 @@ def test_a_failure_at_a_remote_host(
         ("Unable_to_chdir_to_maildir._(#4.2.1)/", "local", None, "4.2.1", "system_error"),
         ("Uh-oh:_.qmail_file_is_writable._(#4.7.0)/", "local", None, "4.7.0", "system_error"),
         ("qmail-remote_crashed./", "local", None, None, "system_error"),
+        ("Unable_to_switch_to_/home/kim:_access_denied._(#4.3.0)/", "local", None, "4.3.0", "system_error"),
+        ("Unable_to_open_.qmail:_file_does_not_exist._(#4.3.0)/", "local", None, "4.3.0", "system_error"),
+        ("Timeout_on_maildir_delivery._(#4.3.0)/", "local", None, "4.3.0", "system_error"),
+        ("System_resources_temporarily_unavailable._(#4.3.0)/", "local", None, "4.3.0", "system_error"),
         ("user_is_over_quota/", "local", None, None, "mailbox_full"),  # vpopmail
     ],
 )  # fmt: skip

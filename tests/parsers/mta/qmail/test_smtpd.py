@@ -123,6 +123,9 @@ def test_chkuser_knows_no_address_of_a_strange_client() -> None:
         ("password fail (pass: 'secret: 1') kim@example.com:203.0.113.9", "failure", None, "kim@example.com"),
         ("vpopmail user not found kim@:203.0.113.9", "failure", None, "kim@"),
         ("null password given kim:203.0.113.9", "failure", None, "kim"),
+        ("null user name given :203.0.113.9", "failure", None, ""),
+        ("system user not found kim:203.0.113.9", "failure", None, "kim"),
+        ("smtp access denied kim@example.com:203.0.113.9", "failure", None, "kim@example.com"),
     ],
 )
 def test_vpopmail(text: str, result: str, method: str | None, user: str) -> None:

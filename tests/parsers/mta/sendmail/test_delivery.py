@@ -276,3 +276,22 @@ def test_keys_in_another_order_or_without_a_comma(message: str) -> None:
 def test_a_line_that_is_cut_or_lies_is_malformed(message: str) -> None:
     with pytest.raises(ValueError, match="malformed"):
         read(message)
+
+
+@pytest.mark.parametrize("more", [", STS=OK", ", ntries=3", ", stage=GREET", ", ntries=1, stage=RCPT, quarantine=x"])
+def test_fields_behind_the_code_are_no_part_of_it(more: str) -> None:
+    found = failed(f"dsn=2.0.0{more}, stat=Sent (Ok: queued as 4dHvRr2ZXRz2pQ1)")
+    assert (found["status"], found["dsn"], found["new_queue_id"]) == ("sent", "2.0.0", "4dHvRr2ZXRz2pQ1")
+
+
+@pytest.mark.parametrize(
+    ("stat", "reason"),
+    [
+        ("Deferred: Too many open files", "system_error"),
+        ("Deferred: local mailer (/usr/bin/procmail) exited with EX_TEMPFAIL", "system_error"),
+        ("Deferred: host map: lookup (example.org): deferred", "dns_failure"),
+        ("Deferred: 450 4.7.0 STS mx.example.org not found in MX list mx.example.net", "tls_failure"),
+    ],
+)
+def test_reasons_in_sendmails_own_words(stat: str, reason: str) -> None:
+    assert failed(f"dsn=4.0.0, stat={stat}")["reason"] == reason

@@ -154,3 +154,40 @@ def test_a_client_that_a_milter_refuses() -> None:
 def test_a_line_that_is_cut_is_malformed(message: str) -> None:
     with pytest.raises(ValueError, match="malformed"):
         read(f"{ID}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("message", "phase", "code", "reason"),
+    [
+        ("rejecting EHLO from mx.example.net [203.0.113.7] due to traffic before response", "ehlo", 554,
+         "protocol_error"),
+        ("rejecting DATA from mx.example.net [203.0.113.7] due to traffic before response", "data", 554,
+         "protocol_error"),
+        ("collect: relay=mx.example.net [203.0.113.7], from=<kim@example.net>, info=Bare linefeed (LF) not allowed,"
+         " where=header+body, status=tempfail", "end_of_data", 421, "protocol_error"),
+        ("headers too large (32768 max) from mx.example.net [203.0.113.7] during message collect", "end_of_data", 552,
+         "malformed_message"),
+        ("header overflow from mx.example.net [203.0.113.7] during message collect", "end_of_data", 552,
+         "malformed_message"),
+        ("mx.example.net [203.0.113.7]: SMTP violation, input too long: 4711", None, 421, "protocol_error"),
+        ("invalid domain name (too long) from mx.example.net [203.0.113.7]", "ehlo", 501, None),
+        ("tcpwrappers (mx.example.net, 203.0.113.7) rejection", "connect", None, "policy_rejected"),
+        ("Milter: connect: host=mx.example.net, addr=203.0.113.7, reject=550 5.7.1 no", "connect", None, None),
+    ],
+)  # fmt: skip
+def test_a_client_that_is_refused(message: str, phase: str, code: int | None, reason: str | None) -> None:
+    event = reject(f"{ID}: {message}")
+    assert (event.client_name, event.client_ip) == ("mx.example.net", "203.0.113.7")
+    assert (event.phase, event.reply_code) == (phase, code)
+    assert reason in (None, event.reason)
+
+
+def test_a_recipient_without_brackets() -> None:
+    event = reject(f"{ID}: kim@example.com... User unknown")
+    assert (event.phase, event.recipient, event.reason) == ("rcpt", "kim@example.com", "user_unknown")
+    assert read(f"{ID}: this takes a while... wait") is None
+
+
+def test_a_recipient_that_cannot_be_one() -> None:
+    event = reject(f"{ID}: Unbalanced '<'")
+    assert (event.phase, event.recipient, event.reply) == ("rcpt", None, "Unbalanced '<'")
