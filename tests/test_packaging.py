@@ -317,5 +317,5 @@ def test_it_runs_as_the_image_says_and_writes_its_state_alone(made: Path) -> Non
         assert "mailstat_state_last_save_successful 1.0" in said
         (parsed,) = re.findall(r'mailstat_log_lines_total{mta="postfix",outcome="parsed",.*} (\S+)', said)
         assert float(parsed) == count
-    assert sorted(path.name for path in (made / "state").iterdir()) == ["probes.db", "state.db"]
+    assert sorted(path.name for path in (made / "state").iterdir()) == ["state.db"]
     assert (made / "state/state.db").stat().st_mode & 0o777 == 0o600
