@@ -15,6 +15,9 @@ _ACL = "system.posix_acl_access"
 # acl(5), and include/uapi/linux/posix_acl.h: what an entry is about.
 _USER, _GROUP_OBJ, _GROUP, _MASK = 0x02, 0x04, 0x08, 0x10
 _LIMIT = 1 << 20  # bytes of /etc/passwd and /etc/group
+_DYNAMIC = range(61184, 65520)  # systemd.exec(5): the ids of a DynamicUser
+_DROP_IN = "/etc/systemd/system/mailstat_exporter.service.d"
+_STAYS = "{ id --user mailstat || useradd --system mailstat; } && systemctl restart mailstat_exporter"
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Account:
     gids: frozenset[int]
     group_names: dict[int, str] = field(default_factory=dict)
     root: Path = Path("/")  # of the host: what lies above is not its business
+    is_dynamic: bool = False  # it is there as long as our unit runs, and is of no file of the host
 
     def may(self, path: Path, bits: int) -> bool:
         """Whether the last part of a path lets this account do all of that. Raises OSError."""
@@ -61,10 +65,20 @@ class Account:
         status = obstacle.stat()
         group = self.group_names.get(status.st_gid, "")
         if (status.st_mode >> 3) & bits == bits and group not in ("", "root"):
-            return f"usermod --append --groups {group} {self.name}"
+            return self.join(group)
         letters = "".join(letter for bit, letter in _LETTERS.items() if bits & bit)
         shown = f"/{obstacle.relative_to(self.root)}" if obstacle.is_relative_to(self.root) else str(obstacle)
+        if self.is_dynamic:
+            return f"{_STAYS} && setfacl --modify user:mailstat:{letters} {quoted(Path(shown))}"
         return f"setfacl --modify user:{self.name}:{letters} {quoted(Path(shown))}"
+
+    def join(self, group: str) -> str:
+        """The command that makes this account a member of a group."""
+        if not self.is_dynamic:
+            return f"usermod --append --groups {group} {self.name}"
+        lines = f"'[Service]\\nSupplementaryGroups={group}\\n'"
+        written = f"mkdir --parents {_DROP_IN} && printf {lines} > {_DROP_IN}/{group}.conf"
+        return f"{written} && systemctl daemon-reload && systemctl restart mailstat_exporter"
 
     def _by_acl(self, path: Path, gid: int, bits: int) -> bool | None:
         """What an access control list says of it; None where there is none, or where it speaks of others."""
@@ -125,7 +139,8 @@ def _of_process(rows: dict[str, str], root: Path) -> Account:
     uid = int(rows["Uid"].split()[1])
     gids = {int(rows["Gid"].split()[1]), *map(int, rows["Groups"].split())}
     name = next((row[0] for row in _rows(root / "etc/passwd") if len(row) > 2 and row[2] == str(uid)), str(uid))
-    return Account(name, uid, frozenset(gids), _names(_groups(root)), root)
+    is_dynamic = name == str(uid) and uid in _DYNAMIC
+    return Account(name, uid, frozenset(gids), _names(_groups(root)), root, is_dynamic)
 
 
 def _groups(root: Path) -> dict[int, tuple[str, list[str]]]:

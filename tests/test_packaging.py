@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tomllib
 import zipfile
 from configparser import ConfigParser
@@ -107,6 +108,22 @@ def test_the_rules_can_be_read_out_of_it(wheel: Path, tmp_path: Path) -> None:
     file, rules = done.stdout.decode().split()
     assert Path(file).is_relative_to(tmp_path)
     assert int(rules) > 0
+
+
+# --- the source distribution ---
+
+
+def test_the_sources_are_all_there_and_nothing_else(tmp_path: Path) -> None:
+    known = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if known.returncode:
+        pytest.skip("no repository here that knows what is ours")
+    make = "import sys; from hatchling.build import build_sdist; build_sdist(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", make, str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
+    (file,) = tmp_path.glob("mailstat-*.tar.gz")
+    with tarfile.open(file) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    wanted = {name for name in known.stdout.split("\0") if name and (ROOT / name).exists()}
+    assert held == {*wanted, "PKG-INFO"}
 
 
 # --- the environment ---
@@ -300,5 +317,5 @@ def test_it_runs_as_the_image_says_and_writes_its_state_alone(made: Path) -> Non
         assert "mailstat_state_last_save_successful 1.0" in said
         (parsed,) = re.findall(r'mailstat_log_lines_total{mta="postfix",outcome="parsed",.*} (\S+)', said)
         assert float(parsed) == count
-    assert sorted(path.name for path in (made / "state").iterdir()) == ["probes.db", "state.db"]
+    assert sorted(path.name for path in (made / "state").iterdir()) == ["state.db"]
     assert (made / "state/state.db").stat().st_mode & 0o777 == 0o600

@@ -122,7 +122,7 @@ def _rights(host: Host, name: str, file: str, words: dict[str, str]) -> Iterator
         return
     text = f"the next log is created as {words['create']}, which {host.account.name} may not read"
     if mode & 0o040 and group not in ("", "root"):
-        yield Finding("error", name, text, f"usermod --append --groups {group} {host.account.name}")
+        yield Finding("error", name, text, host.account.join(group))
     else:
         user = found["user"] or "root"
         yield Finding("error", name, text, f"sed --in-place 's/\\bcreate [0-7].*/create 0640 {user} adm/' {file}")

@@ -152,6 +152,26 @@ def test_a_configuration_that_is_refused_and_a_state_that_cannot_be_kept(tree: T
     )
 
 
+def test_a_dynamic_user_joins_by_a_drop_in(tree: Tree, found, tmp_path: Path) -> None:
+    tree.write("var/log/mail.log", LINE, 0o640)
+    tree.host = replace(tree.host, account=replace(tree.host.account, name=str(UID), is_dynamic=True))
+    ((_, _, command),) = found(log.check)
+    assert "usermod" not in command
+    folder = "/etc/systemd/system/mailstat_exporter.service.d"
+    assert command.endswith(" && systemctl daemon-reload && systemctl restart mailstat_exporter")
+    written = command.partition(" && systemctl")[0].replace(folder, str(tmp_path / "drop-in"))
+    subprocess.run(["sh", "-c", written], check=True)
+    assert (tmp_path / "drop-in/adm.conf").read_text() == "[Service]\nSupplementaryGroups=adm\n"
+
+
+def test_a_dynamic_user_that_no_group_helps_becomes_one_that_stays(tree: Tree, found) -> None:
+    tree.write("var/log/mail.log", LINE, 0o600)
+    tree.host = replace(tree.host, account=replace(tree.host.account, name=str(UID), is_dynamic=True))
+    ((_, _, command),) = found(log.check)
+    assert command.startswith("{ id --user mailstat || useradd --system mailstat; } && ")
+    assert command.endswith(" && setfacl --modify user:mailstat:r /var/log/mail.log")
+
+
 def test_a_state_of_somebody_else(tree: Tree, found) -> None:
     tree.write("var/lib/mailstat/state.db", "", 0o600)
     (tree.root / "var/lib/mailstat").chmod(0o777)
