@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstat import render
-from mailstat.report import Chart, Column, Figure, Record, Report, Section
+from mailstat.report import FIRST, LAST, OLDEST, Chart, Column, Figure, Record, Report, Section
 
 BERLIN = ZoneInfo("Europe/Berlin")
 COLUMNS = (
@@ -343,6 +343,35 @@ def test_a_column_that_has_no_room_is_named() -> None:
     (line,) = (line for line in sent.splitlines() if "1,2" in line)
     assert line.split() == ["1,234,567,890"] * 4
     assert "no room for " + ", ".join(names[4:]) in sent
+
+
+@pytest.mark.usefixtures("_terminal")
+def test_what_an_example_says_stays_before_when_it_was_seen() -> None:
+    columns = [Column("reason"), Column("count", "number"), FIRST, LAST, OLDEST, Column("example")]
+    example = "550 5.1.1 Recipient address rejected: " + "x" * 90
+    section = Section("", columns, [("full", 7, 1e9, 1e9, 1e9, example)])
+    sent = STYLE.sub("", on_terminal(Report("r", "R", [section])))
+    assert "no room for first, last\r\n" in sent
+    assert "550 5.1.1 Recipient" in sent
+    assert "2001-09-09" in sent
+
+
+@pytest.mark.usefixtures("_terminal")
+def test_a_long_example_in_a_narrow_column_is_cut_and_seen_to_be() -> None:
+    columns = [Column("a"), *(Column(f"number_{at}", "number") for at in range(4)), Column("example")]
+    section = Section("", columns, [("user_unknown", *(123_456,) * 4, "y" * 99)])
+    sent = STYLE.sub("", on_terminal(Report("r", "R", [section])))
+    assert 20 < sent.count("y") < 99
+    assert "y…" in sent
+
+
+@pytest.mark.usefixtures("_terminal")
+def test_short_texts_are_whole_before_a_long_one_gets_more() -> None:
+    numbers = [Column(f"number_{at}", "number") for at in range(3)]
+    columns = [Column("kind"), Column("name"), *numbers, Column("over_quota"), Column("suspicious")]
+    section = Section("", columns, [("account", "somebody.with.a.long.name@example.org", *(123_456,) * 3, "no", "")])
+    sent = STYLE.sub("", on_terminal(Report("r", "R", [section])))
+    assert "account" in sent
 
 
 @pytest.mark.usefixtures("_terminal")
