@@ -14,10 +14,11 @@ from mailstat.cell import RIGHT, show, visible
 from mailstat.report import FIRST, LAST, OLDEST, Column, Report, Row, Section
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 PAGE = 200  # records that are measured together, for there is no end to measure to
-WIDEST = 28  # columns of a terminal that one cell takes where each row has one line
+LINE_TEXT = (28, 20, 14, 10, 8)  # columns of a terminal that one text takes where each row has one line
 TEXT = (20, 10)  # columns of a terminal that are left to a longer text, at first and where they are few
 LINES = 4  # of an example in a narrow column
 NAME = 4  # that are left to the name of a column, at least
@@ -91,17 +92,25 @@ def _on_terminal(report: Report, out: TextIO, zone: tzinfo) -> None:
     for section in report.sections:
         for page in pages(report, section, zone):
             if report.records is not None:
-                console.print(_line_by_line(section, page))
+                table, hidden = _line_by_line(section, page, console.width)
+                console.print(table)
+                _name_hidden(console, hidden)
                 continue
             shown = _narrowed(section.columns, page, console.width)
             kept = _kept(section.columns, _rooms(section.columns, shown), console.width)
             columns, cells = [section.columns[at] for at in kept], [[row[at] for at in kept] for row in shown]
             widths = _fitting(_rooms(columns, cells), console.width)
             console.print(_whole(section.title, columns, cells, widths))
-            if hidden := [visible(it.name) for at, it in enumerate(section.columns) if at not in kept]:
-                console.print(Text(f"no room for {', '.join(hidden)}", "dim"))
+            _name_hidden(console, [visible(it.name) for at, it in enumerate(section.columns) if at not in kept])
         if section.left_out:
             console.print(Text(f"and {section.left_out:,d} more", "dim"))
+
+
+def _name_hidden(console: Console, names: list[str]) -> None:
+    from rich.text import Text
+
+    if names:
+        console.print(Text(f"no room for {', '.join(names)}", "dim"))
 
 
 def _narrowed(columns: Sequence[Column], page: list[Cells], width: int) -> list[Cells]:
@@ -194,43 +203,53 @@ def _kept(columns: Sequence[Column], rooms: list[Room], width: int) -> list[int]
 
 
 def _fitting(rooms: list[Room], width: int) -> list[int | None]:
-    """How wide columns are (None: as it comes). Names are folded before texts are; what is left goes to the texts
-    that need least to be whole."""
+    """How wide columns are (None: as it comes). Names are folded before texts are."""
     widest = max((room.name for room in rooms), default=0)
     names = range(widest, NAME - 1, -1)
     fitting = ((name, text) for text in TEXT for name in names if _have_room(rooms, width, name, text))
     name, text = next(fitting, (widest, 0))
     if name == widest:
         return [None] * len(rooms)
-    widths = [room.least(name, text) for room in rooms]
+    return list(_grown(rooms, [room.least(name, text) for room in rooms], width))
+
+
+def _grown(rooms: Sequence[Room], widths: list[int], width: int) -> list[int]:
+    """What is left goes to the columns that need least to be whole."""
     spare = width - sum(widths) - 2 * len(widths)
     for at in sorted(range(len(rooms)), key=lambda at: rooms[at].most - widths[at]):
         more = min(max(rooms[at].most - widths[at], 0), spare)
         widths[at] += more
         spare -= more
-    return list(widths)
+    return widths
 
 
-def _line_by_line(section: Section, page: list[Cells]) -> Table:
-    """A line for each row, without the columns that are empty on this page; the last column takes what is left."""
+def _line_by_line(section: Section, page: list[Cells], width: int) -> tuple[Table, list[str]]:
+    """A line for each row, without the columns that are empty on this page, and the names of those that have no room;
+    the last column takes what is left."""
     from rich.text import Text
 
     used = [at for at in range(len(section.columns)) if not page or any(cells[at] for cells in page)]
+    rooms = _rooms([section.columns[at] for at in used], [[cells[at] for at in used] for cells in page])
+    text = next((text for text in LINE_TEXT if _have_room(rooms, width, text, text)), LINE_TEXT[-1])
+    count = len(used)
+    while count > 1 and not _have_room(rooms[:count], width, text, text):
+        count -= 1
     table = _empty(expand=True)
-    for at in used:
+    widths = _grown(rooms[:count], [room.least(text, text) for room in rooms[:count]], width)
+    for at, wide in zip(used, widths, strict=False):
         column = section.columns[at]
-        is_last = at == len(section.columns) - 1
+        is_last = at == used[count - 1]
         table.add_column(
             Text(visible(column.name)),
             justify="right" if column.kind in RIGHT else "left",
             no_wrap=True,
             overflow="ellipsis",
-            max_width=None if is_last else WIDEST,
+            width=None if is_last else wide,
             ratio=1 if is_last else None,
         )
     for cells in page:
-        table.add_row(*(Text(cells[at]) for at in used))
-    return table
+        table.add_row(*(Text(cells[at]) for at in used[:count]))
+    return table, [visible(section.columns[at].name) for at in used[count:]]
 
 
 def _empty(**options: Any) -> Table:

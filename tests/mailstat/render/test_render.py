@@ -401,6 +401,18 @@ def test_a_long_table_on_a_terminal_has_a_line_a_row_and_no_empty_columns() -> N
 
 
 @pytest.mark.usefixtures("_terminal")
+def test_a_long_table_names_the_columns_that_have_no_room_and_keeps_times_whole() -> None:
+    names = ("sender", "recipient", "status", "reply")
+    record = {"time": 1e9, "sender": "a" * 40, "recipient": "b" * 40, "status": "deferred", "reply": "x" * 80}
+    section = Section("", [Column("time", "time"), *map(Column, names), Column("relay"), Column("empty")])
+    sent = STYLE.sub("", on_terminal(Report("r", "R", [section], records=iter([record | {"relay": "y" * 30}] * 2))))
+    assert "2001-09-09 03:46:40" in sent
+    assert "deferred" in sent
+    assert "no room for reply, relay" in sent
+    assert max(map(len, sent.splitlines())) <= 60
+
+
+@pytest.mark.usefixtures("_terminal")
 def test_a_terminal_sees_colours_unless_it_is_told_not_to(monkeypatch: pytest.MonkeyPatch) -> None:
     report = Report("r", "R", [Section("S", COLUMNS[1:3], [("a", 1)], left_out=1)])
     assert "\x1b[" in on_terminal(report)
