@@ -67,9 +67,11 @@ class Cache:
 
     def keep(self, path: Path, name: str) -> None:
         """What was written is whole."""
-        with suppress(OSError):
+        try:
             path.replace(self.folder / name)
             self._make_room()
+        except OSError:
+            self.drop(path)
 
     def drop(self, path: Path) -> None:
         """An entry is damaged, or was not finished."""

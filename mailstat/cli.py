@@ -343,11 +343,21 @@ def open_log(options: Namespace) -> Log:
     selection = Selection(since=options.since, until=options.until, mta=options.mta, where=where)
     jobs = options.jobs or len(os.sched_getaffinity(0))
     log = Log(_paths(options.files), selection, zone=options.zone, year=options.year, jobs=jobs)
+    _check_output(options.output, log.paths)
     if options.cache and not (options.reasons or options.providers):
         from mailstat.cache import user_cache
 
         log.cache = user_cache()
     return log
+
+
+def _check_output(output: Path | None, logs: Sequence[Path]) -> None:
+    """A slip must not replace a log. Raises ReportError."""
+    from mailstat.log import identity
+    from mailstat.report import ReportError
+
+    if output is not None and identity(output) in map(identity, logs):
+        raise ReportError(f"{output}: is one of the logs that are to be read, and the report would replace it")
 
 
 @contextmanager

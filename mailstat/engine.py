@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from mailstat.log import Log
 
 
+_LIMIT = re.compile(r"\s+LIMIT ([0-9]+)\s*$")
+
+
 class Query(NamedTuple):
     """A section of a report: what is asked for its rows. A parameter `$name` stands for an option of that name."""
 
@@ -40,13 +43,28 @@ def report(
 ) -> Report:
     """Read the log into a table and ask it."""
     with table(log, options, [query.sql for query in queries], kinds) as events:
-        return Report(name, title, [section(events, query, parameters or {}) for query in queries])
+        sections = [section(events, query, parameters or {}) for query in queries]
+    log.notes += _left_out(sections, options)
+    return Report(name, title, sections)
+
+
+def _left_out(sections: Sequence[Section], options: Namespace) -> Iterator[str]:
+    """What a format for machines does not tell."""
+    shown = {"csv": sections, "json": sections[:1]}.get(getattr(options, "format", ""), ())
+    for each in shown:
+        if each.left_out and (options.limit is None or options.limit > len(each.rows)):
+            yield f"{each.title}: {each.left_out:,d} rows more than the {len(each.rows):,d} that are shown"
 
 
 def section(events: Table, query: Query, parameters: Mapping[str, Any]) -> Section:
-    """One question's answer."""
+    """One question's answer. Where its limit took rows away, they are counted."""
     used = {key: value for key, value in parameters.items() if f"${key}" in query.sql}
-    return Section(query.title, query.columns, events.ask(query.sql, used))
+    rows = events.ask(query.sql, used)
+    limit = _LIMIT.search(query.sql)
+    if limit is None or len(rows) < int(limit[1]):
+        return Section(query.title, query.columns, rows)
+    ((all_rows,),) = events.ask(f"SELECT count(*) FROM ({query.sql[: limit.start()]})", used)  # noqa: S608 - our own
+    return Section(query.title, query.columns, rows, all_rows - len(rows))
 
 
 def words(questions: Iterable[str]) -> frozenset[str]:

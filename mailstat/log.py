@@ -258,17 +258,18 @@ def distinct(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
     names: dict[object, Path] = {}
     notes = []
     for path in paths:
-        identity = _identity(path)
-        if identity not in names:
-            names[identity] = path
-        elif path == names[identity]:
+        mark = identity(path)
+        if mark not in names:
+            names[mark] = path
+        elif path == names[mark]:
             notes.append(f"{title(path)}: named twice, read once")
         else:
-            notes.append(f"{path}: the same file as {names[identity]}, read once")
+            notes.append(f"{path}: the same file as {names[mark]}, read once")
     return list(names.values()), notes
 
 
-def _identity(path: Path) -> object:
+def identity(path: Path) -> object:
+    """What a file has, whatever its name."""
     if path == STANDARD_INPUT:
         return path
     try:

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 from rich.cells import cell_len
 
 from mailstat.cell import RIGHT, show, visible
-from mailstat.report import Column, Report, Row, Section
+from mailstat.report import FIRST, LAST, OLDEST, Column, Report, Row, Section
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 PAGE = 200  # records that are measured together, for there is no end to measure to
-WIDEST = 28  # columns of a terminal that one cell takes where each row has one line
+LINE_TEXT = (28, 20, 14, 10, 8)  # columns of a terminal that one text takes where each row has one line
 TEXT = (20, 10)  # columns of a terminal that are left to a longer text, at first and where they are few
+LINES = 4  # of an example in a narrow column
 NAME = 4  # that are left to the name of a column, at least
 Cells = list[str]
 
@@ -90,15 +92,25 @@ def _on_terminal(report: Report, out: TextIO, zone: tzinfo) -> None:
     for section in report.sections:
         for page in pages(report, section, zone):
             if report.records is not None:
-                console.print(_line_by_line(section, page))
+                table, hidden = _line_by_line(section, page, console.width)
+                console.print(table)
+                _name_hidden(console, hidden)
                 continue
             shown = _narrowed(section.columns, page, console.width)
-            widths = _fitting(_rooms(section, shown), console.width)
-            console.print(_whole(section, shown, widths))
-            if hidden := section.columns[len(widths) :]:
-                console.print(Text(f"no room for {visible(', '.join(it.name for it in hidden))}", "dim"))
+            kept = _kept(section.columns, _rooms(section.columns, shown), console.width)
+            columns, cells = [section.columns[at] for at in kept], [[row[at] for at in kept] for row in shown]
+            widths = _fitting(_rooms(columns, cells), console.width)
+            console.print(_whole(section.title, columns, cells, widths))
+            _name_hidden(console, [visible(it.name) for at, it in enumerate(section.columns) if at not in kept])
         if section.left_out:
             console.print(Text(f"and {section.left_out:,d} more", "dim"))
+
+
+def _name_hidden(console: Console, names: list[str]) -> None:
+    from rich.text import Text
+
+    if names:
+        console.print(Text(f"no room for {', '.join(names)}", "dim"))
 
 
 def _narrowed(columns: Sequence[Column], page: list[Cells], width: int) -> list[Cells]:
@@ -121,13 +133,12 @@ def _fewer(bars: str, room: int) -> str:
     return "".join(max(bars[at * len(bars) // room : (at + 1) * len(bars) // room]) for at in range(room))
 
 
-def _whole(section: Section, page: list[Cells], widths: Sequence[int | None]) -> Table:
-    """All of every cell, on as many lines as it takes, of the columns that have room."""
+def _whole(title: str, columns: Sequence[Column], page: list[Cells], widths: Sequence[int | None]) -> Table:
+    """Each cell on as many lines as it takes; of an example in a narrow column, as much as tells what it is."""
     from rich.text import Text
 
-    title = Text(visible(section.title), "bold") if section.title else None
-    table = _empty(title=title, title_justify="left")
-    for column, width in zip(section.columns, widths, strict=False):
+    table = _empty(title=Text(visible(title), "bold") if title else None, title_justify="left")
+    for column, width in zip(columns, widths, strict=True):
         name = visible(column.name)
         is_whole = _is_whole(column)
         table.add_column(
@@ -138,7 +149,10 @@ def _whole(section: Section, page: list[Cells], widths: Sequence[int | None]) ->
             width=width,
         )
     for cells in page:
-        table.add_row(*map(Text, cells[: len(widths)]))
+        texts = [*map(Text, cells)]
+        if columns[-1].name == "example" and widths[-1] is not None:
+            texts[-1].truncate(LINES * widths[-1], overflow="ellipsis")
+        table.add_row(*texts)
     return table
 
 
@@ -149,16 +163,21 @@ class Room(NamedTuple):
     cell: int
     is_whole: bool
 
+    @property
+    def most(self) -> int:
+        """What is of use: nobody needs the whole of a long name over short cells."""
+        return self.cell if self.is_whole else max(self.name, self.cell)
+
     def least(self, name: int, text: int) -> int:
         """What is needed where names and texts have so much at most."""
         return max(min(self.name, name), self.cell if self.is_whole else min(self.cell, text))
 
 
-def _rooms(section: Section, page: list[Cells]) -> list[Room]:
-    cells = zip(*page, strict=True) if page else [()] * len(section.columns)
+def _rooms(columns: Sequence[Column], page: list[Cells]) -> list[Room]:
+    cells = zip(*page, strict=True) if page else [()] * len(columns)
     return [
         Room(cell_len(visible(column.name)), max(map(cell_len, below), default=0), _is_whole(column))
-        for column, below in zip(section.columns, cells, strict=True)
+        for column, below in zip(columns, cells, strict=True)
     ]
 
 
@@ -166,41 +185,71 @@ def _is_whole(column: Column) -> bool:
     return column.kind in RIGHT or column.kind == "time"
 
 
+def _have_room(rooms: Iterable[Room], width: int, name: int, text: int) -> bool:
+    return sum(room.least(name, text) + 2 for room in rooms) <= width
+
+
+def _kept(columns: Sequence[Column], rooms: list[Room], width: int) -> list[int]:
+    """The columns that have room. When something was seen goes first, for an example says more; then the last one."""
+    kept = list(range(len(columns)))
+    is_told = columns[-1].name == "example"
+    seen = [at for at in reversed(kept) if columns[at] in (FIRST, LAST)]
+    for at in seen + [at for at in kept if is_told and columns[at] == OLDEST]:
+        if not _have_room([rooms[each] for each in kept], width, NAME, TEXT[0] if is_told else TEXT[-1]):
+            kept.remove(at)
+    while len(kept) > 1 and not _have_room([rooms[each] for each in kept], width, NAME, TEXT[-1]):
+        kept.pop()
+    return kept
+
+
 def _fitting(rooms: list[Room], width: int) -> list[int | None]:
-    """How wide columns are (None: what is left), for as many of them as have room. Names are folded before texts are,
-    and texts before a column is left out."""
-
-    def have_room(name: int, text: int) -> bool:
-        return sum(room.least(name, text) + 2 for room in rooms) <= width
-
-    while len(rooms) > 1 and not have_room(NAME, TEXT[-1]):
-        rooms = rooms[:-1]
+    """How wide columns are (None: as it comes). Names are folded before texts are."""
     widest = max((room.name for room in rooms), default=0)
     names = range(widest, NAME - 1, -1)
-    name, text = next(((name, text) for text in TEXT for name in names if have_room(name, text)), (NAME, TEXT[-1]))
-    return [room.least(name, text) if room.is_whole and name < widest else None for room in rooms]
+    fitting = ((name, text) for text in TEXT for name in names if _have_room(rooms, width, name, text))
+    name, text = next(fitting, (widest, 0))
+    if name == widest:
+        return [None] * len(rooms)
+    return list(_grown(rooms, [room.least(name, text) for room in rooms], width))
 
 
-def _line_by_line(section: Section, page: list[Cells]) -> Table:
-    """A line for each row, without the columns that are empty on this page; the last column takes what is left."""
+def _grown(rooms: Sequence[Room], widths: list[int], width: int) -> list[int]:
+    """What is left goes to the columns that need least to be whole."""
+    spare = width - sum(widths) - 2 * len(widths)
+    for at in sorted(range(len(rooms)), key=lambda at: rooms[at].most - widths[at]):
+        more = min(max(rooms[at].most - widths[at], 0), spare)
+        widths[at] += more
+        spare -= more
+    return widths
+
+
+def _line_by_line(section: Section, page: list[Cells], width: int) -> tuple[Table, list[str]]:
+    """A line for each row, without the columns that are empty on this page, and the names of those that have no room;
+    the last column takes what is left."""
     from rich.text import Text
 
     used = [at for at in range(len(section.columns)) if not page or any(cells[at] for cells in page)]
+    rooms = _rooms([section.columns[at] for at in used], [[cells[at] for at in used] for cells in page])
+    text = next((text for text in LINE_TEXT if _have_room(rooms, width, text, text)), LINE_TEXT[-1])
+    count = len(used)
+    while count > 1 and not _have_room(rooms[:count], width, text, text):
+        count -= 1
     table = _empty(expand=True)
-    for at in used:
+    widths = _grown(rooms[:count], [room.least(text, text) for room in rooms[:count]], width)
+    for at, wide in zip(used, widths, strict=False):
         column = section.columns[at]
-        is_last = at == len(section.columns) - 1
+        is_last = at == used[count - 1]
         table.add_column(
             Text(visible(column.name)),
             justify="right" if column.kind in RIGHT else "left",
             no_wrap=True,
             overflow="ellipsis",
-            max_width=None if is_last else WIDEST,
+            width=None if is_last else wide,
             ratio=1 if is_last else None,
         )
     for cells in page:
-        table.add_row(*(Text(cells[at]) for at in used))
-    return table
+        table.add_row(*(Text(cells[at]) for at in used[:count]))
+    return table, [visible(section.columns[at].name) for at in used[count:]]
 
 
 def _empty(**options: Any) -> Table:

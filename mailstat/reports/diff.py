@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from math import erfc, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -90,8 +91,18 @@ def make(log: Log, options: Namespace) -> Report:
     questions = {name: COUNTED.format(label=label) for name, label in GROUPS.items()}
     with table(log, options, questions.values(), ("delivery",)) as events:
         found = {name: [Change(*row) for row in events.ask(sql, times)] for name, sql in questions.items()}
+    log.notes += _silences(options, found["all"])
     sections = [_section(name, found[name], is_complete=options.all) for name in ("provider", "domain", "all")]
     return Report(NAME, f"From {options.first} to {options.second}", sections)
+
+
+def _silences(options: Namespace, changes: list[Change]) -> Iterator[str]:
+    """Of a period in which nothing was delivered, no share can be told: that mail has stopped must not look like no
+    change."""
+    if not sum(change.before for change in changes):
+        yield f"{options.first}: the log has no delivery of this period, so no share can be compared"
+    if not sum(change.after for change in changes):
+        yield f"{options.second}: the log has no delivery of this period, so no share can be compared"
 
 
 def period(text: str, options: Namespace) -> tuple[float, float]:

@@ -97,6 +97,15 @@ def test_a_damaged_entry_counts_as_missing(command: Command, log: Path, report: 
     assert command(report, log) == first
 
 
+def test_an_entry_that_cannot_take_its_place_leaves_nothing_behind(command: Command, log: Path) -> None:
+    first = command("summary", log)
+    (entry,) = command.entries
+    entry.unlink()
+    entry.mkdir()
+    assert command("summary", log) == first
+    assert list(command.folder.iterdir()) == [entry]
+
+
 def test_what_changes_is_asked_anew(command: Command, log: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.log"
     copy.write_bytes(log.read_bytes())

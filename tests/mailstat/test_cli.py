@@ -314,6 +314,17 @@ def test_a_closed_standard_error_does_not_keep_the_report_back(log: Path, tmp_pa
 # --- where it goes ---
 
 
+def test_a_report_does_not_replace_the_log_that_it_is_made_from(log: Path) -> None:
+    text = log.read_bytes()
+    link = log.with_name("link")
+    link.symlink_to(log)
+    for output in (log, link):
+        done = run("summary", log, "--output", output)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"mailstat: {output}: is one of the logs")
+    assert log.read_bytes() == text
+
+
 def test_a_report_goes_to_a_file_and_nothing_to_standard_output(log: Path, tmp_path: Path) -> None:
     done = run("events", log, "--output", tmp_path / "report", "--format", "csv")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -14,6 +14,7 @@ from exporter.demo import PostfixTraffic
 from mailstat import engine
 from mailstat.figures import Summary
 from mailstat.log import Log, Selection
+from mailstat.report import Column
 
 OPTIONS = Namespace(where=None)
 
@@ -66,3 +67,22 @@ def test_deliveries_and_their_delays_are_those_of_the_summary(log: Path) -> None
         GROUP BY name ORDER BY count(*) DESC, name"""
     with engine.table(open_log(log), OPTIONS, [sql]) as table:
         assert table.ask(sql) == [tuple(row.values()) for row in summary.providers()]
+
+
+def test_rows_beyond_a_limit_are_counted_and_told_where_the_format_does_not(log: Path) -> None:
+    column = (Column("queue_id"),)
+    queries = [
+        engine.Query("Some", column, "SELECT queue_id FROM events WHERE kind = 'removed' ORDER BY number LIMIT 10"),
+        engine.Query("All", column, "SELECT DISTINCT kind FROM events ORDER BY kind LIMIT 1000"),
+    ]
+    read = open_log(log)
+    options = Namespace(where=None, format="csv", limit=None)
+    some, every = engine.report(read, options, "r", "R", queries).sections
+    with engine.table(open_log(log), OPTIONS, ["kind"]) as table:
+        ((removed,),) = table.ask("SELECT count(*) FROM events WHERE kind = 'removed'")
+    assert (len(some.rows), some.left_out, every.left_out) == (10, removed - 10, 0)
+    assert read.notes == [f"Some: {removed - 10:,d} rows more than the 10 that are shown"]
+    for quiet in (Namespace(where=None, format="table", limit=None), Namespace(where=None, format="csv", limit=3)):
+        read = open_log(log)
+        engine.report(read, quiet, "r", "R", queries)
+        assert read.notes == []

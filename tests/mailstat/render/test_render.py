@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstat import render
-from mailstat.report import Chart, Column, Figure, Record, Report, Section
+from mailstat.report import FIRST, LAST, OLDEST, Chart, Column, Figure, Record, Report, Section
 
 BERLIN = ZoneInfo("Europe/Berlin")
 COLUMNS = (
@@ -346,6 +346,35 @@ def test_a_column_that_has_no_room_is_named() -> None:
 
 
 @pytest.mark.usefixtures("_terminal")
+def test_what_an_example_says_stays_before_when_it_was_seen() -> None:
+    columns = [Column("reason"), Column("count", "number"), FIRST, LAST, OLDEST, Column("example")]
+    example = "550 5.1.1 Recipient address rejected: " + "x" * 90
+    section = Section("", columns, [("full", 7, 1e9, 1e9, 1e9, example)])
+    sent = STYLE.sub("", on_terminal(Report("r", "R", [section])))
+    assert "no room for first, last\r\n" in sent
+    assert "550 5.1.1 Recipient" in sent
+    assert "2001-09-09" in sent
+
+
+@pytest.mark.usefixtures("_terminal")
+def test_a_long_example_in_a_narrow_column_is_cut_and_seen_to_be() -> None:
+    columns = [Column("a"), *(Column(f"number_{at}", "number") for at in range(4)), Column("example")]
+    section = Section("", columns, [("user_unknown", *(123_456,) * 4, "y" * 99)])
+    sent = STYLE.sub("", on_terminal(Report("r", "R", [section])))
+    assert 20 < sent.count("y") < 99
+    assert "y…" in sent
+
+
+@pytest.mark.usefixtures("_terminal")
+def test_short_texts_are_whole_before_a_long_one_gets_more() -> None:
+    numbers = [Column(f"number_{at}", "number") for at in range(3)]
+    columns = [Column("kind"), Column("name"), *numbers, Column("over_quota"), Column("suspicious")]
+    section = Section("", columns, [("account", "somebody.with.a.long.name@example.org", *(123_456,) * 3, "no", "")])
+    sent = STYLE.sub("", on_terminal(Report("r", "R", [section])))
+    assert "account" in sent
+
+
+@pytest.mark.usefixtures("_terminal")
 def test_a_sparkline_has_fewer_bars_where_it_has_no_room_and_keeps_its_peak() -> None:
     bars = "▁·" * 20 + "▁█▁·" + "·" * 4
     section = Section("", [Column("measure"), Column("bars", "sparkline")], [("x" * 20, bars), ("y", "▂")])
@@ -369,6 +398,18 @@ def test_a_long_table_on_a_terminal_has_a_line_a_row_and_no_empty_columns() -> N
     lines = STYLE.sub("", on_terminal(report)).split()
     assert lines[:3] == ["R", "name", "share"]
     assert lines[-6:] == ["a", "50.0", "%"] * 2
+
+
+@pytest.mark.usefixtures("_terminal")
+def test_a_long_table_names_the_columns_that_have_no_room_and_keeps_times_whole() -> None:
+    names = ("sender", "recipient", "status", "reply")
+    record = {"time": 1e9, "sender": "a" * 40, "recipient": "b" * 40, "status": "deferred", "reply": "x" * 80}
+    section = Section("", [Column("time", "time"), *map(Column, names), Column("relay"), Column("empty")])
+    sent = STYLE.sub("", on_terminal(Report("r", "R", [section], records=iter([record | {"relay": "y" * 30}] * 2))))
+    assert "2001-09-09 03:46:40" in sent
+    assert "deferred" in sent
+    assert "no room for reply, relay" in sent
+    assert max(map(len, sent.splitlines())) <= 60
 
 
 @pytest.mark.usefixtures("_terminal")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 from datetime import UTC
+from itertools import pairwise
 from typing import Any
 
 from mailstat.log import Digest, Log, Selection
@@ -187,6 +188,15 @@ def test_a_difference_is_told_where_it_is_no_chance() -> None:
     assert all(row["p"] < 1e-9 for row in found)
     everything = rows(ask(diff, events, first="2026-01-05", second="2026-01-06", all=True))
     assert ("yahoo", "sent") in [(row["provider"], row["status"]) for row in everything]
+
+
+def test_a_period_without_deliveries_is_told_of() -> None:
+    """That all mail stopped must not look like no change."""
+    given = Given([delivery(time, "sent") for time in range(100)])
+    days = ("2026-01-05", "2026-01-06", "2026-01-07")
+    for first, second in pairwise(days):
+        diff.make(given, Namespace(first=first, second=second, all=False, where=None, now=DAY, zone=UTC))
+    assert [note.partition(":")[0] for note in given.notes] == ["2026-01-06", "2026-01-06", "2026-01-07"]
 
 
 def test_the_chance_is_that_of_the_textbook() -> None:
