@@ -28,8 +28,8 @@ basic_auth_users:
 
 The file and those that it names are read again when one of them changes; no connection ends for that, and TLS may
 come and go. What is wrong then is logged, and what was in force stays so, where the toolkit would refuse every
-client. So it is where the file is empty, as it may be while it is written; with `{{}}` in it everybody may come in. Half
-a file may lack the users: write another one, and rename that.
+client. So it is where the file is empty, as it may be while it is written; with `{{}}` in it everybody may come in.
+Half a file may lack the users: write another one, and rename that.
 
 A password is checked beside everything else, so that guesses hold no scrape up: one at a time for each address
 ({MOST_OF_ONE} may wait, and {MOST_OF_ALL} of all addresses; more get 429), and one that was right once costs nothing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client.metrics_core import Metric as Family
@@ -11,8 +12,8 @@ from exporter.metrics.series import Histogram, Labels, family
 
 if TYPE_CHECKING:
     from exporter.probes.dns.verdict import Verdict
-    from exporter.probes.inspector import Seen
     from exporter.probes.placement import Placement
+    from exporter.probes.posture import Findings
 
 
 class ProbeNumbers(NamedTuple):
@@ -26,6 +27,16 @@ class ProbeNumbers(NamedTuple):
     last_success: float | None
     certificate_expiry: float | None
     mailbox_certificate_expiry: float | None
+
+
+@dataclass
+class Seen:
+    """What was seen from outside of each name of the configuration; nothing where nobody has looked yet."""
+
+    findings: dict[str, Findings] = field(default_factory=dict)
+    refusals: dict[str, Mapping[str, Verdict]] = field(default_factory=dict)
+    placements: dict[str, Placement] = field(default_factory=dict)
+    own_signature: dict[str, str] = field(default_factory=dict)
 
 
 def collect(probes: Iterable[ProbeNumbers], roundtrips: Histogram) -> Iterator[Family]:

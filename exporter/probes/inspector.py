@@ -7,7 +7,6 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from importlib import import_module
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,9 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from exporter.metrics.probe import collect_inspections
+from exporter.metrics.probe import Seen, collect_inspections
 from exporter.probes.dns.verdict import Verdict
-from exporter.probes.placement import Placement, look, verify
+from exporter.probes.placement import look, verify
 from exporter.probes.schedule import starts
 from parsers.signature import Signatures
 
@@ -39,16 +38,6 @@ _LOCAL_PART = re.compile(r"[^\s<>@]{1,64}@")
 
 
 Due = TypeVar("Due", "Posture", "Negative")
-
-
-@dataclass
-class Seen:
-    """What is known of each name of the configuration; nothing where nobody has looked yet."""
-
-    findings: dict[str, Findings] = field(default_factory=dict)
-    refusals: dict[str, Mapping[str, Verdict]] = field(default_factory=dict)
-    placements: dict[str, Placement] = field(default_factory=dict)
-    own_signature: dict[str, str] = field(default_factory=dict)
 
 
 class Inspector(Collector):
