@@ -84,7 +84,7 @@ _SECURING = [
     Fault(
         "STARTTLS: a reply 454",
         "starttls",
-        "policy_rejected",
+        "tls_failure",
         {"STARTTLS": b"454 4.7.0 No TLS\r\n"},
         _TLS,
         "good",
@@ -93,7 +93,7 @@ _SECURING = [
     Fault(
         "STARTTLS: a reply 554",
         "starttls",
-        "policy_rejected",
+        "tls_failure",
         {"STARTTLS": b"554 5.7.0 No TLS for you\r\n"},
         _TLS,
         "good",
