@@ -8,6 +8,7 @@ import os
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from importlib import import_module
@@ -16,6 +17,7 @@ from typing import Protocol, cast
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
+from hypothesis.errors import HypothesisWarning
 
 from bench.fuzz.input import hostile
 
@@ -75,7 +77,9 @@ def _batch(entrance: Entrance, feed: Callable[[bytes], object], inputs: int, see
     def throw(text: bytes) -> None:
         timed(feed, text)
 
-    throw()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HypothesisWarning)  # that an input is too long to be shown
+        throw()
 
 
 def timed(feed: Callable[[bytes], object], text: bytes) -> None:

@@ -13,6 +13,7 @@ from parsers.prefix.syslog import FORMS, Prefix, collected
 from parsers.prefix.worker import rspamd
 
 END_OF_TIME = 253402300800 * 10**6  # microseconds: the year 10000, which no calendar here has
+SHORTEST = 12  # characters: no form has a stamp that is shorter
 _BARE = (*FORMS, rspamd)
 _decode = msgspec.json.Decoder().decode
 # Kubernetes' CRI log format: time, stream, F(ull) or P(artial), text.
@@ -85,4 +86,6 @@ def _text(value: object) -> str:
 
 def read_prefix(line: str, clock: Clock) -> Prefix | None:
     """The prefix of a line, None where it has none that is known. Raises ValueError for an impossible time."""
+    if len(line) < SHORTEST:
+        return None
     return bare(line, clock) or cri(line, clock) or json(line, clock) or collected(line, clock)

@@ -631,7 +631,7 @@ def test_a_service_behind_a_password_and_at_a_socket(tmp_path: Path, log: Path) 
         path.write_text("basic_auth_users: {ali: sesame}\n")
         name = "mailstat_config_last_reload_successful"
         assert f"{name} 0.0" in exporter.ask(f"/metrics?name[]={name}", Authorization=f"Basic {login}")[1]
-        path.write_text("")
+        path.write_text("{}\n")
         assert f"{name} 1.0" in exporter.ask(f"/metrics?name[]={name}")[1]
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(at))
