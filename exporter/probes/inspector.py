@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_FIRST_SECONDS = 15.0  # within which the first look after a start is
+_FIRST_SECONDS = 5.0  # within which the first look after a start is
 _VERIFYING = 4  # signatures at a time
 _VERIFY_SECONDS = 20.0
 _LOCAL_PART = re.compile(r"[^\s<>@]{1,64}@")
