@@ -84,7 +84,7 @@ def run(*command: str | Path, stdin: str = "") -> str:
     return done.stdout
 
 
-def certificate(folder: Path, days: int = 2) -> Path:
+def certificate(folder: Path, days: int = 90) -> Path:
     """A key and its certificate for so many days, in one file."""
     file = folder / "server.pem"
     key, signed = folder / "key.pem", folder / "certificate.pem"

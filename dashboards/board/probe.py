@@ -8,6 +8,11 @@ from dashboards.query import increase, quantile, rate, select, total
 
 _NONE = "no probe is configured"
 _LOST = 'result="lost"'
+_CERTIFICATES = (
+    f"({select('mail_probe_certificate_expiry_timestamp_seconds')}"
+    f" or label_replace({select('mail_probe_mailbox_certificate_expiry_timestamp_seconds')},"
+    ' "server", "mailbox", "", ""))'
+)  # when they end
 
 BOARD = Board(
     "probe",
@@ -78,9 +83,7 @@ BOARD = Board(
                         ((7 * 86400, WARN), (14 * 86400, GOOD)),
                         BAD,
                     ),
-                    f"min({select('mail_probe_certificate_expiry_timestamp_seconds')}"
-                    f" or label_replace({select('mail_probe_mailbox_certificate_expiry_timestamp_seconds')},"
-                    ' "server", "mailbox", "", "")) - time()',
+                    f"min{_CERTIFICATES} - time()",
                 ),
             ),
         ),
@@ -235,12 +238,7 @@ BOARD = Board(
                         _NONE,
                         ("MailCertificateExpiring",),
                     ),
-                    {
-                        "{{probe}}": f"{select('mail_probe_certificate_expiry_timestamp_seconds')} - time()",
-                        "mailbox of {{probe}}": (
-                            f"{select('mail_probe_mailbox_certificate_expiry_timestamp_seconds')} - time()"
-                        ),
-                    },
+                    {"{{probe}} {{server}}": f"{_CERTIFICATES} - time()"},
                 ),
             ),
         ),
