@@ -111,13 +111,10 @@ class State:
     def _connect(self) -> None:
         inode = made(self.path)
         try:
-            self.path.touch(
-                mode=0o600
-            )  # mail in flight stands in it, and SQLite gives its other files the same rights
             connection = sqlite3.connect(
                 self.path, timeout=self._patience, isolation_level=None, check_same_thread=False
             )
-        except (sqlite3.Error, OSError) as error:
+        except sqlite3.Error as error:
             raise OSError(f"{self.path}: {error}") from error
         try:
             _prepare(connection)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from exporter.probes.dialogue import Dialogue
     from exporter.probes.smtp import Failure
 
 BY_PHASE = {
@@ -51,6 +52,13 @@ BY_REASON = {
     "own_limit": "Probe less often, or another mailbox.",
     "refused_command": "The server's log says more; where it names a folder, see `folders`.",
 }
+
+
+def tell(failure: Failure, dialogue: Dialogue) -> None:
+    """Say what failed, and what to try."""
+    dialogue.said("--", f"failed at {failure.phase}: {failure.reason}: {failure.text}")
+    if what_to_do := hint(failure):
+        dialogue.said("--", what_to_do)
 
 
 def hint(failure: Failure) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from exporter.probes.dialogue import Dialogue
 from exporter.probes.failure import ProbeError
-from exporter.probes.hint import hint
+from exporter.probes.hint import tell
 from exporter.probes.message import Key, Mail, compose, new_id
 from exporter.probes.section import Probe, SecretError, Send, secret
 from exporter.probes.smtp import Client, Failure, Result
@@ -55,7 +55,5 @@ async def send_probe(
 
 def _failed(dialogue: Dialogue, phase: str, reason: str, text: str) -> Result:
     failure = Failure(phase, reason, text)
-    dialogue.said("--", f"failed at {phase}: {reason}: {text}")
-    if what_to_do := hint(failure):
-        dialogue.said("--", what_to_do)
+    tell(failure, dialogue)
     return Result(failure=failure)

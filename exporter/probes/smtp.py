@@ -21,7 +21,7 @@ from exporter.probes import certificate, sasl
 from exporter.probes.certificate import Certificate
 from exporter.probes.dialogue import MASK, Dialogue
 from exporter.probes.failure import ProbeError, explain
-from exporter.probes.hint import hint
+from exporter.probes.hint import tell
 from exporter.probes.link import Link, connect, resolve, tls_context
 from parsers.reason import reason_of
 from parsers.reply import read_reply
@@ -123,9 +123,7 @@ class Client:
         text = self._dialogue.mask(error.text)[:_TEXT_LIMIT]
         self.result.failure = Failure(self._phase, error.reason, text, error.reply_code)
         self._may_quit = error.reply_code is not None or error.reason in _OWN_DECISIONS
-        self._dialogue.said("--", f"failed at {self._phase}: {error.reason}: {text}")
-        if what_to_do := hint(self.result.failure):
-            self._dialogue.said("--", what_to_do)
+        tell(self.result.failure, self._dialogue)
 
     def _lap(self, phase: str) -> None:
         """The time since the last lap was this phase's."""

@@ -17,7 +17,6 @@ from exporter.queues.entry import Entry
 _HOST = re.compile(r"(?m)^\S{10} \S{8,15} (?:[+-]\d{4} )?(?:.{0,400} )?H=(\S{1,255}) \[([0-9a-fA-F.:]{2,45})\]")
 _TIMES = struct.Struct("=4q")  # when it was written, of the first failure, of the last try and of the next
 _LATEST = 1 << 33
-_HOSTS = 50  # of a message that are looked for
 
 
 def due(spool: Path, queue_id: str) -> float | None:
@@ -26,35 +25,39 @@ def due(spool: Path, queue_id: str) -> float | None:
     entry = exim.find(spool, queue_id)
     if entry is None:
         return None
-    addresses, hosts = _keys(entry), _hosts(exim.log(spool, queue_id), queue_id)
+    addresses, hosts = _addresses(entry), _hosts(exim.log(spool, queue_id))
     by_address: list[float] = []
     by_host: list[float] = []
     for raw, value in records(spool / "db/retry"):
         time = _next_try(value)
         key = raw.rstrip(b"\0").decode("utf-8", "replace").lower()
-        if time is not None and addresses and addresses.fullmatch(key):
+        if time is not None and key in addresses:
             by_address.append(time)
-        elif time is not None and hosts and hosts.fullmatch(key):
+        elif time is not None and _is_of(key, hosts, queue_id):
             by_host.append(time)
     # Any of the hosts will do, but not before the address may be tried.
     return max([*by_address, *([min(by_host)] if by_host else [])], default=None)
 
 
-def _keys(entry: Entry) -> re.Pattern[str] | None:
+def _addresses(entry: Entry) -> set[str]:
     """What hints are called that keep the only recipient of a message; of several, nobody asks."""
     if len(entry.recipients) != 1:
-        return None
+        return set()
     address = entry.recipients[0].address.lower()
-    sender = re.escape(f":<{entry.sender.lower()}>")
-    domain = re.escape(address.rpartition("@")[2])
-    return re.compile(f"[rt]:{re.escape(address)}(?:{sender})?|r:{domain}")
+    kinds = (f"r:{address}", f"t:{address}")
+    return {*kinds, *(f"{it}:<{entry.sender.lower()}>" for it in kinds), f"r:{address.rpartition('@')[2]}"}
 
 
-def _hosts(log: str, queue_id: str) -> re.Pattern[str] | None:
+def _hosts(log: str) -> set[str]:
     """What hints are called of the hosts that a message was tried at, as its own log has them."""
-    hosts = {f"t:{re.escape(f'{name}:{ip}'.lower())}" for name, ip in _HOST.findall(log)}
-    rest = rf"(?::\d{{1,5}})?(?::{re.escape(queue_id.lower())})?"  # the port, where it is not the usual one
-    return re.compile(f"(?:{'|'.join(sorted(hosts)[:_HOSTS])}){rest}") if hosts else None
+    return {f"t:{name}:{ip}".lower() for name, ip in _HOST.findall(log)}
+
+
+def _is_of(key: str, hosts: set[str], queue_id: str) -> bool:
+    """Whether a hint is of one of the hosts, or of this message there; a port that is not the usual one follows."""
+    host = key.removesuffix(f":{queue_id.lower()}")
+    without_port, _, port = host.rpartition(":")
+    return host in hosts or (port.isdecimal() and without_port in hosts)
 
 
 def _next_try(value: bytes) -> float | None:

@@ -132,9 +132,6 @@ def _may_write(account: Account, file: Path) -> bool:
 
 def _is_full(folder: Path) -> bool:
     """Whether a disk that has an end has no room for a state, or for one file more."""
-    try:
-        disk = os.statvfs(folder)
-    except OSError:  # not there yet
-        return False
+    disk = os.statvfs(folder)
     is_short = disk.f_blocks > 0 and disk.f_bavail * disk.f_frsize < STATE_BYTES
     return is_short or (disk.f_files > 0 and not disk.f_favail)

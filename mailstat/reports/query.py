@@ -61,7 +61,6 @@ def _questions(sql: str) -> list[str]:
 
 
 def _section(answer: pa.Table) -> Section:
-
     columns: list[Column] = []
     values: list[list[Any]] = []
     for name, column in zip(answer.column_names, answer.columns, strict=True):
