@@ -282,6 +282,8 @@ class LogReader:
 
     def _enter(self, line: str, head: str, message: str) -> tuple[Entry, str]:
         """What a head that was not met at this time stands for, and the line's message. Raises ValueError, Rows."""
+        if not line and not self._is_more:
+            return (self.last_time, self._speakers.nobody), ""
         stamp, tag = head[: self._width], head[self._width :]
         speaker = self._own or self._speakers[tag]
         if speaker is None:

@@ -49,9 +49,15 @@ def test_a_crash_is_seen_with_the_smallest_input(monkeypatch: pytest.MonkeyPatch
 def test_what_takes_long_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     def harm(text: bytes) -> None:
         if b"bad" in text:
-            sum(range(10_000_000))
+            sum(range(40_000_000))
 
     assert "SlowError" in wrong(monkeypatch, harm, 60)
+
+
+def test_what_takes_long_of_a_machine_that_others_use_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "SECONDS", 1e-6)
+    monkeypatch.setattr(run, "YARD_SECONDS", 1e-9)
+    assert wrong(monkeypatch, lambda text: text * 2, 20) == ""
 
 
 def test_what_stays_in_memory_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
