@@ -49,7 +49,7 @@ class Bench:
         self.maildir = a_maildir(folder)
         self.clock = Clock()
         arrive = Arrive(maildir=self.maildir) if arrives else None
-        self.probe = Probe(name="one", every=60.0, send=a_send(folder, port), arrive=arrive, timeout=1.0)
+        self.probe = Probe(name="one", every=60.0, send=a_send(folder, port), arrive=arrive, timeout=30.0)
         self.prober = Prober([self.probe], folder, self.clock)
         self.box = mailbox(arrive) if arrive else None
         self.seen: list[tuple[str, bytes, str, float]] = []
@@ -128,7 +128,7 @@ def test_success_does_not_go_stale(bench):
     async def play(it):
         await it.prober.run_once(it.probe)
         assert it.value("mail_probe_success") == 1
-        it.clock.time += 60 * 1.5 + 40
+        it.clock.time += it.probe.every * 1.5 + it.probe.timeout + 40
         assert it.value("mail_probe_success") == 0
 
     bench(None, play, arrives=False)

@@ -33,11 +33,12 @@ class Nameserver:
     soa: str = ""  # in a zone's form: what is told besides that there is nothing
 
     def section(self, **more) -> ResolverSection:
-        return ResolverSection(servers=(f"127.0.0.1:{self.port}",), **({"timeout": 1.0, "rate": 1000} | more))
+        timeout = 1.0 if self.silent else 10.0
+        return ResolverSection(servers=(f"127.0.0.1:{self.port}",), **({"timeout": timeout, "rate": 1000} | more))
 
     def world(self, **more) -> World:
         """To be made where there is an event loop."""
-        return World(resolver=Resolver(self.section()), **({"seconds": 5.0} | more))
+        return World(resolver=Resolver(self.section()), **({"seconds": 30.0} | more))
 
 
 class _Zone(BaseResolver):

@@ -98,7 +98,7 @@ def test_a_policy_that_is_none_or_is_not_kept(tmp_path, what, reason):
 def test_a_mail_server_that_cannot_be_looked_at_is_not_held_against_it(tmp_path, act):
     async def run(server):
         async with policy_served(POLICY, "for mta-sts.example.com") as port, serving({"banner": act}) as mail:
-            world = server.world(smtp_port=mail.port, https_port=port, ca_file=ca_file(tmp_path), seconds=0.5)
+            world = server.world(smtp_port=mail.port, https_port=port, ca_file=ca_file(tmp_path), seconds=3.0)
             return await mta_sts.check(POSTURE, world)
 
     with answering(STS) as server:
@@ -168,7 +168,7 @@ def dane(*records, kind=GOOD, is_secure=True, steps=None):
             name = f"_{mail.port}._tcp.mx.example.com."
             zone = MX + "".join(f"{name} 60 IN TLSA {' '.join(map(str, record))}\n" for record in records)
             with answering(zone, is_secure=is_secure) as server:
-                return await tlsa.check(POSTURE, server.world(smtp_port=mail.port, seconds=2.0))
+                return await tlsa.check(POSTURE, server.world(smtp_port=mail.port))
 
     return asyncio.run(run())
 
