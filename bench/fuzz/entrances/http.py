@@ -19,7 +19,7 @@ from exporter.door.door import Door
 from exporter.door.reception import Reception
 from exporter.web import application, serve
 
-SECONDS = 20.0  # until an answer is given up
+SECONDS = 120.0  # until an answer is given up
 _LOGIN = b"Authorization: Basic YWxpY2U6cGFzcw==\r\n"
 SEEDS = (
     b"GET /metrics HTTP/1.1\r\nHost: a\r\n" + _LOGIN + b"Connection: close\r\n\r\n",
