@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,18 @@ from stack import process
 SLEEP = (sys.executable, "-c", "import time; time.sleep(600)")
 
 
+def told(file: Path) -> Callable[[], str]:
+    """Whether a file has its text: it is there before."""
+    return lambda: process.tail(file)
+
+
 def number_of(folder: Path, name: str) -> int:
     return int((folder / f"{name}.pid").read_text().split()[0])
 
 
 def test_a_process_is_ended_with_its_children(tmp_path: Path) -> None:
     script = f"{sys.executable} -c 'import time; time.sleep(600)' & echo $! > {tmp_path}/child; wait"
-    process.start(tmp_path, "it", ("sh", "-c", script), (tmp_path / "child").exists)
+    process.start(tmp_path, "it", ("sh", "-c", script), told(tmp_path / "child"))
     child = int((tmp_path / "child").read_text())
     assert process.read_status(child)
     assert process.stop(tmp_path, "it")
@@ -34,18 +40,18 @@ def test_a_child_with_a_session_of_its_own_is_ended_too(tmp_path: Path) -> None:
         "it = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True);"
         f"pathlib.Path({str(tmp_path / 'child')!r}).write_text(str(it.pid)); it.wait()"
     )
-    process.start(tmp_path, "it", (sys.executable, "-c", script), (tmp_path / "child").exists)
+    process.start(tmp_path, "it", (sys.executable, "-c", script), told(tmp_path / "child"))
     process.stop(tmp_path, "it")
     assert process.read_status(int((tmp_path / "child").read_text())) is None
 
 
 def test_what_does_not_go_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "PATIENCE", 0.5)
     script = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
     )
     process.start(tmp_path, "it", (sys.executable, "-c", script), lambda: process.tail(tmp_path / "it.out"))
     number = number_of(tmp_path, "it")
+    monkeypatch.setattr(process, "PATIENCE", 0.5)
     process.stop(tmp_path, "it")
     assert process.read_status(number) is None
 
