@@ -29,6 +29,7 @@ from exporter.probes.run import Outcome, send_probe
 from exporter.probes.section import Arrive, Imap, Pop3, Probe, Send
 from tests.exporter.probes.server import authority, ca_file, serving
 from tests.exporter.probes.test_smtp import PASSWORD, assert_hidden
+from tests.service import PATIENCE, wait_for
 
 LIBRARY = Path("/usr/lib/dovecot")
 MISSING = [name for name in ("imap", "pop3", "lmtp", "submission", "dovecot-lda") if not (LIBRARY / name).exists()]
@@ -146,7 +147,7 @@ class Dovecot:
         (folder / "password").write_text(PASSWORD)
         self.process = subprocess.Popen(["dovecot", "-F", "-c", folder / "dovecot.conf"])
         for port in (self.imap, self.pop3, self.lmtp, self.submission):
-            wait_for(port, folder / "dovecot.log")
+            wait_for(lambda port=port: is_listening(port), (folder / "dovecot.log").read_text)
 
     def deliver(self, raw: bytes) -> None:
         command = [LIBRARY / "dovecot-lda", "-c", self.folder / "dovecot.conf", "-d", "probe"]
@@ -158,7 +159,7 @@ class Dovecot:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(PATIENCE)
 
 
 def free_port() -> int:
@@ -167,15 +168,9 @@ def free_port() -> int:
         return one.getsockname()[1]
 
 
-def wait_for(port: int, log: Path) -> None:
-    for _ in range(200):
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError(log.read_text() if log.exists() else "no log")
+def is_listening(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(scope="module")
@@ -405,7 +400,7 @@ def submitted(dovecot: Dovecot, word: str, **how) -> Outcome:
         async with serving(port=dovecot.relay):
             login = dovecot.login(dovecot.submission, password_file=dovecot.folder / "word", helo="probe.example.com")
             send = Send(**login, from_="a@example.com", to="b@example.net", **how)
-            return await send_probe(Probe(name="one", send=send, timeout=20.0), send, Key(b"k" * 32), time.time)
+            return await send_probe(Probe(name="one", send=send, timeout=PATIENCE), send, Key(b"k" * 32), time.time)
 
     return asyncio.run(run())
 

@@ -131,7 +131,7 @@ def test_idling_ends_and_begins_anew_by_itself(short_idle):
     assert imap._IDLE_SECONDS < 29 * 60
 
 
-def test_a_server_that_refuses_what_it_offers_is_asked_now_and_then(short_idle):
+def test_a_server_that_refuses_what_it_offers_is_asked_now_and_then():
     told, logins, heard = asyncio.run(idling([b"TAG BAD not today\r\n"]))
     assert (told, logins) == (False, 1)
     assert b"DONE\r\n" not in heard

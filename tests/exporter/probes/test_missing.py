@@ -20,6 +20,7 @@ from tests.exporter.probes.server import Act, ca_file, tls
 from tests.exporter.probes.test_log import BEGIN, DEFERRED, LINE
 from tests.exporter.probes.test_prober import NOW, bench  # noqa: F401 - a fixture
 from tests.exporter.probes.test_smtp import PASSWORD, assert_hidden
+from tests.service import PATIENCE
 
 EXPIRIES = {"expired": 1577836800, "name": 2208988800, "untrusted": 2208988800}
 HOST = "mx.example.net[192.0.2.7]:25"
@@ -83,7 +84,7 @@ BY_TIME = [it for it in MISSING if it not in BY_MAILBOX]
 
 @pytest.mark.parametrize("missing", BY_MAILBOX, ids=lambda it: it.what)
 def test_a_mailbox_that_cannot_be_looked_into(bench, missing, monkeypatch, tmp_path, caplog):  # noqa: F811
-    monkeypatch.setattr(prober, "_VISIT_SECONDS", 1.0 if missing.reason == "mailbox_timeout" else 30.0)
+    monkeypatch.setattr(prober, "_VISIT_SECONDS", 1.0 if missing.reason == "mailbox_timeout" else PATIENCE)
     (tmp_path / "password").write_text(PASSWORD)
 
     async def play(it):

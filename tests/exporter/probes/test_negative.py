@@ -14,7 +14,9 @@ from aiosmtpd.smtp import SMTP, AuthResult
 
 from exporter.probes.estate import Negative
 from exporter.probes.negative import ENDINGS, attempt, relayed
-from tests.exporter.probes.server import Act, authority, serving, tls
+from tests.deadline import told_in_time
+from tests.exporter.probes.server import Act, authority, serving, settle, tls
+from tests.service import PATIENCE
 
 NOW = 1_800_000_000.0
 OWN = "example.com"
@@ -91,7 +93,7 @@ async def listening(
         for one in transports:
             with contextlib.suppress(AttributeError):  # Python 3.11.2, where TLS has ended already
                 one.abort()
-        await asyncio.sleep(0.05)
+        await settle()
 
 
 def a_negative(port: int, **more) -> Negative:
@@ -256,10 +258,19 @@ def test_old_tls_from_the_start():
 # --- smuggling ---
 
 
+def smuggled(kind: type[SMTP], reason: str, make: type[House] = House):
+    """What is said of a server, for this reason where its answers come in time; and the server."""
+
+    def tell(seconds: float):
+        house = make()
+        return verdict("smuggling", house, kind, {"patience": seconds}), house
+
+    return told_in_time(tell, lambda told: told[0].reason == reason)
+
+
 @pytest.mark.parametrize("kind", [Lenient, LenientToReturns])
 def test_a_server_that_ends_messages_where_it_must_not(kind):
-    house = House()
-    told = verdict("smuggling", house, kind)
+    told, house = smuggled(kind, "accepted")
     assert (told.is_valid, told.reason) == (False, "accepted"), told
     (mail,) = house.mails  # one, and it says what it is
     assert b"To: <postmaster@example.com>" in mail
@@ -268,13 +279,11 @@ def test_a_server_that_ends_messages_where_it_must_not(kind):
 
 
 def test_a_server_that_ends_the_message_and_then_refuses_it_is_no_better():
-    house = House()
+    class Refusing(House):
+        async def handle_DATA(self, *_: object) -> str:  # noqa: N802 - aiosmtpd's
+            return "554 5.7.1 Message refused"
 
-    async def refuse(*_: object) -> str:
-        return "554 5.7.1 Message refused"
-
-    house.handle_DATA = refuse
-    assert verdict("smuggling", house, Lenient).reason == "ends"
+    assert smuggled(Lenient, "ends", Refusing)[0].reason == "ends"
 
 
 def test_a_server_that_hangs_up_at_a_bare_line_feed_is_well():
@@ -288,12 +297,13 @@ def test_a_server_that_hangs_up_at_a_bare_line_feed_is_well():
             writer.write(b"521 5.5.2 mx Error: bare <LF> received\r\n")
         writer.close()
 
-    async def run():
+    async def run(seconds: float):
         server = await asyncio.start_server(talk, "127.0.0.1", 0)
         async with server:
-            return await attempt(a_negative(server.sockets[0].getsockname()[1]), lambda: NOW)
+            negative = a_negative(server.sockets[0].getsockname()[1], patience=seconds)
+            return (await attempt(negative, lambda: NOW)).verdicts["smuggling"]
 
-    told = asyncio.run(run()).verdicts["smuggling"]
+    told = told_in_time(lambda seconds: asyncio.run(run(seconds)), lambda it: it.is_valid)
     assert told.is_valid, told
 
 
@@ -318,10 +328,8 @@ def test_a_server_that_is_not_there_tells_nothing(server):
 @pytest.mark.parametrize("act", ["HANG", "LINES", "LINE", "GARBAGE", "DROP"])
 def test_a_hostile_server_costs_no_more_than_the_time_there_is(step, act):
     async def run():
-        async with serving({step: Act[act]}) as server, asyncio.timeout(60):
-            attempted = await attempt(a_negative(server.port, timeout=1.0), lambda: NOW)
-            await asyncio.sleep(0.05)  # the server may not have seen the last connection yet
-            return attempted
+        async with serving({step: Act[act]}) as server, asyncio.timeout(PATIENCE):
+            return await attempt(a_negative(server.port, timeout=1.0), lambda: NOW)
 
     attempted = asyncio.run(run())
     assert len(attempted.dialogue.text()) < 2000 * 500

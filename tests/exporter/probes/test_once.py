@@ -19,15 +19,19 @@ from exporter.probes.section import Arrive, Imap, Probe
 from exporter.probes.smtp import Failure
 from exporter.queues.attempt import next_attempt
 from exporter.queues.entry import Place
+from tests.deadline import told_in_time
 from tests.exporter.probes.server import Server, serving
 from tests.exporter.probes.test_log import BEGIN, DEFERRED, SENT
 from tests.exporter.probes.test_prober import a_maildir
 from tests.exporter.probes.test_smtp import PASSWORD, a_send, assert_hidden
+from tests.service import PATIENCE
 
 QUEUED_ID = "4F1A2B"
 
 
-def run(folder: Path, then, steps=None, arrive: Arrive | None = None, late_after: float = 30.0) -> tuple[bool, str]:
+def run(
+    folder: Path, then, steps=None, arrive: Arrive | None = None, late_after: float = PATIENCE
+) -> tuple[bool, str]:
     """Whether all was well, and what is told; `then` is what happens with the mail that the server got."""
     maildir = a_maildir(folder)
     (folder / "mail.log").write_text("what is written before\n")
@@ -37,7 +41,9 @@ def run(folder: Path, then, steps=None, arrive: Arrive | None = None, late_after
         async with serving(steps) as server:
             send = a_send(folder, server.port, username="probe")
             to = arrive or Arrive(maildir=maildir, every=0.1)
-            probe = Probe(name="one", send=send, arrive=to, late_after=late_after, lost_after=3600.0, timeout=5.0)
+            probe = Probe(
+                name="one", send=send, arrive=to, late_after=late_after, lost_after=3600.0, timeout=PATIENCE
+            )
             prober = Prober([probe], None)
             prober.next_attempt = partial(next_attempt, [Place("postfix", folder / "spool", "postfix")])
             happening = asyncio.create_task(happens(server, then, folder))
@@ -61,6 +67,15 @@ def log(folder: Path, raw: bytes, line: str) -> None:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S+00:00")
     with (folder / "mail.log").open("a") as opened:
         opened.writelines(f"{now}{one[25:]}\n" for one in text.splitlines())
+
+
+def late(folder: Path, then, reason: str, arrive: Arrive | None = None) -> tuple[bool, str]:
+    """The same where the mail is late, and there was time enough to see this reason."""
+
+    def tell(seconds: float) -> tuple[bool, str]:
+        return run(folder, then, arrive=arrive, late_after=seconds)
+
+    return told_in_time(tell, lambda told: f": {reason}: " in told[1])
 
 
 def test_a_mail_that_arrives(tmp_path):
@@ -96,7 +111,7 @@ def test_a_mail_in_our_queue_and_when_it_is_tried_again(tmp_path, depth, due, wo
     deferred.mkdir(parents=True)
     (deferred / QUEUED_ID).touch()
     os.utime(deferred / QUEUED_ID, (due, due))
-    is_well, told = run(tmp_path, lambda folder, raw: log(folder, raw, DEFERRED), late_after=2.0)
+    is_well, told = late(tmp_path, lambda folder, raw: log(folder, raw, DEFERRED), "queued_greylisted")
     last = told.splitlines()[-1]
     assert not is_well
     assert "queued_greylisted: it has not arrived: in our queue, last tried at " in last
@@ -105,13 +120,13 @@ def test_a_mail_in_our_queue_and_when_it_is_tried_again(tmp_path, depth, due, wo
 
 
 def test_a_mail_that_nobody_tried_to_deliver_yet(tmp_path):
-    is_well, told = run(tmp_path, lambda folder, raw: log(folder, raw, ""), late_after=2.0)
+    is_well, told = late(tmp_path, lambda folder, raw: log(folder, raw, ""), "queued")
     assert not is_well
     assert told.splitlines()[-1].endswith("queued: it has not arrived: in our queue, not tried yet")
 
 
 def test_a_mail_that_was_handed_over(tmp_path):
-    is_well, told = run(tmp_path, lambda folder, raw: log(folder, raw, SENT), late_after=2.0)
+    is_well, told = late(tmp_path, lambda folder, raw: log(folder, raw, SENT), "handed_over")
     assert not is_well
     assert "handed_over: it has not arrived: handed to mx.example.net at 20" in told.splitlines()[-1]
 
@@ -127,7 +142,7 @@ def test_a_mailbox_that_cannot_be_looked_at_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("IMAP_PASSWORD", PASSWORD)
     imap = Imap(server="127.0.0.1", port=1, tls="none", username="u", password_env="IMAP_PASSWORD")
     arrive = Arrive(imap=imap, every=0.1)
-    is_well, told = run(tmp_path, lambda *_: None, arrive=arrive, late_after=1.0)
+    is_well, told = late(tmp_path, lambda *_: None, "mailbox_refused", arrive)
     assert not is_well
     assert "cannot look there: mailbox_refused" in told
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.exporter.probes.test_prober import free_port
-from tests.service import ran, running
+from tests.service import PATIENCE, ran, running
 
 SECRET = 'Hunter2"and\\more=%3C'
 USER = "probe"
@@ -96,7 +96,7 @@ class EchoServer(socketserver.ThreadingTCPServer):
 
 def probe(name: str, port: int, to: EchoServer | None = None, **more) -> dict:
     send = {"server": "127.0.0.1", "port": port, "tls": "none", "from": "a@example.com", "to": "b@example.net"}
-    made: dict = {"name": name, "every": "1s", "late_after": "2s", "timeout": "5s", "send": send | more}
+    made: dict = {"name": name, "every": "1s", "late_after": "2s", "timeout": "1m", "send": send | more}
     if to:
         login = {"server": "127.0.0.1", "port": to.port, "tls": "none", "username": USER, "password_file": "word"}
         made["arrive"] = {to.protocol: login, "every": "100ms"}
@@ -192,7 +192,7 @@ def posted(listen: str) -> str:
     """What the hook answers to a wrong token and to something strange."""
     answers = []
     for token in ("x", SECRET):
-        connection = HTTPConnection(listen, timeout=30)
+        connection = HTTPConnection(listen, timeout=PATIENCE)
         connection.request(
             "POST", "/", b"x", {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         )

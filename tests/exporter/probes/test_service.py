@@ -7,7 +7,7 @@ import threading
 
 from tests.exporter.probes.server import serving
 from tests.exporter.probes.test_prober import a_maildir
-from tests.service import running
+from tests.service import PATIENCE, running
 
 
 def test_a_probe_of_the_configuration_is_run_and_scraped(tmp_path):
@@ -32,7 +32,7 @@ def test_a_probe_of_the_configuration_is_run_and_scraped(tmp_path):
     thread = threading.Thread(target=loop.run_until_complete, args=(deliver(),))
     thread.start()
     try:
-        assert is_up.wait(30)
+        assert is_up.wait(PATIENCE)
         (tmp_path / "mail.log").write_text("")
         config = tmp_path / "probes.yml"
         config.write_text(
@@ -51,5 +51,5 @@ def test_a_probe_of_the_configuration_is_run_and_scraped(tmp_path):
             assert "probe_success 1.0" in text
     finally:
         loop.call_soon_threadsafe(done.set)
-        thread.join(30)
+        thread.join(PATIENCE)
         loop.close()

@@ -31,14 +31,15 @@ class Nameserver:
     cut: tuple[str, ...] = ()
     is_secure: bool = False
     soa: str = ""  # in a zone's form: what is told besides that there is nothing
+    timeout: float = 60.0  # seconds that whoever asks waits
 
     def section(self, **more) -> ResolverSection:
-        timeout = 1.0 if self.silent else 10.0
-        return ResolverSection(servers=(f"127.0.0.1:{self.port}",), **({"timeout": timeout, "rate": 1000} | more))
+        usual = {"timeout": self.timeout, "rate": 1000}
+        return ResolverSection(servers=(f"127.0.0.1:{self.port}",), **(usual | more))
 
     def world(self, **more) -> World:
         """To be made where there is an event loop."""
-        return World(resolver=Resolver(self.section()), **({"seconds": 30.0} | more))
+        return World(resolver=Resolver(self.section()), **({"seconds": 120.0} | more))
 
 
 class _Zone(BaseResolver):

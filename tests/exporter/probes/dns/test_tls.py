@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from exporter.probes.dns import mta_sts, tlsa
 from exporter.probes.estate import Posture
+from tests.deadline import told_in_time
 from tests.exporter.probes.dns.nameserver import answering
-from tests.exporter.probes.server import Act, authority, ca_file, intermediate, serving, tls
+from tests.exporter.probes.server import Act, authority, ca_file, intermediate, serving, settle, tls
 
 MX = "example.com. 60 IN MX 10 mx.example.com.\nmx.example.com. 60 IN A 127.0.0.1\n"
 STS = MX + '_mta-sts.example.com. 60 IN TXT "v=STSv1; id=20270115"\nmta-sts.example.com. 60 IN A 127.0.0.1\n'
@@ -96,13 +97,13 @@ def test_a_policy_that_is_none_or_is_not_kept(tmp_path, what, reason):
 
 @pytest.mark.parametrize("act", [Act.DROP, Act.HANG, Act.LINES, Act.GARBAGE])
 def test_a_mail_server_that_cannot_be_looked_at_is_not_held_against_it(tmp_path, act):
-    async def run(server):
+    async def run(server, seconds: float):
         async with policy_served(POLICY, "for mta-sts.example.com") as port, serving({"banner": act}) as mail:
-            world = server.world(smtp_port=mail.port, https_port=port, ca_file=ca_file(tmp_path), seconds=3.0)
+            world = server.world(smtp_port=mail.port, https_port=port, ca_file=ca_file(tmp_path), seconds=seconds)
             return await mta_sts.check(POSTURE, world)
 
     with answering(STS) as server:
-        told = asyncio.run(run(server))
+        told = told_in_time(lambda seconds: asyncio.run(run(server, seconds)), lambda it: it.is_valid)
     assert told.is_valid
     assert "not looked at: mx.example.com" in told.text
 
@@ -143,7 +144,7 @@ async def _shown(kind: str) -> bytes:
         _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=context)
         certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
         writer.transport.abort()
-        await asyncio.sleep(0.05)
+        await settle()
         return bytes(certificate)
 
 
