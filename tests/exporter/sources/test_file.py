@@ -24,6 +24,7 @@ from exporter.sources import position as state
 from exporter.sources import rotation
 from exporter.sources.file import FileTail
 from exporter.sources.logfile import LogFile
+from tests.tick import tick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +35,6 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "xz": lzma.compress,
     "zst": zstandard.ZstdCompressor().compress,
 }
-TICK_SECONDS = 0.012  # file systems stamp files with the time of the last tick, at most 10 ms ago
 
 
 class Reader:
@@ -92,15 +92,15 @@ def beside(log: Path, suffix: str) -> Path:
 
 
 def rename(log: Path, suffix: str) -> None:
-    time.sleep(TICK_SECONDS)
+    tick()
     log.rename(beside(log, suffix))
 
 
 def copytruncate(log: Path, suffix: str) -> None:
-    time.sleep(TICK_SECONDS)
+    tick()
     shutil.copyfile(log, beside(log, suffix))
     os.truncate(log, 0)
-    time.sleep(TICK_SECONDS)
+    tick()
 
 
 def pack(path: Path, form: str, to: Path | None = None) -> None:
@@ -510,7 +510,7 @@ def test_a_link_to_the_log_is_rotated_where_the_log_is(log: Path, offset_file: P
 
 def test_a_link_that_is_turned_to_the_log_of_the_day(log: Path, reader: Reader) -> None:
     for day, lines in (("-20241230", b"a1\n"), ("-20241231", b"b1\n"), ("-20250101", b"c1\n")):
-        time.sleep(TICK_SECONDS)
+        tick()
         append(beside(log, day), lines)
         log.unlink(missing_ok=True)
         log.symlink_to(beside(log, day).name)
@@ -521,7 +521,7 @@ def test_a_file_of_a_former_scheme_is_left_alone(log: Path, reader: Reader) -> N
     append(beside(log, ".0"), b"OLD0\n")
     append(beside(log, ".1"), b"OLD1\n")
     append(beside(log, "-20990101"), b"OLD2\n")
-    time.sleep(TICK_SECONDS)
+    tick()
     append(log, b"a1\n")
     assert reader.poll() == b"a1\n"
     append(log, b"a2\n")
@@ -666,7 +666,7 @@ def test_an_inode_is_reused_of_a_log_that_was_empty_when_it_was_seen(
     tail.close()
     assert old is not None
     for number, line in ((3, b"a1\n"), (2, b"b1\n"), (1, b"c1\n")):
-        time.sleep(TICK_SECONDS)
+        tick()
         append(log, line)
         rename(log, f".{number}")
     if form:
@@ -683,7 +683,7 @@ def test_an_inode_is_reused_of_a_log_that_was_empty_when_it_was_seen(
 
 def test_a_log_that_was_empty_when_it_was_seen_goes_on_where_it_is(log: Path, offset_file: Path) -> None:
     append(beside(log, ".1"), b"before\n")
-    time.sleep(TICK_SECONDS)
+    tick()
     log.touch()
     reader = Reader(log, offset_file, restarts=True)
     assert reader.poll() == b""
@@ -694,7 +694,7 @@ def test_a_log_that_was_empty_when_it_was_seen_goes_on_where_it_is(log: Path, of
 
 def test_an_empty_log_that_is_gone_is_not_an_old_file_with_its_inode(log: Path, offset_file: Path) -> None:
     append(beside(log, ".2"), b"before\n")
-    time.sleep(TICK_SECONDS)
+    tick()
     log.touch()
     reader = Reader(log, offset_file, restarts=True)
     reader.poll()
@@ -726,7 +726,7 @@ def test_what_is_written_while_a_log_is_found_empty_was_not_there(log: Path, mon
 
     def read_and_be_late(file: LogFile, size: int) -> bytes:
         chunk = read(file, size)
-        time.sleep(TICK_SECONDS)
+        tick()
         append(log, b"a1\n")
         return chunk
 
@@ -839,7 +839,7 @@ def test_a_copy_of_what_is_not_truncated_yet_is_read_once(log: Path, reader: Rea
     copytruncate(log, ".2")
     assert reader.poll() == b""
     append(log, b"b1\nb2\n")
-    time.sleep(TICK_SECONDS)
+    tick()
     beside(log, ".1").write_bytes(b"b1\nb")  # the copy is being made
     assert reader.poll() == b"b1\nb2\n"
     beside(log, ".1").write_bytes(b"b1\nb2\n")
@@ -887,7 +887,7 @@ def test_a_log_that_is_truncated_as_it_is_opened_is_waited_for(
     copytruncate(log, ".2")
     append(log, b"b1\n")
     written = log.stat().st_mtime_ns
-    time.sleep(TICK_SECONDS)
+    tick()
     shutil.copyfile(log, beside(log, ".1"))
     start = LogFile.__init__
 
@@ -1086,7 +1086,7 @@ class Writer:
         self.text += text
 
     def rotate(self, *, by_copy: bool, dated: bool) -> None:
-        time.sleep(TICK_SECONDS)
+        tick()
         if dated:
             self.number += 1
             target = beside(self.log, f"-2025{self.number:08}")
@@ -1101,12 +1101,12 @@ class Writer:
             self.log.touch()
         if self.random.random() < 0.5:
             self.pack_one()
-        time.sleep(TICK_SECONDS)
+        tick()
 
     def truncate(self) -> None:
-        time.sleep(TICK_SECONDS)
+        tick()
         os.truncate(self.log, 0)
-        time.sleep(TICK_SECONDS)
+        tick()
 
     def shift(self) -> None:
         for number in range(30, 0, -1):
@@ -1198,7 +1198,8 @@ def test_logrotate_itself(log: Path, tmp_path: Path, reader: Reader, options: st
         written += text
         if number % 3 == 0:
             delivered += reader.poll()
-        time.sleep(1.01 if DATES in options else TICK_SECONDS)
+        time.sleep(1.1 if DATES in options else 0)  # else logrotate gives a name that there is
+        tick()
         command = ["logrotate", "--force", "--state", str(tmp_path / "state"), str(config)]
         subprocess.run(command, check=True)
     append(log, b"last\n")

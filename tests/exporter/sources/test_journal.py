@@ -16,8 +16,7 @@ from exporter.pipeline import Pipeline
 from exporter.sources.feed import FeedError
 from exporter.sources.journal import Entry, Journal, line_of
 from tests.journal import START, JournalWriter, needs_journal
-
-PATIENCE = 30.0
+from tests.service import PATIENCE
 
 
 @pytest.fixture

@@ -21,8 +21,9 @@ from exporter.pipeline import Pipeline
 from exporter.sources.address import Address
 from exporter.sources.feed import FeedError
 from exporter.sources.syslog import Certificate, Syslog, Terms
+from tests.service import PATIENCE, wait_for
+from tests.tick import tick
 
-PATIENCE = 30.0
 NOW = 1_795_284_304.0
 OLD = b"<22>Nov 21 10:00:00 mail postfix/smtp[7]: "
 LINE = b"Nov 21 10:00:00 mail postfix/smtp[7]: "
@@ -166,6 +167,7 @@ def test_tls_wants_a_certificate_where_it_is_told_to(make: Make, tmp_path: Path)
 def test_a_certificate_that_was_renewed_is_shown(make: Make, tmp_path: Path) -> None:
     first, second = trustme.CA(), trustme.CA()
     server = make("tls", None, certificate(first, tmp_path))
+    tick()
     certificate(second, tmp_path)
     context = ssl.create_default_context()
     second.configure_trust(context)
@@ -262,7 +264,7 @@ def test_who_says_nothing_is_closed(make: Make, clock: list[float], tmp_path: Pa
             slow.sendall(OLD + b"never an end")
             clock[0] += 11
             until(server, lambda: clients(server) == 0)  # noqa: B023
-            assert is_closed(silent)
+            wait_for(lambda: is_closed(silent))
 
 
 def test_who_has_spoken_may_be_silent_for_longer(make: Make, clock: list[float]) -> None:
