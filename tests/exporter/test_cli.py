@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -487,11 +488,13 @@ def test_where_descriptors_are_few_a_scrape_comes_through_and_the_log_stays_shor
         pid = exporter.process.pid
         few = len(list(Path(f"/proc/{pid}/fd").iterdir())) + 5
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (few, few))
+        began = time.monotonic()
         silent = [socket.create_connection(("127.0.0.1", exporter.port)) for _ in range(50)]
         assert read(exporter.scrape()) == 100
         for client in silent:
             client.close()
-    assert exporter.log.count("connections cannot be accepted") == 1, exporter.log
+    seconds = time.monotonic() - began
+    assert 1 <= exporter.log.count("connections cannot be accepted") <= 1 + seconds / 60, exporter.log
 
 
 def test_a_reload_that_is_asked_for_while_it_starts_is_done_once_it_runs(tmp_path: Path, log: Path) -> None:
@@ -505,11 +508,11 @@ def test_a_reload_that_is_asked_for_while_it_starts_is_done_once_it_runs(tmp_pat
         exporter.wait()
         with config.open("w") as file:
             file.write(f"sources: [{{file: {log}}}]\nlabels: {{providers: 2}}\n")
+        wait_for(lambda: "configuration reloaded" in exporter.log, lambda: exporter.log)
         exporter.stop()
     finally:
         exporter.process.kill()
         exporter.process.wait()
-    assert "configuration reloaded" in exporter.log
 
 
 def test_who_interrupts_it_while_it_starts_sees_no_traceback(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from exporter.sources.file import FileTail
 from exporter.state import DamagedError, InUseError, State
 from parsers.message import Message
 from tests.disk import full_disk
+from tests.service import PATIENCE
 
 NOW = 1_790_000_600.0
 START = 1_790_000_000.0
@@ -413,4 +414,4 @@ def test_it_is_saved_though_the_clock_is_set_back(log: Path, folder: Path) -> No
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
-    asyncio.run(asyncio.wait_for(play(), 60))
+    asyncio.run(asyncio.wait_for(play(), PATIENCE))

@@ -20,8 +20,10 @@ from exporter.door.door import Door
 from exporter.door.reception import MOST, Reception
 from exporter.door.visitor import Patience
 from exporter.web import application, serve
+from tests.service import PATIENCE
 
 HOST = "exporter.example.com"
+UNHURRIED = Patience(handshake=PATIENCE, request=PATIENCE, answer=PATIENCE)
 
 
 class View:
@@ -68,7 +70,7 @@ class Place:
         self.now = monotonic
 
     def call(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(60)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(PATIENCE)
 
     def open(
         self, path: Path | None, *addresses: str, most: int = MOST, patience: Patience | None = None
@@ -79,7 +81,7 @@ class Place:
             return []
 
         app = application(View(), "/metrics", reload, door=self.door)
-        self.reception = self.call(serve(app, addresses or ["127.0.0.1:0"], most, patience))
+        self.reception = self.call(serve(app, addresses or ["127.0.0.1:0"], most, patience or UNHURRIED))
         return self.reception
 
     @property
@@ -88,10 +90,10 @@ class Place:
         return self.reception.addresses[0][1]
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
     def client(self, tls: ssl.SSLContext | None = None) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection(HOST, timeout=30)
+        connection = http.client.HTTPConnection(HOST, timeout=PATIENCE)
         raw = self.connect()
         try:
             connection.sock = tls.wrap_socket(raw, server_hostname=HOST) if tls else raw
@@ -108,9 +110,14 @@ class Place:
         finally:
             connection.close()
 
-    def stop(self) -> None:
+    def close(self) -> None:
+        """So that it can be opened anew."""
         if self.reception:
             self.call(self.reception.cleanup())
+        self.reception = None
+
+    def stop(self) -> None:
+        self.close()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -130,17 +131,17 @@ def test_headers_and_the_rate_are_those_of_the_file(place: Place, tmp_path: Path
 # What a check costs
 
 
-def run(scene) -> None:
+def run(scene):
     """Play with passwords, in a loop of their own."""
 
-    async def play() -> None:
+    async def play():
         passwords = Passwords()
         try:
-            await scene(passwords)
+            return await scene(passwords)
         finally:
             passwords.close()
 
-    asyncio.run(play())
+    return asyncio.run(play())
 
 
 def test_a_password_that_was_right_costs_no_hash_again() -> None:
@@ -240,13 +241,13 @@ def test_one_network_of_ipv6_is_one_client() -> None:
 
 
 def test_the_loop_goes_on_while_a_password_is_hashed() -> None:
-    async def scene(passwords: Passwords) -> None:
-        users = {"alice": hashed("right", 10)}
+    async def scene(passwords: Passwords, cost: int) -> int:
+        users = {"alice": hashed("right", cost)}
         task = asyncio.create_task(passwords.is_right(users, "alice", "wrong", "192.0.2.1"))
         turns = 0
         while not task.done():
             turns += 1
             await asyncio.sleep(0)
-        assert turns > 3
+        return turns
 
-    run(scene)
+    assert any(run(partial(scene, cost=cost)) > 3 for cost in (10, 12, 14))  # where others have the processor

@@ -6,7 +6,6 @@ import json
 import shutil
 import socket
 import subprocess
-import time
 from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import quote
@@ -16,8 +15,8 @@ import pytest
 import trustme
 
 from tests.exporter.door.place import HOST, Place, hashed, write_pair
+from tests.service import PATIENCE, wait_for
 
-PATIENCE = 60.0  # seconds until the test gives up
 NAME = "prometheus.example.com"
 
 
@@ -30,7 +29,7 @@ def free_port() -> int:
 def answer(port: int, query: str) -> str:
     """The value of a query that has one, "" where there is none yet."""
     try:
-        with urlopen(f"http://127.0.0.1:{port}/api/v1/query?query={quote(query)}", timeout=10) as found:
+        with urlopen(f"http://127.0.0.1:{port}/api/v1/query?query={quote(query)}", timeout=PATIENCE) as found:
             rows = json.load(found)["data"]["result"]
     except (URLError, ConnectionError):
         return ""
@@ -53,7 +52,7 @@ def test_prometheus_scrapes(place: Place, tmp_path: Path, ca: trustme.CA, passwo
     place.open(tmp_path / "web.yml")
     (tmp_path / "prometheus.yml").write_text(
         f"""\
-global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+global: {{scrape_interval: 2s, scrape_timeout: 2s}}
 scrape_configs:
   - job_name: mailstat
     scheme: https
@@ -67,14 +66,9 @@ scrape_configs:
     command = ["prometheus", f"--config.file={tmp_path}/prometheus.yml", *arguments, "--log.level=error"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as prometheus:
         try:
-            end = time.monotonic() + PATIENCE
-            while not answer(port, "up"):
-                assert time.monotonic() < end
-                time.sleep(0.2)
+            wait_for(lambda: answer(port, "up"))
             if up == "1":
-                while answer(port, "mail_messages_in_flight") != "2":
-                    assert time.monotonic() < end, answer(port, "up")
-                    time.sleep(0.2)
-            assert answer(port, "max_over_time(up[1m])") == up
+                wait_for(lambda: answer(port, "mail_messages_in_flight") == "2", lambda: answer(port, "up"))
+            assert answer(port, "max_over_time(up[1h])") == up
         finally:
             prometheus.terminate()

@@ -6,13 +6,16 @@ import socket
 import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from exporter.door.address import ListenError
 from exporter.door.visitor import Patience
+from tests.deadline import told_in_time
 from tests.exporter.door.place import Place, ask
+from tests.service import PATIENCE
 
 SLOW = b"GET /metrics HTTP/1.1\r\nHost: a\r\nX-"
 
@@ -34,28 +37,30 @@ def test_who_says_nothing_whole_in_time_is_sent_away(place: Place, text: bytes) 
 
 
 def test_the_second_request_has_to_be_whole_in_time_too(place: Place) -> None:
-    place.open(None, patience=Patience(request=0.3, answer=0.1))
-    connection = place.client()
-    assert ask(connection).status == 200
-    with place.connect() as other:  # let the time pass in which the answer has to be taken
-        assert is_closed(other)
-    connection.sock.sendall(SLOW)
-    assert is_closed(connection.sock)
-    connection.close()
+    def is_second_sent_away(seconds: float) -> bool:
+        place.close()
+        place.open(None, patience=Patience(request=seconds, answer=0.1))
+        connection = place.client()
+        with closing(connection), suppress(ConnectionError):  # the first may not be in time on a busy machine
+            assert ask(connection).status == 200
+            with place.connect() as other:  # let the time pass in which the answer has to be taken
+                assert is_closed(other)
+            connection.sock.sendall(SLOW)
+            return is_closed(connection.sock)
+        return False
+
+    assert told_in_time(is_second_sent_away, bool)
 
 
 def test_who_does_not_take_the_answer_is_sent_away(place: Place) -> None:
-    place.open(None, patience=Patience(request=5, answer=0.2))
+    place.open(None, patience=Patience(request=PATIENCE, answer=0.2))
     with socket.socket() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         slow.connect(("127.0.0.1", place.port))
-        slow.settimeout(0.5)
-        with pytest.raises((TimeoutError, ConnectionError)):
+        slow.settimeout(PATIENCE)
+        with pytest.raises(ConnectionError):
             # Answers pile up until the server's buffers are full.
             slow.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 1_000_000)
-        slow.settimeout(30)
-        while not is_closed(slow):
-            pass
 
 
 def test_where_all_places_are_taken_the_one_goes_who_says_nothing(place: Place) -> None:
@@ -87,7 +92,7 @@ def test_a_scraper_that_comes_again_outlasts_who_says_nothing(place: Place) -> N
 
 
 def test_many_scrapes_at_once_share_few_places(place: Place) -> None:
-    reception = place.open(None, most=8, patience=Patience(grace=30))
+    reception = place.open(None, most=8, patience=Patience(grace=PATIENCE))
     with ThreadPoolExecutor(40) as threads:
         answers = list(threads.map(lambda _: place.get().status, range(200)))
     assert answers == [200] * 200
@@ -98,7 +103,7 @@ def test_who_comes_while_the_loop_is_busy_need_not_come_again(place: Place) -> N
     """A connection that finds the system's list full is tried again a second later: that was the slowest scrape."""
     place.open(None)
     go_on = threading.Event()
-    place.loop.call_soon_threadsafe(go_on.wait, 60)
+    place.loop.call_soon_threadsafe(go_on.wait, PATIENCE)
     clients = [place.connect() for _ in range(400)]
     go_on.set()
     for client in clients:
@@ -140,8 +145,7 @@ def test_a_unix_socket(place: Place, tmp_path: Path) -> None:
         client.connect(str(path))
         client.sendall(b"GET /-/healthy HTTP/1.0\r\n\r\n")
         assert client.recv(1000).startswith(b"HTTP/1.0 200 OK")
-    place.call(reception.cleanup())
-    place.reception = None
+    place.close()
     assert not path.exists()
 
 

@@ -18,6 +18,7 @@ from exporter.door.door import Door
 from exporter.door.visitor import Patience
 from exporter.schema import InvalidError
 from tests.exporter.door.place import HOST, Place, ask, trusting, write_pair
+from tests.service import PATIENCE
 
 SERVER = "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n"
 VERIFY = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n"
@@ -369,10 +370,10 @@ def test_curl_scrapes(place: Place, config: Path, ca: trustme.CA) -> None:
     command = ["curl", "--silent", "--show-error", "--cacert", config.parent / "ca.pem"]
     target = ["--resolve", f"{HOST}:{place.port}:127.0.0.1", f"https://{HOST}:{place.port}/metrics"]
     done = subprocess.run(
-        [*command, "--cert", config.parent / "client.pem", *target], check=True, capture_output=True, timeout=60
+        [*command, "--cert", config.parent / "client.pem", *target], check=True, capture_output=True, timeout=PATIENCE
     )
     assert b"mail_messages_in_flight 2.0" in done.stdout
-    without = subprocess.run([*command, *target], check=False, capture_output=True, timeout=60)
+    without = subprocess.run([*command, *target], check=False, capture_output=True, timeout=PATIENCE)
     assert without.returncode != 0
     assert without.stdout == b""
 
@@ -382,6 +383,6 @@ def test_who_never_ends_the_handshake_is_sent_away(place: Place, config: Path) -
     place.open(config, patience=Patience(handshake=0.2))
     with place.connect() as slow:
         assert slow.recv(100) == b""
-    with socket.create_connection(("127.0.0.1", place.port), timeout=30) as slow:
+    with socket.create_connection(("127.0.0.1", place.port), timeout=PATIENCE) as slow:
         slow.sendall(b"\x16\x03\x01")
         assert slow.recv(100) == b""

@@ -17,8 +17,8 @@ from mailstat.live import watch
 from mailstat.live.pulse import WINDOWS
 from mailstat.live.watch import Watch, near_the_end
 from tests.journal import START, JournalWriter, needs_journal
+from tests.service import PATIENCE
 
-PATIENCE = 60.0
 NOW = 1_767_571_200.0
 LINE = (
     "{stamp} mail postfix/smtp[7]: A{number}: to=<a{number}@example.org>, relay=mx.example.org[192.0.2.1]:25,"
