@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 DEADLINES = (0.5, 2.0, 8.0, 32.0)  # seconds; a machine that is busy may be late, not with all of them
@@ -10,9 +10,11 @@ DEADLINES = (0.5, 2.0, 8.0, 32.0)  # seconds; a machine that is busy may be late
 Told = TypeVar("Told")
 
 
-def told_in_time(tell: Callable[[float], Told], is_meant: Callable[[Told], object]) -> Told:
+def told_in_time(
+    tell: Callable[[float], Told], is_meant: Callable[[Told], object], deadlines: Sequence[float] = DEADLINES
+) -> Told:
     """What is told under the first of these deadlines that left time for what is meant, else under the last."""
-    for seconds in DEADLINES:
+    for seconds in deadlines:
         told = tell(seconds)
         if is_meant(told):
             break

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from stack.destination import Destination, Reply, listening
+from stack.destination import Destination, Reply, listening, wish
+from tests.deadline import told_in_time
 from tests.mta import exim, opensmtpd, postfix, sendmail
 from tests.mta.client import PASSWORD, STRANGER, Seen, Visit, visit_all
 from tests.mta.ground import Addresses, Server, folder_of, mailstat
@@ -22,7 +23,9 @@ from tests.service import Scrape, following
 
 pytestmark = pytest.mark.mta
 
-LIFETIME = 15  # seconds that a server tries to deliver: what is refused once has to get through in them
+# Seconds that a server tries to deliver: what is refused once has to get through in them. It takes long to see what
+# is given up, so a host with time for others alone is given more only when it needs it.
+LIFETIMES = (15, 60, 200)
 PATIENCE = 300  # seconds until the queue must be empty
 LOOKS = 3  # in a row: what goes from one queue to another may be in neither of them for one look
 PAUSE = 0.3  # seconds between two tries
@@ -124,6 +127,11 @@ class Run(NamedTuple):
         return {to: [it.code for it in self.replies if it.recipient == to] for to in self.recipients - ended}
 
     @property
+    def is_unhurried(self) -> bool:
+        """Whether nothing was given up but what was never to get through."""
+        return all(wish(recipient) == "never" for recipient in self.waiting)
+
+    @property
     def expired(self) -> list[list[int | None]]:
         """The replies to what was given up: to recipients, or to the longest waiting one of a message."""
         given_up: dict[str, list[int | None]] = {}
@@ -138,22 +146,22 @@ class Run(NamedTuple):
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+def run(request: pytest.FixtureRequest) -> Run:
     kind = KINDS[request.param]
     if os.geteuid():
         pytest.skip("a mail server starts as root")
     if missing := kind.missing():
         pytest.skip(f"not here: {', '.join(missing)} (tools/mail_servers.sh fetches them)")
-    with folder_of(request.param) as folder:
-        yield run_through(kind, folder)
+    return told_in_time(partial(run_through, kind), lambda run: run.is_unhurried, LIFETIMES)
 
 
-def run_through(kind: Kind, folder: Path) -> Run:
+def run_through(kind: Kind, lifetime: int) -> Run:
     shy = Destination(shy=kind.shy)
     hosts = {"example.com": Destination(), "example.net": Destination(), "example.org": shy}
     with ExitStack() as stack:
+        folder = stack.enter_context(folder_of(kind.mta))
         addresses = stack.enter_context(listening(hosts))
-        server = stack.enter_context(kind.serving(folder, addresses, LIFETIME))
+        server = stack.enter_context(kind.serving(folder, addresses, lifetime))
         exporter = stack.enter_context(following(folder, server.log))
         clients = visit_all(visits(kind.rounds), server.smtp, server.submission)
         drain(server)
@@ -161,9 +169,9 @@ def run_through(kind: Kind, folder: Path) -> Run:
         exporter.until(lambda it: is_read(it, server) and not it.total("mail_messages_in_flight"))
         server.stop()
         metrics = exporter.until(lambda it: is_read(it, server))
-    summary = mailstat("summary", "--format", "json", server.log)
-    strange = mailstat("unparsed", server.log)
-    return Run(kind, clients, list(hosts.values()), server.log.read_text(), json.loads(summary), metrics, strange)
+        summary = json.loads(mailstat("summary", "--format", "json", server.log))
+        strange = mailstat("unparsed", server.log)
+        return Run(kind, clients, list(hosts.values()), server.log.read_text(), summary, metrics, strange)
 
 
 def visits(rounds: int) -> list[Visit]:

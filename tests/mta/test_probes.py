@@ -18,6 +18,7 @@ import pytest
 from aiosmtpd.smtp import Envelope
 
 from stack.destination import Destination, listening, wish
+from tests.deadline import told_in_time
 from tests.mta import exim, postfix
 from tests.mta.client import MOST, PASSWORD, USER
 from tests.mta.ground import Server, folder_of
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.mta
 LIFETIME = 600  # seconds, far more than any test has
 PAUSE = 60  # until a second try: while the server tries, it has no time of the next one
 RUN = 1.0  # seconds between two runs of Exim's queue
-IN_VAIN = "8s"  # for a mail that does not arrive: by then the server has tried to hand it on
+IN_VAIN = (8, 30, 120)  # seconds for a mail that does not arrive: by then the server has tried to hand it on
 
 
 class Kind(NamedTuple):
@@ -120,14 +121,15 @@ def trying(server: Server, *, is_needed: bool) -> Iterator[None]:
         thread.join()
 
 
-def configure(place: Place, to: str, arrive: dict, every: str | None = None, late_after: str = "60s", **send) -> Path:
+def configure(place: Place, to: str, arrive: dict, every: str | None = None, late_after: float = 300, **send) -> Path:
     """A probe that submits over TLS with a login. Nobody signed the server's certificate."""
     submission, kind = place.server.submission, KINDS[place.mta]
     assert submission is not None
     login = {"username": kind.username, "password_file": str(place.folder / "password")}
     where = {"server": submission.host, "port": submission.port, "tls": "starttls", "verify": False}
     mail = {"from": "probe@example.com", "to": f"{to}@example.net"}
-    probe = {"name": "one", "send": where | login | mail | send, "arrive": arrive, "late_after": late_after}
+    times = {"late_after": f"{late_after:g}s", "timeout": "5m"}
+    probe = {"name": "one", "send": where | login | mail | send, "arrive": arrive} | times
     if every:
         probe["every"] = every
     config = place.folder / f"{to}.yml"
@@ -142,6 +144,15 @@ def in_maildir(place: Place) -> dict:
 
 def once(config: Path) -> subprocess.CompletedProcess[str]:
     return ran("--config.file", config, "--probe.once", "one")
+
+
+def in_vain(place: Place, to: str, reason: str) -> subprocess.CompletedProcess[str]:
+    """The same for a mail that does not arrive, where the server had time enough to tell why."""
+
+    def tell(seconds: float) -> subprocess.CompletedProcess[str]:
+        return once(configure(place, to, in_maildir(place), late_after=seconds))
+
+    return told_in_time(tell, lambda done: f": {reason}: " in done.stdout, IN_VAIN)
 
 
 @pytest.mark.parametrize("auth", ["PLAIN", "LOGIN"])
@@ -161,7 +172,7 @@ def test_a_mail_arrives_behind_the_server(place):
 
 
 def test_a_mail_in_the_queue_and_when_it_is_tried_again(place):
-    done = once(configure(place, "never-1", in_maildir(place), late_after=IN_VAIN))
+    done = in_vain(place, "never-1", "queued_mailbox_full")
     last = done.stdout.splitlines()[-1]
     assert done.returncode == 1
     assert "queued_mailbox_full: it has not arrived: in our queue, last tried at " in last, done.stdout
@@ -170,7 +181,7 @@ def test_a_mail_in_the_queue_and_when_it_is_tried_again(place):
 
 
 def test_a_mail_that_was_returned(place):
-    done = once(configure(place, "unknown-1", in_maildir(place), late_after=IN_VAIN))
+    done = in_vain(place, "unknown-1", "user_unknown")
     last = done.stdout.splitlines()[-1]
     assert done.returncode == 1
     assert "user_unknown: it has not arrived: given up at " in last, done.stdout
@@ -178,7 +189,7 @@ def test_a_mail_that_was_returned(place):
 
 
 def test_a_mail_that_was_handed_on_and_is_nowhere(place):
-    done = once(configure(place, "good-2", in_maildir(place), late_after=IN_VAIN))
+    done = in_vain(place, "good-2", "handed_over")
     assert done.returncode == 1
     assert "handed_over: it has not arrived: handed to " in done.stdout.splitlines()[-1], done.stdout
 
@@ -200,7 +211,7 @@ def test_a_mail_that_is_refused_at_submission(place):
 
 
 def test_the_service_tells_the_same(place, tmp_path):
-    config = configure(place, "never-2", in_maildir(place), every="2s", late_after=IN_VAIN)
+    config = configure(place, "never-2", in_maildir(place), every="2s", late_after=IN_VAIN[0])
     with running(tmp_path, "--config.file", config, "--state.dir", tmp_path / "state") as exporter:
         found = {"probe": "one", "phase": "arrival", "reason": "queued_mailbox_full"}
         exporter.until(lambda it: it.has("mail_probe_failure_info", **found), "mail_probe_failure_info")
