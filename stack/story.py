@@ -17,7 +17,7 @@ from stack.ground import is_talked_to, wait_for
 from stack.plan import EXIM, EXIM_SUBMISSION, POSTFIX, POSTFIX_SUBMISSION, Plan
 
 PEACE = 60.0  # seconds until the first fault, or longer: an hour of the rules
-PATIENCE = 300.0  # seconds until somebody has to be told
+PATIENCE = 300.0  # seconds until somebody has to be told, and until what was told in peace has to be over
 LOOKING = 120.0  # seconds until a panel has to have data
 TICK = 1.0
 LOOKS = 3  # in a row: a message that goes from one queue to another may be in neither of them for one look
@@ -46,8 +46,8 @@ def play(plan: Plan) -> Story:
     """Let it happen, from a stack that was just started to one in which all faults have ended."""
     story = Story(set(), set(), {}, {}, set())
     time.sleep(PEACE)
-    last = {alert["alertname"]: alert["status"] for alert in webhook.told(plan)}
-    story.false_alarms.update(name for name, status in last.items() if status == "firing")
+    patiently(lambda: not firing(plan), PATIENCE)  # what was told of a host that stood still for a while is over soon
+    story.false_alarms.update(firing(plan))
     see_peace(plan, story)
     for begin, _ in fault.UNTOLD:
         begin(plan)
@@ -113,6 +113,12 @@ def wait_for_all(plan: Plan, faults: Iterable[Fault], status: str, seconds: dict
         return not missing
 
     patiently(are_told, PATIENCE)
+
+
+def firing(plan: Plan) -> set[str]:
+    """The alerts of which the last that somebody was told is that they fire."""
+    last = {alert["alertname"]: alert["status"] for alert in webhook.told(plan)}
+    return {name for name, status in last.items() if status == "firing"}
 
 
 def is_told(plan: Plan, one: Fault, status: str) -> bool:

@@ -249,6 +249,7 @@ for folder in / /tmp /opt/mailstat /var/log; do if touch "$folder/written"; then
 if {entry} --demo; then exit 9; fi
 {entry} &
 until {health}; do kill -0 $!; done
+until python -c "from urllib.request import urlopen; urlopen('http://127.0.0.1:9587/-/ready')"; do kill -0 $!; done
 python -c "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:9587/metrics').read().decode())"
 grep ^CapEff /proc/$!/status
 kill $!
