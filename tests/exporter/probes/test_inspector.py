@@ -22,7 +22,7 @@ from tests.exporter.probes.dns.nameserver import answering
 from tests.exporter.probes.server import serving
 from tests.exporter.probes.test_placement import GMAIL, a_mail, signed
 from tests.exporter.probes.test_smtp import a_send
-from tests.service import ROOT, running, wait_for
+from tests.service import PATIENCE, ROOT, running, wait_for
 
 assert signed  # a fixture
 NOW = 1_800_000_000.0
@@ -266,7 +266,7 @@ class smtp:  # noqa: N801 - it is used like a function
         self._is_up = threading.Event()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
         self._thread.start()
-        assert self._is_up.wait(30)
+        assert self._is_up.wait(PATIENCE)
         return self._ports[0]
 
     async def _serve(self) -> None:
@@ -277,7 +277,7 @@ class smtp:  # noqa: N801 - it is used like a function
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._done.set)
-        self._thread.join(30)
+        self._thread.join(PATIENCE)
         self._loop.close()
 
 

@@ -470,15 +470,18 @@ async def _deliver(server, maildir: Path) -> None:
 async def _until_settled(folder: Path, server, process: asyncio.subprocess.Process) -> None:
     """Until all mails are settled, but for one that is just being sent; the process stands still then."""
     with contextlib.closing(sqlite3.connect(folder / "probes.db")) as base:
-        (newest,) = base.execute("SELECT coalesce(max(started), 0) FROM mail").fetchone()
+        newest = None
         end = time.monotonic() + PATIENCE
         key = Key.in_folder(folder)
         while True:
             process.send_signal(signal.SIGSTOP)  # nothing happens between this look and the end
-            if _is_settled(base, newest, {whose(raw, key)[1] for raw in server.mails}):
-                return
+            with contextlib.suppress(sqlite3.OperationalError):  # the base is only being made
+                (most,) = base.execute("SELECT coalesce(max(started), 0) FROM mail").fetchone()
+                newest = most if newest is None else newest
+                if _is_settled(base, newest, {whose(raw, key)[1] for raw in server.mails}):
+                    return
             process.send_signal(signal.SIGCONT)
-            assert time.monotonic() < end, base.execute("SELECT * FROM mail").fetchall()
+            assert time.monotonic() < end, list(base.iterdump())
             await asyncio.sleep(0.1)
 
 

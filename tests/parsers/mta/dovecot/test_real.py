@@ -28,6 +28,7 @@ import pytest
 from parsers.clock import Clock
 from parsers.events import Auth, ConnectionFailure, Disconnect, Event, Problem
 from parsers.reader import LogReader
+from tests.service import PATIENCE, wait_for
 
 ROOT = Path(os.environ.get("MAILSTAT_DOVECOT_ROOT", "/"))
 PROTOCOLS = ("imap", "pop3", "submission")
@@ -141,19 +142,18 @@ class Server:
 
     def wait(self) -> None:
         """Until a client could log in."""
-        for _ in range(200):
-            time.sleep(0.05)
-            if self.process.poll() is not None:
-                raise AssertionError(self.process.communicate()[1])
-            log = self.folder / "log"
-            if log.exists() and " starting up for " in log.read_text():
-                return
-        raise AssertionError("Dovecot does not come up")
+        log = self.folder / "log"
+
+        def is_up() -> bool:
+            assert self.process.poll() is None, self.process.communicate()[1]
+            return log.exists() and " starting up for " in log.read_text()
+
+        wait_for(is_up)
 
     def stop(self) -> str:
         """Its log."""
         self.process.terminate()
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=PATIENCE)
         return (self.folder / "log").read_text()
 
 
@@ -241,7 +241,7 @@ def smtp(server: Server, address: str, user: str, password: str) -> Iterator[Try
     """A mail server that asks for a client of its own; of a success the log does not tell."""
     with socket.socket(socket.AF_UNIX) as asking:
         asking.connect(str(server.folder / "run/auth-client"))
-        asking.settimeout(15)
+        asking.settimeout(PATIENCE)
         answers = asking.makefile("rw")
         answers.write(f"VERSION\t1\t2\nCPID\t{os.getpid()}\n")
         response = b64encode(f"\0{user}\0{password}".encode()).decode()
