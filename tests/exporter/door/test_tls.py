@@ -19,6 +19,7 @@ from exporter.door.visitor import Patience
 from exporter.schema import InvalidError
 from tests.exporter.door.place import HOST, Place, ask, trusting, write_pair
 from tests.service import PATIENCE
+from tests.tick import tick
 
 SERVER = "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n"
 VERIFY = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n"
@@ -248,6 +249,7 @@ def test_a_renewed_certificate_is_shown_to_the_next_and_ends_no_connection(
     before = serial(place, ca)
     kept = place.client(trusting(ca))
     assert ask(kept).status == 200
+    tick()
     write_pair(config.parent, ca)
     assert serial(place, ca) != before
     assert ask(kept).status == 200
@@ -274,6 +276,7 @@ def test_a_broken_file_leaves_what_was(
             config.write_text("tls_server_config: [")
     assert serial(place, ca) == serial(place, ca) == before
     assert [it.message for it in caplog.records if it.levelname == "ERROR"] == ["the web configuration is refused"]
+    tick()
     write_pair(config.parent, ca)
     config.write_text(SERVER)
     assert serial(place, ca) != before

@@ -20,6 +20,7 @@ from exporter.probes.section import Arrive, Hook
 from tests.exporter.door.place import write_pair
 from tests.exporter.probes.server import authority, ca_file
 from tests.exporter.probes.test_prober import bench, free_port  # noqa: F401 - a fixture
+from tests.tick import tick
 
 TOKEN = "a-token-that-nobody-guesses"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -238,6 +239,7 @@ def test_a_certificate_that_is_renewed_is_shown_at_once(bench):  # noqa: F811
     async def play(it):
         url = await listen(it, HTTPS)
         outcome = await it.prober.run_once(it.probe)
+        tick()
         write_pair(it.maildir.parent, authority("other"), "127.0.0.1")
         assert (await post(url, data=outcome.mail.raw, ssl=trusting("other")))[0] == 200
         await stop(it)
