@@ -7,6 +7,7 @@ import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ import pytest
 from exporter.door.address import ListenError
 from exporter.door.visitor import Patience
 from tests.deadline import told_in_time
-from tests.exporter.door.place import Place, ask
-from tests.service import PATIENCE
+from tests.exporter.door.place import UNHURRIED, Place, ask
+from tests.service import PATIENCE, wait_for
 
 SLOW = b"GET /metrics HTTP/1.1\r\nHost: a\r\nX-"
 
@@ -78,13 +79,14 @@ def test_where_all_places_are_taken_the_one_goes_who_says_nothing(place: Place) 
 
 
 def test_a_scraper_that_comes_again_outlasts_who_says_nothing(place: Place) -> None:
-    place.open(None, most=4)
+    reception = place.open(None, most=4, patience=replace(UNHURRIED, grace=0.01))
     kept = place.client()
     silent = [place.connect() for _ in range(2)]
-    for _ in range(10):
+    for number in range(10):
         assert ask(kept).status == 200
         silent.append(place.connect())
         silent[-1].sendall(SLOW)
+        wait_for(lambda: reception.sent_away == number)  # noqa: B023 - else several may have come since its request
     assert ask(kept).status == 200
     kept.close()
     for client in silent:
