@@ -52,7 +52,7 @@ class Bench:
         self.maildir = a_maildir(folder)
         self.clock = Clock()
         arrive = Arrive(maildir=self.maildir) if arrives else None
-        self.probe = Probe(name="one", every=60.0, send=a_send(folder, port), arrive=arrive, timeout=30.0)
+        self.probe = Probe(name="one", every=60.0, send=a_send(folder, port), arrive=arrive, timeout=PATIENCE)
         self.prober = Prober([self.probe], folder, self.clock)
         self.box = mailbox(arrive) if arrive else None
         self.seen: list[tuple[str, bytes, str, float]] = []

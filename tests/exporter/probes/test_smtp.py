@@ -24,6 +24,7 @@ from exporter.probes.section import Dkim, Probe, Send
 from tests.deadline import told_in_time
 from tests.exporter.probes.fault import FAULTS
 from tests.exporter.probes.server import Act, ca_file, deaf, serving, settle
+from tests.service import PATIENCE
 
 PASSWORD = "hunter2-and-more"
 NOW = 1_800_000_000.0
@@ -40,7 +41,7 @@ def a_send(folder, port: int, **what) -> Send:
     return Send(**(usual | what))
 
 
-async def run(folder, steps=None, certificate="good", timeout=30.0, **what):
+async def run(folder, steps=None, certificate="good", timeout=PATIENCE, **what):
     """The outcome of a probe to a server that does this, and the server."""
     async with serving(
         steps, certificate, implicit=what.pop("implicit", False), host=what.pop("host", None)
@@ -282,7 +283,7 @@ def test_a_dialogue_that_is_broken_off_says_nothing_more(tmp_path, verb):
         steps = {verb: Act.MUTE if verb == "STARTTLS" else Act.HANG}
         async with serving(steps) as server:
             send = a_send(tmp_path, server.port, tls="starttls" if verb == "STARTTLS" else "none")
-            probe = Probe(name="one", send=send, timeout=30.0)
+            probe = Probe(name="one", send=send, timeout=PATIENCE)
             task = asyncio.create_task(send_probe(probe, send, KEY, lambda: NOW))
             while not any(it.startswith(verb) for it in server.commands) and not (verb == "." and server.mails):
                 await asyncio.sleep(0.01)
