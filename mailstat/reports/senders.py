@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,14 @@ COLUMNS = (
 def add_arguments(parser: ArgumentParser) -> None:
     """Where the quotas are."""
     parser.add_argument("--config", metavar="CONFIG", type=Path, help="the exporter's configuration, for its quotas")
-    parser.add_argument("--quota", metavar="N", type=int, default=0, help="messages an hour, of whoever has no other")
+    parser.add_argument("--quota", metavar="N", type=_messages, default=0, help="messages an hour, of "
+                        "whoever has no other")  # fmt: skip
+
+
+def _messages(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text)):
+        raise ArgumentTypeError("a whole number from 1 on is needed")
+    return int(text)
 
 
 def make(log: Log, options: Namespace) -> Report:
@@ -74,5 +81,5 @@ def _quotas(options: Namespace) -> Quotas:
     except ConfigError as error:
         raise ReportError("\n".join(error.errors)) from None
     if options.quota:
-        made.default = Quota(messages=options.quota)
+        made.default = made.default._replace(messages=options.quota)
     return made
