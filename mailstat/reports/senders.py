@@ -6,7 +6,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mailstat.report import FIRST, LAST, Column, Report, ReportError, Section
+from mailstat.report import FIRST, LAST, NOT_TOLD, Column, Report, ReportError, Section, grouped
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -21,7 +21,7 @@ DESCRIPTION = (
 )
 COLUMNS = (
     Column("kind"),
-    Column("name"),
+    grouped("name", none=NOT_TOLD),
     Column("messages", "number"),
     Column("bytes", "bytes"),
     Column("recipients", "number"),
@@ -66,7 +66,7 @@ def _cells(row: Row) -> list[Any]:
     why = " ".join(sorted(of.suspicions - {"quota"}))
     counts = [of.messages, of.size, of.recipients, len(of.to), len(of.clients)]
     over = "yes" if row.is_over_quota else "no"
-    return [row.kind, row.name, *counts, of.bounced, of.peak, over, why, of.first, of.last]
+    return [row.kind, row.name or None, *counts, of.bounced, of.peak, over, why, of.first, of.last]
 
 
 def _quotas(options: Namespace) -> Quotas:
