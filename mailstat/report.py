@@ -44,12 +44,14 @@ def grouped(name: str, kind: Kind = "text", none: str = NONE) -> Column:
 
 @dataclass(frozen=True)
 class Section:
-    """One table of a report; `left_out` counts the rows that a limit took away."""
+    """One table of a report; `left_out` counts the rows that a limit took away. JSON has the first of a report, and
+    beside it those with a `key`."""
 
     title: str
     columns: Sequence[Column]
     rows: Sequence[Row] = ()
     left_out: int = 0
+    key: str = ""
 
     def limited(self, most: int) -> Section:
         """The first `most` rows."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
+from mailstat.measure import MEASURES, amount
 from mailstat.report import NONE, Chart, Column, Report, Section, grouped
 
 if TYPE_CHECKING:
@@ -20,18 +21,6 @@ DESCRIPTION = (
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 48  # bars of a line
 CHARTS = 12  # on a page
-MEASURES = {
-    "received": "is_arrival",
-    "sent": "status = 'sent'",
-    "deferred": "status = 'deferred'",
-    "bounced": "status = 'bounced'",
-    "expired": "status = 'expired'",
-    "rejects": "kind = 'reject'",
-    "connections": "kind = 'connect'",
-    "logins-failed": "kind = 'auth' AND result = 'failure'",
-    "connection-errors": "kind = 'connection_error'",
-    "problems": "kind = 'problem'",
-}
 GROUPS = {
     "provider": "destination(direction, provider)",
     "reason": "why(reason)",
@@ -48,9 +37,9 @@ COLUMNS = (
 )
 PERIOD = "SELECT epoch(min(time)), epoch(max(time)) FROM events"
 EACH = """
-SELECT CAST(least(floor((epoch(time) - $first) / $width), $last) AS INTEGER) AS bar, {label} AS label, {amount}
+SELECT CAST(least(floor((epoch(time) - $first) / $width), $last) AS INTEGER) AS bar, {label} AS label,
+    CAST({amount} AS BIGINT)
 FROM events WHERE ({test}) GROUP BY bar, label"""
-AMOUNTS = {"logins-failed": "sum(attempts)::BIGINT"}  # of what a line may tell several times at once
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -66,9 +55,7 @@ def make(log: Log, options: Namespace) -> Report:
     chosen = options.measure or ("sent" if options.by else None)
     names = [chosen] if chosen else list(MEASURES)
     label = GROUPS[options.by] if options.by else "''"
-    questions = {
-        name: EACH.format(label=label, test=MEASURES[name], amount=AMOUNTS.get(name, "count(*)")) for name in names
-    }
+    questions = {name: EACH.format(label=label, test=MEASURES[name], amount=amount(name)) for name in names}
     lines: dict[str | None, list[int]] = {}
     with table(log, options, [PERIOD, *questions.values()]) as events:
         ((first, last),) = events.ask(PERIOD)
