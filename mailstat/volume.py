@@ -26,8 +26,9 @@ NAMES = {
     "domain": "domain(recipient)",
     "sender": "CASE WHEN sender = '' THEN '<>' ELSE lower(sender) END",
 }
-# However often it is tried, and to however many: what is one decision of one sender comes once.
-MESSAGE = "(mta, host, coalesce(queue_id, message_id, CAST(number AS VARCHAR)), message_since)"
+# However often it is tried, and to however many: what is one decision of one sender comes once. (A number takes less
+# room than what it is made of.)
+MESSAGE = "hash(mta, host, coalesce(queue_id, message_id, CAST(number AS VARCHAR)), message_since)"
 OF_NAME = f"""
 SELECT {{label}} AS label, count(DISTINCT {MESSAGE}) FILTER (WHERE {BEFORE}) AS before,
     count(DISTINCT {MESSAGE}) FILTER (WHERE {AFTER}) AS after

@@ -25,7 +25,7 @@ GROUPS = {
     "provider": "destination(direction, provider)",
     "reason": "why(reason)",
     "domain": "domain(recipient)",
-    "host": "host",
+    "host": "nullif(host, '')",
     "client": "client_ip",
 }
 COLUMNS = (

@@ -14,9 +14,9 @@ from mailstat import render, reports
 from mailstat.log import Digest, Log, Selection
 from mailstat.report import Report, Section
 from mailstat.reports import deliveries, timeline
-from parsers.events import KINDS, Event
+from parsers.events import KINDS, Delivery, Event, Origin
 from tests.mailstat.reports.test_every import MTAS, events_of, options_of
-from tests.mailstat.reports.test_parts import Given, delivery
+from tests.mailstat.reports.test_parts import DAY, Given, delivery
 
 STATUSES = ("sent", "deferred", "bounced", "expired")
 COUNTS = (*STATUSES, "received", "bytes", "removed", "connections", "rejects", "failures", "failed_logins")
@@ -155,6 +155,13 @@ def test_what_has_none_is_a_row_that_says_so(form: str, words: str) -> None:
 
 def test_what_has_none_stands_where_its_number_puts_it() -> None:
     assert [row[0] for row in given("domain").sections[0].rows] == [None, "example.org"]
+
+
+def test_a_log_that_names_no_host_has_none() -> None:
+    events = [Delivery(DAY, Origin("exim", "", "exim", "exim"), "A1", "a@example.org", "sent", "outbound")]
+    assert [row[0] for row in deliveries.make(Given(events), Namespace(where=None, by="host")).sections[0].rows] == [
+        None
+    ]
 
 
 def test_the_null_sender_is_not_an_unknown_one() -> None:
