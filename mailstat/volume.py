@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from math import exp, lgamma, log, log1p
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,7 +31,7 @@ NAMES = {
 MESSAGE = "hash(mta, host, coalesce(queue_id, message_id, CAST(number AS VARCHAR)), message_since)"
 OF_NAME = f"""
 SELECT {{label}} AS label, count(DISTINCT {MESSAGE}) FILTER (WHERE {BEFORE}) AS before,
-    count(DISTINCT {MESSAGE}) FILTER (WHERE {AFTER}) AS after
+    count(DISTINCT {MESSAGE}) FILTER (WHERE {AFTER}) AS after, count(*) OVER () AS names
 FROM events WHERE kind = 'delivery' AND ({BEFORE} OR {AFTER}) GROUP BY label
 ORDER BY abs(after / $hours_after - before / $hours_before) DESC, label LIMIT {MOST}"""  # noqa: S608 - made of its own parts
 OF_ALL = "SELECT {counts} FROM events"
@@ -103,22 +103,27 @@ def section(
     """The changes, of the whole first, then of its parts; of each the biggest first. `times` has `first`,
     `first_end`, `second` and `second_end`; `before` and `after` are the hours that the log tells of, None where it
     does not."""
-    known = [] if before is None or after is None else _volumes(events, times, (before, after))
+    known, left_out = ([], 0) if before is None or after is None else _volumes(events, times, (before, after))
     found = [volume for volume in known if is_complete or volume.is_change]
     order = [ALL, *NAMES]
     found.sort(key=lambda it: (order.index(it.of), -abs(it.rates[1] - it.rates[0]), it.name or ""))
-    return Section("Volume", COLUMNS, [[*it[:4], *it.rates, it.times, it.chance] for it in found], key="volume")
+    rows = [[*it[:4], *it.rates, it.times, it.chance] for it in found]
+    return Section("Volume", COLUMNS, rows, left_out if is_complete else 0, key="volume")
 
 
-def _volumes(events: Table, times: Mapping[str, float], hours: tuple[float, float]) -> Iterator[Volume]:
+def _volumes(events: Table, times: Mapping[str, float], hours: tuple[float, float]) -> tuple[list[Volume], int]:
+    """Those that changed most of each kind, and how many there are besides."""
     asked = questions()
     (counts,) = events.ask(asked.pop(ALL), times)
-    for name, before, after in zip(MEASURES, counts[::2], counts[1::2], strict=True):
-        if before or after:
-            yield Volume(ALL, name, before, after, *hours)
+    pairs = zip(MEASURES, counts[::2], counts[1::2], strict=True)
+    found = [Volume(ALL, name, before, after, *hours) for name, before, after in pairs if before or after]
+    left_out = 0
     rates: dict[str, Any] = {**times, "hours_before": hours[0], "hours_after": hours[1]}
     for of, sql in asked.items():
-        yield from (Volume(of, name, before, after, *hours) for name, before, after in events.ask(sql, rates))
+        rows = events.ask(sql, rates)
+        found += [Volume(of, name, before, after, *hours) for name, before, after, _ in rows]
+        left_out += rows[0][-1] - len(rows) if rows else 0
+    return found, left_out
 
 
 def chance(before: int, after: int, share: float) -> float | None:

@@ -94,7 +94,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def make(log: Log, options: Namespace) -> Report:
     """Count both, and compare. Raises ReportError where a period is none."""
     from mailstat import volume  # noqa: PLC0415 - the help of all reports must not wait for it
-    from mailstat.engine import table  # noqa: PLC0415
+    from mailstat.engine import left_out, table  # noqa: PLC0415
 
     periods = [period(text, options) for text in (options.first, options.second)]
     (first, first_end), (second, second_end) = periods
@@ -110,6 +110,7 @@ def make(log: Log, options: Namespace) -> Report:
     for text, of, part in zip((options.first, options.second), periods, told, strict=True):
         log.notes += _parts(text, of, part, options)
     sections = [_section(name, found[name], is_complete=options.all) for name in ("provider", "domain", "all")]
+    log.notes += left_out([volumes], options)
     return Report(NAME, f"From {options.first} to {options.second}", [*sections, volumes])
 
 

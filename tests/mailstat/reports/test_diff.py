@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mailstat import render
+from mailstat import volume as volumes
 from mailstat.filter import parse
 from mailstat.report import Report
 from mailstat.reports import diff
@@ -155,6 +156,15 @@ def test_a_destination_without_a_name_has_a_row() -> None:
     assert list(volume(events, of="domain")) == [None]
     shares = compared([*mail(30, "root"), *mail(30, "root", since=NEXT)], all=True)[0].sections[1]
     assert [row[0] for row in shares.rows] == [None]
+
+
+def test_names_beyond_the_last_row_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(volumes, "OF_NAME", volumes.OF_NAME.replace(f"LIMIT {volumes.MOST}", "LIMIT 2"))
+    events = [event for at in range(5) for event in mail(at + 1, f"a@{at}.example.org", since=NEXT)]
+    report, notes = compared([*edges(0, NEXT), *events], all=True, format="json", limit=None)
+    assert report.sections[-1].left_out == 3
+    assert notes[-1] == "Volume: 3 rows more than the 6 that are shown"
+    assert compared([*edges(0, NEXT), *events])[0].sections[-1].left_out == 0
 
 
 def test_json_has_the_volume_beside_the_shares() -> None:
