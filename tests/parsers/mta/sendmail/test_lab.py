@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import string
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -293,6 +295,48 @@ def test_notifications_that_destinations_got_are_told(lab: Lab) -> None:
         if told.get("msgid") not in submitted
         for recipient in told["rcpts"]
     )
+
+
+# --- delays ---
+
+BASE60 = string.digits + string.ascii_uppercase + string.ascii_lowercase[:24]
+SECOND, MILLISECOND = 1.0, 0.001
+TICK = 0.01  # of the kernel's, at which time(2) sees another second
+YEARS = 60  # after which years have the same digit
+
+
+def begun(queue_id: str, year: int) -> float:
+    """When Sendmail began a message, to the second: its id says so."""
+    digit, month, *rest = map(BASE60.index, queue_id[:6])
+    assert digit == (year - 1900) % YEARS
+    return datetime(year, month + 1, *rest, tzinfo=UTC).timestamp()
+
+
+def test_what_became_of_a_message_has_the_time_since_it_came(lab: Lab) -> None:
+    """Since it began: the line of its arrival is written when the data has come, and delays are in whole seconds.
+    Where the submission agent had it first, that counts."""
+    received = {event.queue_id: event for event in lab.all(Received)}
+    for event in lab.all(Delivery):
+        if event.delay is not None and event.queue_id in received:
+            last = received[event.queue_id]
+            first = received.get(last.original_queue_id or "", last)
+            since, year = event.time - event.delay, datetime.fromtimestamp(first.time, UTC).year
+            assert begun(first.queue_id, year) - MILLISECOND <= since <= first.time + SECOND + MILLISECOND
+
+
+def test_the_lines_that_a_delay_is_between_have_their_times(lab: Lab) -> None:
+    """That of the arrival is written before the client is answered, that of the delivery after the destination has
+    the message. Sendmail's own time stamp is in whole seconds."""
+    arrived: dict[str | None, float] = {}
+    for event in lab.all(Received):
+        arrived.setdefault(event.message_id, event.time)
+    submitted = {told["msgid"]: told["t"] for told in lab.told("submitted")}
+    assert {message_id for message_id, time in submitted.items() if arrived[message_id] > time} == set()
+    accepted = {(told.get("msgid"), rcpt): told["t"] for told in lab.told("accepted") for rcpt in told["rcpts"]}
+    for delivery in lab.all(Delivery):
+        key = delivery.message.message_id if delivery.message else None, delivery.recipient or ""
+        if delivery.status == "sent" and key in accepted:
+            assert delivery.time + SECOND + TICK > accepted[key]
 
 
 # --- the rest ---
