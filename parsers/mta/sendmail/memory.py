@@ -109,10 +109,10 @@ class Memory:
         for event in events:
             kind = type(event)
             if kind is Delivery:
-                since = kept.get((event.origin.instance, event.queue_id)) if kept else None
-                if since is not None:
-                    count_from(event, since)
-                if event.status != "sent" or (event.origin.instance, event.queue_id) in waiting:
+                key = (event.origin.instance, event.queue_id)
+                if key in kept:
+                    count_from(event, kept[key])
+                if event.status != "sent" or key in waiting:
                     self._delivery(event, replaced)
             elif kind is Received:
                 self._received(event)
