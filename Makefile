@@ -76,7 +76,7 @@ bench-probes: $(VENV)/developed ## measure 500 probes a minute, for some minutes
 	$(BIN)/python -m bench.probes $(ARGS)
 
 clean: ## remove all that was made here, the environment too
-	rm -rf $(VENV) .ci-venv .ci-packages dist build bench/data .*_cache .hypothesis
+	rm -rf $(VENV) .ci-venv .ci-packages .ci-cache dist build bench/data .*_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/installed: pyproject.toml tools/environment.sh

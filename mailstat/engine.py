@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mailstat.cache import fingerprint
 from mailstat.database import OF_DELIVERIES, Table
+from mailstat.fingerprint import fingerprint
 from mailstat.keep import DAMAGED
 from mailstat.report import Column, Report, Section
 

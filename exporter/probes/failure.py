@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import ssl
+from typing import NamedTuple
 
 PHASES = ("dns", "connect", "banner", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "end_of_data", "arrival")
 
@@ -36,6 +37,16 @@ class ProbeError(Exception):
         self.reason = reason
         self.text = text
         self.reply_code = reply_code
+
+
+class Failure(NamedTuple):
+    """Where and why it failed; `text` is for people. `queue_id` is of a mail that waits in our own queue."""
+
+    phase: str
+    reason: str
+    text: str
+    reply_code: int | None = None
+    queue_id: str | None = None
 
 
 def without_addresses(text: str) -> str:

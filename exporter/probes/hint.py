@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from exporter.probes.dialogue import Dialogue
-    from exporter.probes.smtp import Failure
+    from exporter.probes.failure import Failure
 
 BY_PHASE = {
     ("connect", "timeout"): "The host is down, or a firewall drops what comes: try from another network.",

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from exporter.metrics.probe import ProbeNumbers, collect
 from exporter.metrics.series import Histogram
 from exporter.probes.arrival import Arrivals, Found
-from exporter.probes.failure import ProbeError, explain, without_addresses
+from exporter.probes.failure import Failure, ProbeError, explain, without_addresses
 from exporter.probes.ledger import Arrival, Ledger
 from exporter.probes.limit import Allowance
 from exporter.probes.log import Step, follow, ours
@@ -28,7 +28,6 @@ from exporter.probes.message import Key, Mail, named, whose
 from exporter.probes.run import Outcome, send_probe
 from exporter.probes.schedule import CONCURRENT, starts
 from exporter.probes.section import Arrive, Probe, SecretError, Send
-from exporter.probes.smtp import Failure
 from exporter.probes.status import Status, failure_of, whereabouts
 from exporter.view import ProbeView
 from parsers.events import Event

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter.probes.dialogue import Dialogue
-from exporter.probes.failure import ProbeError
+from exporter.probes.failure import Failure, ProbeError
 from exporter.probes.hint import tell
 from exporter.probes.message import Key, Mail, compose, new_id
 from exporter.probes.section import Probe, SecretError, Send, secret
-from exporter.probes.smtp import Client, Failure, Result
+from exporter.probes.smtp import Client, Result
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from exporter.probes import certificate, sasl
 from exporter.probes.certificate import Certificate
 from exporter.probes.dialogue import MASK, Dialogue
-from exporter.probes.failure import ProbeError, explain
+from exporter.probes.failure import Failure, ProbeError, explain
 from exporter.probes.hint import tell
 from exporter.probes.link import Link, connect, resolve, tls_context
 from parsers.reason import reason_of
@@ -39,16 +39,6 @@ _EXTENSION = re.compile(r"[A-Z0-9][A-Z0-9-]{0,30}")
 _EXTENSIONS = 40
 # The server has answered all that was said, and we do not like it: taking leave, we leave no trace in its log.
 _OWN_DECISIONS = ("starttls-not-supported", "auth_not_offered", "plaintext_auth")
-
-
-class Failure(NamedTuple):
-    """Where and why it failed; `text` is for people. `queue_id` is of a mail that waits in our own queue."""
-
-    phase: str
-    reason: str
-    text: str
-    reply_code: int | None = None
-    queue_id: str | None = None
 
 
 @dataclass

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exporter.probes.certificate import Certificate
-from exporter.probes.smtp import Failure, Result
+from exporter.probes.failure import Failure
+from exporter.probes.smtp import Result
 
 if TYPE_CHECKING:
     from exporter.probes.ledger import Ledger

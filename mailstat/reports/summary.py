@@ -28,7 +28,7 @@ def make(log: Log, options: Namespace) -> Report:
     """Read the log and add it up, or remember what that gave."""
     import json  # noqa: PLC0415
 
-    from mailstat.cache import fingerprint  # noqa: PLC0415
+    from mailstat.fingerprint import fingerprint  # noqa: PLC0415
     from mailstat.overview import figures  # noqa: PLC0415
 
     if options.format == "html":

@@ -13,7 +13,7 @@ from random import Random
 import pytest
 
 from exporter.demo import PostfixTraffic
-from mailstat import cache
+from mailstat import cache, fingerprint
 from mailstat.cache import Cache, user_cache
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ def _log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("log") / "mail.log"
     lines = islice(PostfixTraffic(Random(3), rate=20.0, start=1_767_571_200.0), 8000)
     path.write_text("".join(f"{line}\n" for _, line in lines))
-    assert path.stat().st_size > cache.LEAST_BYTES
+    assert path.stat().st_size > fingerprint.LEAST_BYTES
     return path
 
 

@@ -7,9 +7,9 @@ from dataclasses import fields
 
 import pytest
 
+from exporter.probes.failure import Failure
 from exporter.probes.hint import BY_PHASE, BY_REASON, hint
 from exporter.probes.section import Imap, Probe, Send
-from exporter.probes.smtp import Failure
 from tests.exporter.probes.fault import FAULTS, MISSING
 
 KEYS = {it.name for section in (Send, Imap, Probe) for it in fields(section)}

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from exporter.probes.end import LogEnds
+from exporter.probes.failure import Failure
 from exporter.probes.hint import hint
 from exporter.probes.once import once
 from exporter.probes.prober import Prober
 from exporter.probes.section import Arrive, Imap, Probe
-from exporter.probes.smtp import Failure
 from exporter.queues.attempt import next_attempt
 from exporter.queues.entry import Place
 from tests.exporter.probes.server import Server, serving
