@@ -61,6 +61,7 @@ def feed_of(options: Namespace, root: Path = Path("/")) -> Feed:
         return Scrape(options.url, now=time)
     paths = [Path(name) for name in options.files]
     config = _config(options.config)
+    _learn(config, options)
     sources = [] if paths else [_told(source, options) for source in _sources(config, root)]
     for path in [*paths, *(source.file for source in sources if source.file and not config.sources)]:
         _check(path)
@@ -101,6 +102,14 @@ def _config(path: Path | None) -> Config:
         return load_config(path) if path else Config()
     except ConfigError as error:
         raise ReportError("\n".join(error.errors)) from None
+
+
+def _learn(config: Config, options: Namespace) -> None:
+    """Put the configuration's rules and providers into force, as the exporter does; those of the command line are."""
+    if config.reasons or config.providers:
+        from exporter import lore  # noqa: PLC0415
+
+        lore.install(options.reasons or config.reasons, options.providers or config.providers)
 
 
 def _sources(config: Config, root: Path) -> Sequence[LogSource]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from exporter import lore
 from mailstat.cli import build_parser, parse, settle
 from mailstat.live.watch import Watch
 from mailstat.report import ReportError
@@ -122,6 +123,32 @@ def test_the_server_of_the_command_line_is_that_of_all_logs(tmp_path: Path) -> N
     asyncio.run(watch.poll())
     rates = watch.pulse.rates(watch.pulse.newest, 60)
     assert (rates["connections"], rates["sent"]) == (0.0, 1.0)
+
+
+@pytest.fixture
+def own_rules(tmp_path: Path) -> Iterator[Path]:
+    """A file of rules for what the log of the next test has, which are out of force after it."""
+    rule = '{{id: ours, class: {}, phrases: [round and round], sample: "550 round and round"}}'
+    for name in ("loop", "blocked_ip"):
+        (tmp_path / f"{name}.yml").write_text(f"rules: [{rule.format(name)}]")
+    yield tmp_path
+    lore.install(None, None)
+
+
+@pytest.mark.parametrize(("words", "reason"), [([], "loop"), (["--reasons", "blocked_ip.yml"], "blocked_ip")])
+def test_the_rules_are_those_of_the_command_line_or_the_configuration(
+    own_rules: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], reason: str
+) -> None:
+    monkeypatch.chdir(own_rules)
+    log = own_rules / "mail.log"
+    log.write_text(
+        "2026-01-05T10:00:01+00:00 mail postfix/smtp[2]: A1: to=<a@example.org>, relay=mx.example.org[192.0.2.2]:25,"
+        " delay=1, delays=0/0/0/1, dsn=5.0.0, status=bounced (host mx.example.org[192.0.2.2] said: 550 round"
+        " and round)\n"
+    )
+    watch = feed(own_rules, config=f"reasons: loop.yml\nsources: [{{file: {log}}}]", words=words)
+    asyncio.run(watch.poll())
+    assert [name for name, _ in watch.pulse.rows("reasons", watch.pulse.newest, 60)] == [reason]
 
 
 @pytest.mark.parametrize("words", [["mail.log"], ["--where", "status = deferred"], ["--mta", "exim"]])
