@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from mailstat.database import Table
 
 SIGNIFICANT = 0.01
-LEAST = (
-    1.5  # times as much, or as little: mail comes in bursts, so that a smaller change is soon no chance, and nothing
-)
+LEAST = 1.5  # times as much, or as little: mail comes in bursts, and less of a change is soon no chance
 MOST = 10_000  # rows of a kind, those that changed most
 HOUR = 3600.0
 ALL = "all"
