@@ -30,6 +30,7 @@ from exporter.probes.schedule import CONCURRENT, starts
 from exporter.probes.section import Arrive, Probe, SecretError, Send
 from exporter.probes.smtp import Failure
 from exporter.probes.status import Status, failure_of, whereabouts
+from exporter.queues.entry import Attempt
 from exporter.view import ProbeView
 from parsers.events import Event
 
@@ -50,7 +51,7 @@ class Prober(Collector):
         self.probes: dict[str, Probe] = {}
         self.arrivals = Arrivals()
         self.is_log_read: Callable[[], bool] = lambda: True
-        self.next_attempt: Callable[[str], float | None] = lambda _queue_id: None
+        self.next_attempt: Callable[[str, float], Attempt | None] = lambda _queue_id, _now: None
         self._now = now
         self._state_dir = state_dir
         self._key: Key | None = None
@@ -119,11 +120,11 @@ class Prober(Collector):
 
     def told(self, failure: Failure) -> Failure:
         """A failure for people: of a mail in our own queue it tells when that is tried again."""
-        due = self.next_attempt(failure.queue_id) if failure.queue_id else None
-        if due is None:
+        attempt = self.next_attempt(failure.queue_id, self._now()) if failure.queue_id else None
+        if attempt is None:
             return failure
-        at = datetime.fromtimestamp(due, UTC).strftime("at %Y-%m-%d %H:%M:%S UTC")
-        when = at if due > self._now() else "as soon as the queue is run"
+        at = datetime.fromtimestamp(attempt.time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        when = attempt.words.format(at) if attempt.time > self._now() else "as soon as the queue is run"
         return failure._replace(text=f"{failure.text}; next attempt {when}")
 
     async def send(self, probe: Probe, send: Send, seconds: float | None = None) -> Outcome:
