@@ -15,6 +15,7 @@ from exporter.queues.opensmtpd import envelopes
 
 _MESSAGE = re.compile(r"[0-9a-f]{8}")
 _STEPS = {"mta": 400, "mda": 10}  # BACKOFF_TRANSFER, BACKOFF_DELIVERY
+_LIFETIME = 4 * 86400  # seconds, where the envelope has none of its own, and smtpd.conf none of another length
 _NUMBER = re.compile(r"[0-9]{1,10}")
 _MOST = 10_000  # attempts that are counted on
 _WORDS = "at {} by OpenSMTPD's schedule"
@@ -45,4 +46,4 @@ def _next(fields: dict[str, str], written: float) -> float | None:
     while created + step * attempts**2 <= written and attempts < _MOST:
         attempts += 1
     time = created + step * attempts**2
-    return time if written < time < created + lifetime else None
+    return time if written < time < created + (lifetime or _LIFETIME) else None
