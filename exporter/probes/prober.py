@@ -22,7 +22,7 @@ from exporter.probes.arrival import Arrivals, Found
 from exporter.probes.failure import ProbeError, explain, without_addresses
 from exporter.probes.ledger import Arrival, Ledger
 from exporter.probes.limit import Allowance
-from exporter.probes.log import Step, follow, ours
+from exporter.probes.log import Accepted, Step, follow, ours, queue_id_in
 from exporter.probes.mailbox import Mailbox, mailbox
 from exporter.probes.message import Key, Mail, named, whose
 from exporter.probes.run import Outcome, send_probe
@@ -57,6 +57,7 @@ class Prober(Collector):
         self._key: Key | None = None
         self._ledger: Ledger | None = None
         self._allowance = Allowance()
+        self._accepted = Accepted()
         self._statuses: dict[str, Status] = {}
         self._roundtrips = Histogram("mail_probe_roundtrip_seconds")
         self._changed = asyncio.Event()
@@ -87,6 +88,8 @@ class Prober(Collector):
             self._ledger = _open_ledger(self._state_dir)
             for recipient, started in self._ledger.since(self._now() - 3600):
                 self._allowance.note(recipient, started)
+            for queue_id, mail_id, probe in self._ledger.queued():
+                self._accepted.note(queue_id, mail_id, self.key.token(probe, mail_id))
         return self._ledger
 
     def status(self, probe: Probe) -> Status:
@@ -210,6 +213,8 @@ class Prober(Collector):
     def _settle(self, probe: Probe, outcome: Outcome, *, is_begun: bool) -> None:
         if outcome.mail and is_begun:
             self.ledger.settle(outcome.mail.id, is_sent=outcome.result.is_sent)
+            if queue_id := queue_id_in(outcome.result.reply):
+                self._accepted.note(queue_id, outcome.mail.id, self.key.token(probe.name, outcome.mail.id))
         elif outcome.result.failure:
             self.ledger.failed_before(probe.name)
         if outcome.result.failure is None and not probe.arrive:
@@ -344,7 +349,11 @@ class Prober(Collector):
 
     def follow(self, events: list[Event]) -> None:
         """The events of the followed logs: what they say of our mail."""
-        for step in follow(events):
+        if not self.probes:
+            return
+        with contextlib.suppress(sqlite3.Error):
+            _ = self.ledger  # which knows what mails are called that were sent before a restart
+        for step in follow(events, self._accepted):
             try:
                 self._follow(step)
             except sqlite3.Error as error:  # a full disk must not keep the log from being read
