@@ -228,6 +228,19 @@ def test_who_sends_no_more_and_takes_nothing_is_sent_away(place: Place, more: by
         assert sum(iter(lambda: len(slow.recv(65536)), 0)) < 15 << 20
 
 
+def test_who_is_gone_before_the_answer_leaves_nothing_behind(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    reception = place.open(None, patience=FOREVER)
+    Gauge("bulk", "x" * (16 << 20), registry=place.view.registry)
+    place.loop.call_soon_threadsafe(place.view.may_save.clear)
+    with place.connect() as client:
+        client.sendall(KEPT)
+        wait_for(lambda: reception.visitors == 1)
+    assert place.get("/-/healthy").status == 200
+    place.loop.call_soon_threadsafe(place.view.may_save.set)
+    assert_empty(reception)
+    assert not caplog.records
+
+
 def test_who_sends_no_more_goes_first_where_all_places_are_taken(place: Place) -> None:
     """A client that is gone looks the same: its request keeps nobody from a place."""
     reception = place.open(None, most=3, patience=Patience(request=600, answer=600, grace=0.05))
