@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from importlib import import_module
+from importlib.util import find_spec
 from typing import cast
 
 from exporter.queues.entry import Attempt, Place, Retry
@@ -14,10 +15,13 @@ def next_attempt(places: Iterable[Place], queue_id: str, now: float) -> Attempt 
     """When a message is tried again; None where that is not known."""
     for place in places:
         with suppress(OSError):  # the queue of another server, or one that we may not look into
-            if attempt := _retry_of(place.mta).due(place.spool, queue_id, now):
+            retry = _retry_of(place.mta)
+            if retry and (attempt := retry.due(place.spool, queue_id, now)):
                 return attempt
     return None
 
 
-def _retry_of(mta: str) -> Retry:
-    return cast("Retry", import_module(f"exporter.queues.{mta}_retry"))
+def _retry_of(mta: str) -> Retry | None:
+    """What knows how this server goes on; of qmail nobody asks, for its log does not tell which mail is a probe's."""
+    name = f"exporter.queues.{mta}_retry"
+    return cast("Retry", import_module(name)) if find_spec(name) else None

@@ -70,6 +70,11 @@ def test_it_is_told_that_it_is_computed(tmp_path):
     assert attempt.words.format("noon") == "at noon by OpenSMTPD's schedule"
 
 
+def test_a_queue_beside_it_of_which_nobody_knows_when_it_is_tried(tmp_path):
+    places = [Place("qmail", tmp_path, "qmail"), Place("opensmtpd", spool(tmp_path), "opensmtpd")]
+    assert next_attempt(places, MESSAGE, BORN + 5)
+
+
 @pytest.mark.parametrize(
     "text",
     [
