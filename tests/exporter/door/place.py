@@ -32,6 +32,8 @@ class View:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.may_save = asyncio.Event()
+        self.may_save.set()
         Gauge("mail_messages_in_flight", "Messages.", registry=self.registry).set(2)
 
     def is_ready(self) -> bool:
@@ -44,7 +46,7 @@ class View:
         return []
 
     async def save(self) -> None:
-        pass
+        await self.may_save.wait()
 
 
 @dataclass
@@ -66,6 +68,7 @@ class Place:
         self.door: Door
         self.reception: Reception | None = None
         self.now = monotonic
+        self.view = View()
 
     def call(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(60)
@@ -78,7 +81,7 @@ class Place:
         async def reload() -> list[str]:
             return []
 
-        app = application(View(), "/metrics", reload, door=self.door)
+        app = application(self.view, "/metrics", reload, door=self.door)
         self.reception = self.call(serve(app, addresses or ["127.0.0.1:0"], most, patience))
         return self.reception
 
