@@ -8,6 +8,7 @@ it from its turn then, as a limit of connections, is in the scheduler's memory a
 from __future__ import annotations
 
 import re
+from itertools import islice
 from pathlib import Path
 
 from exporter.queues.entry import Attempt
@@ -26,7 +27,7 @@ def due(spool: Path, queue_id: str, now: float) -> Attempt | None:
     may not be read."""
     if not _MESSAGE.fullmatch(queue_id):
         return None
-    found = [*envelopes(spool / "queue" / queue_id[:2] / queue_id)]
+    found = [*islice(envelopes(spool / "queue" / queue_id[:2] / queue_id), 2)]
     if len(found) != 1:
         return None
     path, fields = found[0]
