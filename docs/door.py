@@ -39,6 +39,10 @@ again until the process ends. A user that there is not takes the time of one tha
 `--web.max-connections` ({MOST} without it) bounds the connections; where all places are taken, the connection goes
 that has waited longest without a request. A client has {Patience.handshake:g} seconds to shake hands,
 {Patience.request:g} to send the head of a request, and {Patience.answer:g} to take the answer.
+
+A client that ends its half of the connection after its request (`nc -N`) has the answer to it, over HTTP alone:
+Python's TLS closes both halves. One that is gone looks the same, so such a connection, too, goes where all places are
+taken.
 """
 
 

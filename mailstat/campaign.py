@@ -11,11 +11,11 @@ from parsers.attack import NAME, Attacks, block_of
 from parsers.events import Auth, Disconnect, Event, Received
 
 KNOWN = 10_000  # different users or addresses of one that are told apart
-UNKNOWN = "(not told)"
 
 
 class Tally:
-    """Failures and logins of a block, or of a user. `others` are the users of a block, the blocks of a user."""
+    """Failures and logins of a block, or of a user ("": which the log does not tell). `others` are the users of a
+    block, the blocks of a user."""
 
     def __init__(self) -> None:
         self.failures = self.logins = 0
@@ -92,17 +92,15 @@ class Campaigns:
     def _fail(self, event: Auth) -> None:
         block = self._attacks.fail(event)
         user = (event.sasl_user or "")[:NAME].lower()
-        self.blocks[block or UNKNOWN].fail(event, user)
-        if user:
-            self.users[user].fail(event, block)
+        self.blocks[block].fail(event, user)
+        self.users[user].fail(event, block)
         kind = self._attacks.state(block, event.time).kind if block else ""
         if kind:
             self.blocks[block].kinds.add(kind)
-            if user:
-                self.users[user].kinds.add(kind)
+            self.users[user].kinds.add(kind)
 
     def _login(self, address: str | None, user: str | None, times: int) -> None:
-        block = self.blocks[block_of[(address or "")[:50]] or UNKNOWN]
+        block = self.blocks[block_of[(address or "")[:50]]]
         block.logins += times
         if address and (len(block.inside) < KNOWN or address in block.inside):
             block.inside[address] += times
@@ -123,7 +121,7 @@ class Campaigns:
         """Lists of two or more users that several blocks tried, those of most blocks first."""
         lists: dict[frozenset[str], list[str]] = defaultdict(list)
         for name, tally in self.blocks.items():
-            if len(tally.others) > 1 and name != UNKNOWN:
+            if len(tally.others) > 1 and name:
                 lists[frozenset(tally.others)].append(name)
         found = [
             UserList(tuple(sorted(users)), tuple(sorted(blocks)), sum(self.blocks[it].failures for it in blocks))

@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from mailstat.report import Kind
+from mailstat.report import Column, Kind
 from parsers.clock import rfc3339
 
 RIGHT = frozenset({"number", "bytes", "seconds", "percent"})  # kinds whose digits stand under each other
@@ -35,6 +35,11 @@ def show(value: Any, kind: Kind, zone: tzinfo) -> str:
     if not math.isfinite(value):
         return "-"
     return _SHOWN[kind](value)
+
+
+def show_in(column: Column, value: Any, zone: tzinfo) -> str:
+    """A value for people who see it in that column."""
+    return column.none if value is None else show(value, column.kind, zone)
 
 
 def plain(value: Any, kind: Kind, zone: tzinfo) -> Any:

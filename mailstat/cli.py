@@ -211,6 +211,7 @@ def settle(options: Namespace, parser: ArgumentParser, now: float) -> None:
     from exporter.zone import host_zone
     from mailstat.period import read_time
 
+    options.given_zone = options.zone
     options.zone = options.zone or host_zone()
     if options.reasons or options.providers:
         _learn(options, parser)

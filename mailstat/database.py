@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mailstat import keep
 from mailstat.batch import HINDSIGHT, Waiting, columns, placed
@@ -75,6 +76,9 @@ class Table:
         self._copy: keep.Copy | None = None
         self._count = 0
         self._is_closed = False  # but for questions
+        self.span: tuple[float, float] | None = (
+            None  # the first and the last moment of all events, whatever `where` wants
+        )
         self._zone = zone
         self._folder = TemporaryDirectory(prefix="mailstat-", ignore_cleanup_errors=True)
         self._lock = lock(self._folder.name)
@@ -149,11 +153,13 @@ class Table:
 
     def clear(self) -> None:
         """Begin anew."""
+        self.span = None
         self._database.execute("DELETE FROM events")
 
     def _insert(self, batch: pa.Table) -> None:
         if self._copy:
             self._copy.add(batch)
+        self._reach(batch)
         names = ", ".join(f'"{name}"' for name in self.columns)
         with room():
             self._database.register("batch", batch)
@@ -162,6 +168,13 @@ class Table:
             self._database.unregister("batch")
         del batch
         pa.default_memory_pool().release_unused()  # or Arrow keeps the room of what was the most
+
+    def _reach(self, batch: pa.Table) -> None:
+        """See how far the log reaches."""
+        if "time" in batch.column_names and batch.num_rows:
+            times = pc.min_max(batch.column("time")).as_py()
+            first, last = times["min"].timestamp(), times["max"].timestamp()
+            self.span = (min(first, self.span[0]), max(last, self.span[1])) if self.span else (first, last)
 
     def ask(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """The rows of the answer. Raises ReportError where there is no room for the work that it takes."""

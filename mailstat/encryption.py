@@ -103,9 +103,11 @@ def _session(event: Any, relay: str | None) -> Session:
 def _of_delivery(event: Delivery) -> Iterator[Session | Sent]:
     if event.tls_sessions:
         yield _session(event, event.relay_host or "")
-    if event.direction == OUTBOUND and event.status == "sent" and event.relay_host:
+    if event.direction == OUTBOUND and event.status == "sent":
         is_session = bool(event.tls_sessions)
-        yield Sent(event.time, event.relay_host, event.provider, event.tls_protocol, event.tls_trust, is_session)
+        yield Sent(
+            event.time, event.relay_host or "", event.provider, event.tls_protocol, event.tls_trust, is_session
+        )
 
 
 class Encryption:
@@ -160,7 +162,8 @@ class Encryption:
         ]
 
     def destinations(self) -> list[list[Any]]:
-        """Of each relay that took mail; those without a session first, then those that took most."""
+        """Of each relay that took mail (None: those that the log does not name), those without a session
+        first, then those that took most."""
         rows = sorted(
             ((key, seen) for key, seen in self._relays.items() if seen.sent),
             key=lambda item: (item[1].times > 0, -item[1].sent, item[0]),
@@ -168,7 +171,7 @@ class Encryption:
         return [
             [
                 seen.name or provider_of_relay(relay) or OTHER,
-                relay,
+                relay or None,
                 seen.sent,
                 seen.times,
                 (seen.protocol or "TLS") if seen.times else NONE,

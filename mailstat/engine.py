@@ -44,13 +44,14 @@ def report(
     """Read the log into a table and ask it."""
     with table(log, options, [query.sql for query in queries], kinds) as events:
         sections = [section(events, query, parameters or {}) for query in queries]
-    log.notes += _left_out(sections, options)
+    log.notes += left_out(sections, options)
     return Report(name, title, sections)
 
 
-def _left_out(sections: Sequence[Section], options: Namespace) -> Iterator[str]:
+def left_out(sections: Sequence[Section], options: Namespace) -> Iterator[str]:
     """What a format for machines does not tell."""
-    shown = {"csv": sections, "json": sections[:1]}.get(getattr(options, "format", ""), ())
+    in_json = [section for at, section in enumerate(sections) if not at or section.key]
+    shown = {"csv": sections, "json": in_json}.get(getattr(options, "format", ""), ())
     for each in shown:
         if each.left_out and (options.limit is None or options.limit > len(each.rows)):
             yield f"{each.title}: {each.left_out:,d} rows more than the {len(each.rows):,d} that are shown"

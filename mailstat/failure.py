@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mailstat.report import FIRST, LAST, OLDEST, Column
+from mailstat.report import FIRST, LAST, OLDEST, Column, grouped
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -27,7 +27,7 @@ COLUMNS = (
     Column("example"),
 )
 OF_DOMAIN = (
-    Column("domain"),
+    grouped("domain"),
     Column("provider"),
     Column("reason"),
     *COLUMNS[3:6],
@@ -78,7 +78,7 @@ GROUP BY towards, status, why(reason) ORDER BY attempts DESC, towards, status, w
 """  # noqa: S608 - made of its own parts
 BY_DOMAIN = f"""
 SELECT domain(recipient) AS domain, towards, why(reason) AS reason, {COUNTED}, {SEEN}
-FROM told WHERE list_contains($statuses, status) AND recipient IS NOT NULL
+FROM told WHERE list_contains($statuses, status)
 GROUP BY domain(recipient), towards, why(reason) ORDER BY attempts DESC, domain(recipient), towards, why(reason)
 LIMIT 1000
 """  # noqa: S608 - the same

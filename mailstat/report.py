@@ -23,26 +23,35 @@ class ReportError(Exception):
 class Column(NamedTuple):
     """A column; `kind` tells in what form people see its values. What looks like a number and is none (a port, a
     reply code) is text. A sparkline is text, too, of which a narrow terminal may show fewer bars. Of a time that
-    `is_past`, people ask how long ago it was."""
+    `is_past`, people ask how long ago it was. `none` is what people see where there is no value."""
 
     name: str
     kind: Kind = "text"
     is_past: bool = False
+    none: str = ""
 
 
+NOT_TOLD, NONE = "(not told)", "(none)"  # of what makes a row; machines are told that there is no value
 FIRST = Column("first", "time", is_past=True)
 LAST = Column("last", "time", is_past=True)
 OLDEST = Column("oldest", "time", is_past=True)
 
 
+def grouped(name: str, kind: Kind = "text", none: str = NONE) -> Column:
+    """The column of what makes a row, one of which may stand for all that have none of it."""
+    return Column(name, kind, none=none)
+
+
 @dataclass(frozen=True)
 class Section:
-    """One table of a report; `left_out` counts the rows that a limit took away."""
+    """One table of a report; `left_out` counts the rows that a limit took away. JSON has the first of a report, and
+    beside it those with a `key`."""
 
     title: str
     columns: Sequence[Column]
     rows: Sequence[Row] = ()
     left_out: int = 0
+    key: str = ""
 
     def limited(self, most: int) -> Section:
         """The first `most` rows."""

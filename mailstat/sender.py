@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from parsers.account import FAILED, HOUR, NAME, Accounts, Part, Quotas
-from parsers.events import Delivery, Event, Origin, QueueAction, Queued, Received
+from parsers.events import Delivery, Event, Notification, Origin, QueueAction, Queued, Received
 from parsers.message import Message
 from parsers.window import Window
 
@@ -34,6 +34,8 @@ class Told(NamedTuple):
 
 def told(event: Event) -> Told | None:
     """What an event in context tells."""
+    if isinstance(event, Notification):  # the message of it is the one that it is about
+        return Told(event.time, None, "", None, None, None, True, None, None) if event.is_arrival else None
     if not isinstance(event, Received | Queued | QueueAction | Delivery) or event.message is None:
         return None
     recipient, status = (event.recipient, event.status) if isinstance(event, Delivery) else (None, None)
@@ -84,7 +86,7 @@ class Figures:
 
 
 class Row(NamedTuple):
-    """One line of the report."""
+    """One line of the report; the name is "" of all messages of which the log does not tell the sender."""
 
     kind: str
     name: str
@@ -124,8 +126,7 @@ class Senders:
         keys = []
         if item.user:
             keys.append((ACCOUNT, item.user[:NAME].lower()))
-        if item.sender is not None:
-            keys.append((SENDER, item.sender.lower() or NULL))
+        keys.append((SENDER, "" if item.sender is None else item.sender.lower() or NULL))
         return [self._figures[key] for key in keys]
 
     def _tell(self, name: str, why: str, number: float) -> None:  # noqa: ARG002 - what the exporter's log tells

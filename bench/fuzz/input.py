@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-LONGEST = (
-    1 << 15
-)  # bytes of an input: the shortest lines take some five microseconds each, and there is no end to that
+LONGEST = 1 << 15  # bytes of an input: the shortest lines take some five microseconds each, without end
 # What parsers stumble over, whatever they parse.
 WORDS = (
     *(

@@ -131,7 +131,7 @@ class Reception:
 
     def _send_one_away(self, grace: float = 0.0) -> bool:
         latest = asyncio.get_running_loop().time() - grace
-        visitor = next((it for it in self._visitors if not it.is_served), None)
+        visitor = next((it for it in self._visitors if it.may_go), None)
         if visitor is None or visitor.since > latest:
             return False
         self._leave(visitor)

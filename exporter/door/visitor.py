@@ -28,7 +28,7 @@ class Patience:
 
 class House(NamedTuple):
     """What all visitors of a place share: `lets_in` looks at the certificate, `leave` and `rest` are told of those
-    who go, and of those who have their answer."""
+    who go, and of those who have their answer or send no more."""
 
     lets_in: Callable[[asyncio.BaseTransport], bool]
     leave: Callable[[Visitor], None]
@@ -45,8 +45,15 @@ class Visitor(asyncio.Protocol):
         self._connection = connection
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self.is_served = False
+        self._request: web.Request | None = None  # that is being answered
+        self._is_asking = False  # it sent what is not known to be a request
+        self.sends_no_more = False  # but may wait for an answer
         self.since = asyncio.get_running_loop().time()  # that it waits for nothing of ours
+
+    @property
+    def may_go(self) -> bool:
+        """Whether it can be sent away for others. One that is gone looks like one that sends no more."""
+        return self._request is None or self.sends_no_more
 
     def end(self) -> None:
         """Send away, whatever is going on."""
@@ -71,13 +78,27 @@ class Visitor(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """A part of a request, which has to become a whole one in time."""
-        if self._timer is None and not self.is_served and self._transport:
+        if self._request is None or self._request.content.is_eof():
+            self._is_asking = True
+        if self._timer is None and self._request is None and self._transport:
             self._wait(self._house.patience.request, self._transport.abort)
         self._inner.data_received(data)
 
-    def eof_received(self) -> bool | None:
-        """The client sends no more."""
-        return self._inner.eof_received()
+    def eof_received(self) -> bool:
+        """The client sends no more. What it asked for it shall have, but over TLS, of which asyncio closes both
+        halves at once."""
+        assert self._transport
+        if self._transport.get_extra_info("ssl_object") or not self._has_asked():
+            return False
+        self.sends_no_more = True
+        self._rest()
+        if self._request is None:
+            self._wait(self._house.patience.grace, self._finish)
+        return True
+
+    def _has_asked(self) -> bool:
+        """Whether it may have sent a whole request that has no answer: HTTP begins to answer what it has soon."""
+        return self._is_asking if self._request is None else self._request.content.is_eof()
 
     def pause_writing(self) -> None:
         """The client takes nothing for now."""
@@ -95,22 +116,38 @@ class Visitor(asyncio.Protocol):
 
     # --- what the application tells ---
 
-    def begin(self) -> None:
-        """There is a whole request, and what it asks for is being made."""
-        self.is_served = True
+    def begin(self, request: web.Request) -> None:
+        """There is the whole head of a request, and what it asks for is being made."""
+        self._request = request
+        self._is_asking = False
         self._stop_waiting()
+        if self.sends_no_more and not self._has_asked():
+            self.end()
 
     def answered(self) -> None:
         """The answer is on its way."""
-        self.is_served = False
+        self._request = None
+        self._rest()
+        self._wait(self._house.patience.answer, self._look)
+
+    def _rest(self) -> None:
+        """From now on it waits, and others may be let in for it."""
         self.since = asyncio.get_running_loop().time()
         self._house.rest(self)
-        self._wait(self._house.patience.answer, self._look)
 
     def _look(self) -> None:
         self._timer = None
-        if self._transport and self._transport.get_write_buffer_size():
+        assert self._transport
+        if self._transport.get_write_buffer_size():
             self._transport.abort()
+        elif self._is_asking:
+            self._wait(self._house.patience.request, self._transport.abort)
+
+    def _finish(self) -> None:
+        """What it sent was no whole request; it may be taking the answer to another."""
+        assert self._transport
+        self._transport.close()
+        self._wait(self._house.patience.answer, self._transport.abort)
 
     def _wait(self, seconds: float, then: Callable[[], None]) -> None:
         self._stop_waiting()
@@ -128,8 +165,11 @@ async def attend(request: web.Request, handler: Handler) -> web.StreamResponse:
     visitor = request.transport.get_protocol() if request.transport else None
     if not isinstance(visitor, Visitor):
         return await handler(request)
-    visitor.begin()
+    visitor.begin(request)
     try:
-        return await handler(request)
+        response = await handler(request)
     finally:
         visitor.answered()
+    if visitor.sends_no_more:
+        response.force_close()
+    return response

@@ -172,6 +172,13 @@ class Ledger:
         ).fetchone()
         return Where(*row) if row else None
 
+    def queued(self) -> list[tuple[str, str, str]]:
+        """The mails that were seen last in our queue: what they are called there, their ids and probes."""
+        return self._base.execute(
+            "SELECT queue_id, id, probe FROM whereabouts JOIN mail USING (id)"
+            " WHERE queue_id IS NOT NULL AND state != 'arrived' ORDER BY started"
+        ).fetchall()
+
     def probe_of(self, mail_id: str) -> tuple[str, float] | None:
         """The probe of a mail and when it started."""
         row = self._base.execute("SELECT probe, started FROM mail WHERE id = ?", (mail_id,)).fetchone()

@@ -1,10 +1,12 @@
 """Arriving as our own mail server tells it: the probe's Message-ID leads to the queue id, that to each delivery.
 
 It needs no mailbox, and with one it says where a mail is that is missing: in our queue and why, or handed to whom.
+OpenSMTPD's log has no Message-ID; there, what the server called the mail in its reply leads to it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -16,6 +18,9 @@ from parsers.events import Delivery, Event, Queued, Received
 
 if TYPE_CHECKING:
     from exporter.probes.message import Key
+
+_ACCEPTED = re.compile(r"250 2\.0\.0:? ([0-9a-f]{8}) Message accepted for delivery")
+_MOST = 1000  # mails whose names are kept
 
 
 class Step(NamedTuple):
@@ -33,13 +38,37 @@ class Step(NamedTuple):
     is_attempt: bool
 
 
-def follow(events: Iterable[Event]) -> list[Step]:
+class Accepted:
+    """What servers called our mails when they took them, for their logs that have no Message-ID."""
+
+    def __init__(self) -> None:
+        self._mails: dict[str, tuple[str, str]] = {}
+
+    def note(self, queue_id: str, mail_id: str, token: str) -> None:
+        """A mail is called so."""
+        if len(self._mails) >= _MOST:
+            del self._mails[next(iter(self._mails))]
+        self._mails[queue_id] = (mail_id, token)
+
+    def mail_of(self, event: Delivery | Queued | Received) -> tuple[str, str] | None:
+        """The id and the token of the mail that an event is about, as far as it is told so."""
+        return self._mails.get(event.queue_id or "") if event.origin.mta == "opensmtpd" else None
+
+
+def queue_id_in(reply: str) -> str | None:
+    """What OpenSMTPD calls a mail in the reply to its end (smtpd/smtp_session.c)."""
+    match = _ACCEPTED.fullmatch(reply)
+    return match[1] if match else None
+
+
+def follow(events: Iterable[Event], accepted: Accepted) -> list[Step]:
     """What these events, which the tracker has seen, say of our mail."""
-    return [step for event in events if isinstance(event, Delivery | Queued | Received) and (step := _step(event))]
+    theirs = (event for event in events if isinstance(event, Delivery | Queued | Received))
+    return [step for event in theirs if (step := _step(event, accepted))]
 
 
-def _step(event: Delivery | Queued | Received) -> Step | None:
-    known = named(event.message.message_id) if event.message else None
+def _step(event: Delivery | Queued | Received, accepted: Accepted) -> Step | None:
+    known = (named(event.message.message_id) if event.message else None) or accepted.mail_of(event)
     if known is None:
         return None
     place = f"{event.origin.instance} {event.queue_id} {event.time}"

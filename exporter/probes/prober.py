@@ -22,13 +22,14 @@ from exporter.probes.arrival import Arrivals, Found
 from exporter.probes.failure import Failure, ProbeError, explain, without_addresses
 from exporter.probes.ledger import Arrival, Ledger
 from exporter.probes.limit import Allowance
-from exporter.probes.log import Step, follow, ours
+from exporter.probes.log import Accepted, Step, follow, ours, queue_id_in
 from exporter.probes.mailbox import Mailbox, mailbox
 from exporter.probes.message import Key, Mail, named, whose
 from exporter.probes.run import Outcome, send_probe
 from exporter.probes.schedule import CONCURRENT, starts
 from exporter.probes.section import Arrive, Probe, SecretError, Send
 from exporter.probes.status import Status, failure_of, whereabouts
+from exporter.queues.entry import Attempt
 from exporter.view import ProbeView
 from parsers.events import Event
 
@@ -49,12 +50,13 @@ class Prober(Collector):
         self.probes: dict[str, Probe] = {}
         self.arrivals = Arrivals()
         self.is_log_read: Callable[[], bool] = lambda: True
-        self.next_attempt: Callable[[str], float | None] = lambda _queue_id: None
+        self.next_attempt: Callable[[str, float], Attempt | None] = lambda _queue_id, _now: None
         self._now = now
         self._state_dir = state_dir
         self._key: Key | None = None
         self._ledger: Ledger | None = None
         self._allowance = Allowance()
+        self._accepted = Accepted()
         self._statuses: dict[str, Status] = {}
         self._roundtrips = Histogram("mail_probe_roundtrip_seconds")
         self._changed = asyncio.Event()
@@ -85,6 +87,8 @@ class Prober(Collector):
             self._ledger = _open_ledger(self._state_dir)
             for recipient, started in self._ledger.since(self._now() - 3600):
                 self._allowance.note(recipient, started)
+            for queue_id, mail_id, probe in self._ledger.queued():
+                self._accepted.note(queue_id, mail_id, self.key.token(probe, mail_id))
         return self._ledger
 
     def status(self, probe: Probe) -> Status:
@@ -118,11 +122,11 @@ class Prober(Collector):
 
     def told(self, failure: Failure) -> Failure:
         """A failure for people: of a mail in our own queue it tells when that is tried again."""
-        due = self.next_attempt(failure.queue_id) if failure.queue_id else None
-        if due is None:
+        attempt = self.next_attempt(failure.queue_id, self._now()) if failure.queue_id else None
+        if attempt is None:
             return failure
-        at = datetime.fromtimestamp(due, UTC).strftime("at %Y-%m-%d %H:%M:%S UTC")
-        when = at if due > self._now() else "as soon as the queue is run"
+        at = datetime.fromtimestamp(attempt.time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        when = attempt.words.format(at) if attempt.time > self._now() else "as soon as the queue is run"
         return failure._replace(text=f"{failure.text}; next attempt {when}")
 
     async def send(self, probe: Probe, send: Send, seconds: float | None = None) -> Outcome:
@@ -208,6 +212,8 @@ class Prober(Collector):
     def _settle(self, probe: Probe, outcome: Outcome, *, is_begun: bool) -> None:
         if outcome.mail and is_begun:
             self.ledger.settle(outcome.mail.id, is_sent=outcome.result.is_sent)
+            if queue_id := queue_id_in(outcome.result.reply):
+                self._accepted.note(queue_id, outcome.mail.id, self.key.token(probe.name, outcome.mail.id))
         elif outcome.result.failure:
             self.ledger.failed_before(probe.name)
         if outcome.result.failure is None and not probe.arrive:
@@ -342,7 +348,11 @@ class Prober(Collector):
 
     def follow(self, events: list[Event]) -> None:
         """The events of the followed logs: what they say of our mail."""
-        for step in follow(events):
+        if not self.probes:
+            return
+        with contextlib.suppress(sqlite3.Error):
+            _ = self.ledger  # which knows what mails are called that were sent before a restart
+        for step in follow(events, self._accepted):
             try:
                 self._follow(step)
             except sqlite3.Error as error:  # a full disk must not keep the log from being read

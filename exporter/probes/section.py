@@ -193,7 +193,10 @@ class Arrive:
     hook: Hook | None = field(default=None, metadata=doc("A mail service posts it to the exporter over HTTP."))
     log: bool = field(
         default=False,
-        metadata=doc("No mailbox: that the followed logs tell of its delivery to the next host is enough."),
+        metadata=doc(
+            "No mailbox: that the followed logs tell of its delivery to the next host is enough. Not with qmail, "
+            "whose log does not tell which mail is which."
+        ),
     )
     every: Duration = field(default=Duration(5.0), metadata=doc("How often to look, while a mail is awaited."))
     authserv_id: Text | None = field(

@@ -29,6 +29,14 @@ class Entry(NamedTuple):
     recipients: tuple[Recipient, ...] = ()
 
 
+class Attempt(NamedTuple):
+    """The next one for a message: a time in seconds since the epoch, and the words for it, which tell how it is known
+    where the server did not write it down."""
+
+    time: float
+    words: str = "at {}"
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a server keeps its queue: `spool`, or for Postfix the address of its showq service, a path or HOST:PORT.
@@ -53,3 +61,10 @@ class Scanner(Protocol):
 
     def entries(self, place: Place) -> Iterator[Entry]:
         """The messages that wait, one after the other as they are read. Raises QueueError, OSError."""
+
+
+class Retry(Protocol):
+    """What knows how a server goes on with what waits."""
+
+    def due(self, spool: Path, queue_id: str, now: float) -> Attempt | None:
+        """The next attempt for a message; None where it is not certain. Raises OSError where that may not be read."""

@@ -12,19 +12,19 @@ from pathlib import Path
 
 from exporter.queues import exim
 from exporter.queues.berkeley import records
-from exporter.queues.entry import Entry
+from exporter.queues.entry import Attempt, Entry
 
 _HOST = re.compile(r"(?m)^\S{10} \S{8,15} (?:[+-]\d{4} )?(?:.{0,400} )?H=(\S{1,255}) \[([0-9a-fA-F.:]{2,45})\]")
 _TIMES = struct.Struct("=4q")  # when it was written, of the first failure, of the last try and of the next
 _LATEST = 1 << 33
 
 
-def due(spool: Path, queue_id: str) -> float | None:
-    """When a message may be tried again, in seconds since the epoch: the first run of the queue after that does.
-    None where no hint keeps it. Raises OSError where the spool may not be read."""
+def due(spool: Path, queue_id: str, _now: float) -> Attempt | None:
+    """When a message may be tried again: the first run of the queue after that does. None where no hint keeps it.
+    Raises OSError where the spool may not be read."""
     entry = exim.find(spool, queue_id)
-    if entry is None:
-        return None
+    if entry is None or entry.queue != exim.QUEUES[0]:
+        return None  # what is frozen waits for somebody to thaw it
     addresses, hosts = _addresses(entry), _hosts(exim.log(spool, queue_id))
     by_address: list[float] = []
     by_host: list[float] = []
@@ -36,7 +36,8 @@ def due(spool: Path, queue_id: str) -> float | None:
         elif time is not None and _is_of(key, hosts, queue_id):
             by_host.append(time)
     # Any of the hosts will do, but not before the address may be tried.
-    return max([*by_address, *([min(by_host)] if by_host else [])], default=None)
+    times = [*by_address, *([min(by_host)] if by_host else [])]
+    return Attempt(max(times)) if times else None
 
 
 def _addresses(entry: Entry) -> set[str]:

@@ -41,15 +41,20 @@ def _entry(folder: Path) -> Entry:
     status = (folder / "message").stat()
     arrival, sender = status.st_mtime, ""
     recipients: list[Recipient] = []
-    for path in _directories(folder, _ENVELOPE):
+    for _, fields in envelopes(folder):
         if len(recipients) >= MOST_RECIPIENTS:
             break
-        fields = _fields(path)
         if "rcpt" in fields:
             recipients.append(Recipient(fields["rcpt"], fields.get("errorline", "")[:LONGEST_REASON]))
             sender = fields.get("sender", "")
             arrival = _time(fields.get("ctime", ""), arrival)
     return Entry(folder.name, QUEUES[0], status.st_size, arrival, sender, tuple(recipients))
+
+
+def envelopes(folder: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+    """The envelopes of a message, with their fields. Raises OSError."""
+    for path in _directories(folder, _ENVELOPE):
+        yield path, _fields(path)
 
 
 def _fields(path: Path) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from exporter.queues.entry import LONGEST_REASON, MOST_RECIPIENTS, Entry, Place, Recipient
@@ -23,6 +24,30 @@ _RECIPIENT = re.compile(r"R(?:[A-Z]*:)?<?(.*?)>?")
 def entries(place: Place) -> Iterator[Entry]:
     """The messages that wait. Raises OSError where the directory may not be read."""
     yield from _below(place.spool, DEEPEST)
+
+
+def control(spool: Path, queue_id: str) -> str | None:
+    """The control file of a message, None where it does not wait here, or in quarantine. Raises OSError where the
+    directory may not be read."""
+    name = f"qf{queue_id}"
+    for folder in _folders(spool, DEEPEST) if _CONTROL.fullmatch(name) else ():
+        with suppress(FileNotFoundError):
+            return _text(folder / name)
+    return None
+
+
+def _folders(folder: Path, depth: int) -> Iterator[Path]:
+    yield folder
+    if depth:
+        with os.scandir(folder) as files:
+            below = [folder / file.name for file in files if file.is_dir(follow_symlinks=False)]
+        for it in below:
+            yield from _folders(it, depth - 1)
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(LONGEST).decode("utf-8", "replace")
 
 
 def _below(folder: Path, depth: int) -> Iterator[Entry]:
@@ -40,8 +65,7 @@ def _below(folder: Path, depth: int) -> Iterator[Entry]:
 def _entry(folder: Path, queue_id: str, kind: str) -> Entry | None:
     """The message; None where it has just gone, or its file is damaged."""
     try:
-        with (folder / f"{kind}f{queue_id}").open("rb") as file:
-            text = file.read(LONGEST).decode("utf-8", "replace")
+        text = _text(folder / f"{kind}f{queue_id}")
     except FileNotFoundError:
         return None
     arrival, sender, reason = "", "", ""

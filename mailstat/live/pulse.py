@@ -7,6 +7,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from mailstat.report import NOT_TOLD
 from parsers.attack import block_of
 from parsers.events import Auth, Connect, ConnectionFailure, Delivery, Event, QueueAction, Queued, Received, Reject
 
@@ -162,9 +163,8 @@ def _of_delivery(event: Delivery) -> Iterator[tuple[Key, int]]:
     if status != "sent":
         yield ("reasons", event.reason or "unclassified", status), 1
     domain = (event.recipient or "").rpartition("@")[2][:NAME].lower()
-    if domain:
-        yield ("destinations", domain, status), 1
+    yield ("destinations", domain or NOT_TOLD, status), 1
 
 
 def _client(event: Any) -> str:
-    return block_of[(event.client_ip or "")[:50]] or (event.client_name or "")[:NAME] or "(not told)"
+    return block_of[(event.client_ip or "")[:50]] or (event.client_name or "")[:NAME] or NOT_TOLD

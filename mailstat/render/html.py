@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TextIO
 
-from mailstat.cell import RIGHT, clock_time, show, visible
+from mailstat.cell import RIGHT, clock_time, show, show_in, visible
 from mailstat.report import Chart, Column, Figure, Report, Section
 from parsers import __version__
 
@@ -97,7 +97,7 @@ def _open(section: Section, out: TextIO) -> None:
 
 
 def _cell(value: object, column: Column, zone: tzinfo) -> str:
-    shown = show(value, column.kind, zone)
+    shown = show_in(column, value, zone)
     align = _align(column) or (' class="short"' if len(shown) <= SHORT else "")
     return f"<td{align}>{escape(shown)}</td>"
 

@@ -60,8 +60,12 @@ def _in_words(records: Iterator[Record], times: list[str], zone: tzinfo) -> Iter
 
 def _of_section(report: Report, zone: tzinfo) -> dict[str, Any]:
     section = report.sections[0] if report.sections else Section("", ())
+    more = {each.key: _rows(each, zone) for each in report.sections[1:] if each.key}
+    return {"report": report.name, **_rows(section, zone), **more}
+
+
+def _rows(section: Section, zone: tzinfo) -> dict[str, Any]:
     return {
-        "report": report.name,
         "columns": [column.name for column in section.columns],
         "rows": [
             {column.name: plain(value, column.kind, zone) for column, value in zip(section.columns, row, strict=True)}

@@ -6,7 +6,7 @@ import re
 from datetime import tzinfo
 from typing import TextIO
 
-from mailstat.cell import RIGHT, show, visible
+from mailstat.cell import RIGHT, show_in, visible
 from mailstat.report import Column, Report, Row, Section
 
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>()#|~!&@:$^]")  # what could begin markup, a link or a mention
@@ -40,5 +40,5 @@ def _rule(column: Column) -> str:
 
 
 def _line(row: Row, section: Section, zone: tzinfo) -> str:
-    cells = (escaped(show(value, column.kind, zone)) for value, column in zip(row, section.columns, strict=True))
+    cells = (escaped(show_in(column, value, zone)) for value, column in zip(row, section.columns, strict=True))
     return "| " + " | ".join(cells) + " |\n"

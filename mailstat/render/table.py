@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from rich.cells import cell_len
 
-from mailstat.cell import RIGHT, show, visible
+from mailstat.cell import RIGHT, show_in, visible
 from mailstat.report import FIRST, LAST, OLDEST, Column, Report, Row, Section
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def pages(report: Report, section: Section, zone: tzinfo) -> Iterator[list[Cells
 
 
 def _words(row: Row, columns: Sequence[Column], zone: tzinfo) -> Cells:
-    return [show(value, column.kind, zone) for value, column in zip(row, columns, strict=True)]
+    return [show_in(column, value, zone) for value, column in zip(row, columns, strict=True)]
 
 
 # --- something else reads: all of every cell, nothing but text ---

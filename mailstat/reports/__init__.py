@@ -6,7 +6,8 @@ logs: it has only the options of its own and those that say how it looks, and `m
 its own names them in FORMATS, and has `write(log, options, out)` for these, where `out.buffer` takes bytes.
 
 `options` are the command line's: `files`, `since`, `until`, `now` (seconds since the epoch, the first two may be
-None), `where` (Filter or None), `mta`, `zone` (a tzinfo), `year`, `limit`, `format`, `output`, and the report's own.
+None), `where` (Filter or None), `mta`, `zone` (a tzinfo; `given_zone` is None where nobody named it), `year`,
+`limit`, `format`, `output`, and the report's own.
 """
 
 from __future__ import annotations

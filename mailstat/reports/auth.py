@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
-from mailstat.report import FIRST, LAST, Column, Report, Section
+from mailstat.report import FIRST, LAST, NOT_TOLD, Column, Report, Section, grouped
 
 if TYPE_CHECKING:
     from mailstat.campaign import Campaigns, Login, Tally
@@ -20,7 +20,7 @@ DESCRIPTION = (
     "try. Logins are those that succeeded, also for the same users and from the same block."
 )
 BLOCKS = (
-    Column("block"),
+    grouped("block", none=NOT_TOLD),
     Column("kind"),
     Column("failures", "number"),
     Column("addresses", "number"),
@@ -29,7 +29,7 @@ BLOCKS = (
     FIRST,
     LAST,
 )
-USERS = (Column("user"), BLOCKS[1], BLOCKS[2], BLOCKS[3], Column("blocks", "number"), *BLOCKS[5:])
+USERS = (grouped("user", none=NOT_TOLD), BLOCKS[1], BLOCKS[2], BLOCKS[3], Column("blocks", "number"), *BLOCKS[5:])
 LISTS = (Column("users"), Column("blocks", "number"), Column("failures", "number"), Column("from"))
 SHOWN = 20  # users or blocks of a list
 BY = ("blocks", "users", "lists")
@@ -67,7 +67,7 @@ def make(log: Log, options: Namespace) -> Report:
 
 
 def _cells(name: str, of: Tally) -> list[Any]:
-    return [name, of.kind, of.failures, len(of.addresses), len(of.others), of.logins, of.first, of.last]
+    return [name or None, of.kind, of.failures, len(of.addresses), len(of.others), of.logins, of.first, of.last]
 
 
 def _lists(campaigns: Campaigns) -> list[list[Any]]:

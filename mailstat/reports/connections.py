@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from mailstat.report import FIRST, LAST, Column
+from mailstat.report import FIRST, LAST, Column, grouped
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -19,7 +19,7 @@ DESCRIPTION = (
     "then the connections of ours that failed, by error and host."
 )
 CLIENTS = (
-    Column("client"),
+    grouped("client"),
     Column("name"),
     Column("connections", "number"),
     Column("connected", "seconds"),
@@ -42,7 +42,7 @@ ERRORS = (
 # size of a message is told where it is received, or in a later line of the same queue id.
 BY_CLIENT = """
 WITH step AS (
-    SELECT kind, client_ip, client_name, result, relay_host, number, time,
+    SELECT kind, client_ip, client_name, result, attempts, coalesce(relay_host, relay_ip) AS towards, number, time,
         coalesce(size, lead(size IGNORE NULLS) OVER message) AS bytes,
         CASE WHEN kind = 'connect' AND lead(kind) OVER process = 'disconnect'
             AND lead(client_ip) OVER process IS NOT DISTINCT FROM client_ip
@@ -52,12 +52,16 @@ WITH step AS (
         ORDER BY number),
         message AS (PARTITION BY mta, host, service, queue_id ORDER BY number)
 )
-SELECT client_ip, arg_max(client_name, number), count(*) FILTER (kind = 'connect') AS connections,
+SELECT client_ip, CASE WHEN client_ip IS NOT NULL THEN arg_max(client_name, number) END,
+    count(*) FILTER (kind = 'connect') AS connections,
     sum(lasted), quantile_disc(lasted, 0.5),
     count(*) FILTER (kind = 'received'), coalesce(sum(bytes) FILTER (kind = 'received'), 0)::BIGINT,
-    count(*) FILTER (kind = 'reject'), count(*) FILTER (kind = 'auth' AND result = 'failure'),
-    count(*) FILTER (kind = 'connection_error' AND relay_host IS NULL), epoch(max(time))
-FROM step WHERE client_ip IS NOT NULL
+    count(*) FILTER (kind = 'reject'),
+    coalesce(sum(attempts) FILTER (kind = 'auth' AND result = 'failure'), 0)::BIGINT,
+    count(*) FILTER (kind = 'connection_error'), epoch(max(time))
+FROM step
+WHERE client_ip IS NOT NULL OR kind IN ('connect', 'received', 'reject') OR (kind = 'auth' AND result = 'failure')
+    OR (kind = 'connection_error' AND towards IS NULL)
 GROUP BY client_ip ORDER BY connections DESC, count(*) DESC, client_ip LIMIT 10000"""
 BY_ERROR = """
 SELECT error, destination('outbound', provider), coalesce(relay_host, relay_ip) AS towards, count(*) AS failures,

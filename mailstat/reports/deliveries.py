@@ -6,35 +6,36 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from mailstat.report import Chart, Column
+from mailstat.report import NONE, Chart, Column, grouped
 
 if TYPE_CHECKING:
     from mailstat.log import Log
-    from mailstat.report import Report, Section
+    from mailstat.report import Kind, Report, Section
 
 NAME = "deliveries"
 HELP = "traffic and its outcome per hour, day, host, domain and more"
 DESCRIPTION = (
     "Messages received and removed, connections, and deliveries by outcome, with the median and the 99th percentile "
-    "of the delay of what was sent. --by tells what makes a row."
+    "of the delay of what was sent. --by tells what makes a row; what has none of it is one row, too, so that they "
+    "add up to all."
 )
 # What makes a row: the kind of its column and its expression; those of deliveries alone have no other counts.
-GROUPS: dict[str, tuple[str, str]] = {
+GROUPS: dict[str, tuple[Kind, str]] = {
     "hour": ("time", "epoch(date_trunc('hour', time))"),
     "day": ("time", "epoch(date_trunc('day', time))"),
     "hour-of-day": ("text", "strftime(date_trunc('hour', time), '%H:00')"),
     "weekday": ("text", "strftime(time, '%u %A')"),
-    "host": ("text", "host"),
+    "host": ("text", "nullif(host, '')"),
     "mta": ("text", "mta"),
-    "service": ("text", "service"),
-    "domain": ("text", "CASE WHEN kind = 'delivery' THEN domain(recipient) END"),
-    "recipient": ("text", "CASE WHEN kind = 'delivery' THEN lower(recipient) END"),
-    "sender": ("text", "CASE WHEN kind = 'delivery' THEN lower(sender) END"),
-    "sender-domain": ("text", "CASE WHEN kind = 'delivery' THEN domain(sender) END"),
-    "provider": ("text", "CASE WHEN kind = 'delivery' THEN destination(direction, provider) END"),
-    "transport": ("text", "transport"),
-    "relay": ("text", "relay_host"),
-    "via": ("text", "CASE WHEN kind = 'delivery' OR is_arrival THEN via END"),
+    "service": ("text", "nullif(service, '')"),
+    "domain": ("text", "domain(recipient)"),
+    "recipient": ("text", "lower(recipient)"),
+    "sender": ("text", "CASE WHEN sender = '' THEN '<>' ELSE lower(sender) END"),
+    "sender-domain": ("text", "CASE WHEN sender = '' THEN '<>' ELSE domain(sender) END"),
+    "provider": ("text", "destination(direction, provider)"),
+    "transport": ("text", "nullif(transport, '')"),
+    "relay": ("text", "nullif(relay_host, '')"),
+    "via": ("text", "via"),
 }
 IN_ORDER = frozenset({"hour", "day", "hour-of-day", "weekday"})
 WHOLE = frozenset({*IN_ORDER, "host", "mta", "service"})  # what every event has, so that all can be counted
@@ -78,9 +79,8 @@ def make(log: Log, options: Namespace) -> Report:
     order = "1" if options.by in IN_ORDER else "count(*) DESC, 1"
     sql = f"""SELECT {expression} AS label, {COUNTS if is_whole else ""} {DELIVERIES}
         FROM events WHERE {"true" if is_whole else "kind = 'delivery'"}
-        GROUP BY label HAVING label IS NOT NULL ORDER BY {order}"""  # noqa: S608 - made of its own parts
-    head = Column(options.by.replace("-", "_"), kind)  # type: ignore[arg-type]
-    columns = (head, *(OTHERS if is_whole else ()), *OF_DELIVERIES)
+        GROUP BY label ORDER BY {order}"""  # noqa: S608 - made of its own parts
+    columns = (grouped(options.by.replace("-", "_"), kind), *(OTHERS if is_whole else ()), *OF_DELIVERIES)
     query = Query("", columns, sql)
     kinds = None if is_whole else ("delivery",)
     made = report(log, options, NAME, f"Deliveries by {options.by}", [query], kinds=kinds)
@@ -93,4 +93,6 @@ def _chart(section: Section, is_upright: bool) -> Chart:
     names = [column.name for column in section.columns]
     series = {name: [row[names.index(name)] for row in rows] for name in STATUSES}
     form: Literal["columns", "bars"] = "columns" if is_upright else "bars"
-    return Chart("Outcome", form, [row[0] for row in rows], series, section.columns[0].kind)
+    return Chart(
+        "Outcome", form, [NONE if row[0] is None else row[0] for row in rows], series, section.columns[0].kind
+    )

@@ -6,7 +6,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from mailstat.failure import KINDS, TOLD, WAITING
-from mailstat.report import LAST, OLDEST, Column
+from mailstat.report import LAST, OLDEST, Column, grouped
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -18,7 +18,8 @@ DESCRIPTION = (
     "Deliveries by provider, by domain of the recipient and by relay: how many were sent, deferred, bounced and "
     "expired, how many wait where the log ends and since when the oldest of them is in the queue, and of those that "
     "were sent the median and the 90th percentile of the delay, and of each of its stages "
-    "(before the queue, in it, to connect, to transmit), in seconds."
+    "(before the queue, in it, to connect, to transmit), in seconds. What has no domain, or no relay (which was not "
+    "reached), is one row; so is what was delivered on this host."
 )
 STAGES = ("delay", "delay_before_queue", "delay_in_queue", "delay_connect", "delay_transmit")
 COUNTS = (
@@ -43,12 +44,12 @@ FROM told"""
 BY_PROVIDER = f"""{TOLD}
 SELECT towards, {MEASURES} GROUP BY towards ORDER BY count(*) DESC, towards"""
 BY_DOMAIN = f"""{TOLD}
-SELECT domain(recipient) AS place, arg_max(towards, number), {MEASURES}
-WHERE recipient IS NOT NULL GROUP BY place ORDER BY count(*) DESC, place LIMIT 1000"""
+SELECT domain(recipient) AS place, CASE WHEN place IS NOT NULL THEN arg_max(towards, number) END, {MEASURES}
+GROUP BY place ORDER BY count(*) DESC, place LIMIT 1000"""
 BY_RELAY = f"""{TOLD}
-SELECT relay_host, arg_max(towards, number), {MEASURES}
-WHERE direction = 'outbound' AND relay_host IS NOT NULL
-GROUP BY relay_host ORDER BY count(*) DESC, relay_host LIMIT 1000"""
+SELECT CASE WHEN direction = 'local' THEN 'local' ELSE relay_host END AS relay,
+    CASE WHEN relay IS NOT NULL THEN arg_max(towards, number) END, {MEASURES}
+GROUP BY relay ORDER BY count(*) DESC, relay LIMIT 1000"""
 
 
 def make(log: Log, options: Namespace) -> Report:
@@ -57,7 +58,7 @@ def make(log: Log, options: Namespace) -> Report:
 
     queries = [
         Query("By provider", (Column("provider"), *COUNTS), BY_PROVIDER),
-        Query("By domain", (Column("domain"), Column("provider"), *COUNTS), BY_DOMAIN),
-        Query("By relay", (Column("relay"), Column("provider"), *COUNTS), BY_RELAY),
+        Query("By domain", (grouped("domain"), Column("provider"), *COUNTS), BY_DOMAIN),
+        Query("By relay", (grouped("relay"), Column("provider"), *COUNTS), BY_RELAY),
     ]
     return report(log, options, NAME, "Destinations", queries, kinds=KINDS)

@@ -1,4 +1,4 @@
-"""What changed between two times: biggest first, and whether it may be chance."""
+"""What changed between two times, in outcome and in volume: biggest first, and whether it may be chance."""
 
 from __future__ import annotations
 
@@ -7,21 +7,30 @@ from collections.abc import Iterator
 from math import erfc, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
-from mailstat.report import Column, Report, ReportError, Section
+from mailstat.report import Column, Report, ReportError, Section, grouped
 
 if TYPE_CHECKING:
     from mailstat.log import Log
 
 NAME = "diff"
-HELP = "what changed between two periods: by provider, reason and domain, biggest first, and what may be chance"
+HELP = "what changed between two periods: outcome by provider, reason and domain, volume; what may be chance"
 DESCRIPTION = (
-    "The outcome of deliveries in two periods: the share that each status and reason has of all the deliveries to a "
-    "provider, or to a domain, in both, biggest change first. A period is a day (2026-01-05, today, yesterday) or "
-    "FROM..TO with moments as in --since. p is the chance that shares as different as these come of one and the same "
-    "source (two-sided z-test of two proportions; changes that may well be chance, p >= 0.01, are left out unless "
-    "--all is given). A host that runs many tests sees some changes that are none: at 0.01 one in a hundred."
+    "The outcome of deliveries in two periods: the share that each status and reason has of all the deliveries to a"
+    " provider, or to a domain, in both, biggest change first; and the volume. A period is a day (2026-01-05, "
+    "today, yesterday) or FROM..TO with moments as in --since. p is the chance that shares as different as these "
+    "come of one and the same source (two-sided z-test of two proportions; changes that may well be chance, p >= "
+    "0.01, are left out unless --all is given). A host that runs many tests sees some changes that are none: at "
+    "0.01 one in a hundred. The volume is that of each measure of timeline, and of the messages to each provider "
+    "and domain and of each sender (a message counts once, however many its recipients and attempts are), by the "
+    "hour, so that periods of different length can be compared; of a period that is not over, or of which the log "
+    "has a part only, it is that of the part. What is 1.5 times as much or as little at least is told, where p "
+    "(two-sided exact test of two Poisson rates) is below 0.01; with --all, everything is. Mail comes in bursts, "
+    "and more of it by day than by night, of which no test knows: compare like with like."
 )
 SIGNIFICANT = 0.01
+HOUR = 3600.0
+SLIP = 0.05  # of a period, of which the log need not tell
+Span = tuple[float, float]
 LEAST = 5  # deliveries of a kind in both periods together, below which the test says nothing
 GROUPS = {"provider": "destination(direction, provider)", "domain": "domain(recipient)", "all": "'(all)'"}
 COLUMNS = (
@@ -45,7 +54,7 @@ WITH told AS (
 ), counted AS (
     SELECT label, status, reason, count(*) FILTER (is_before) AS before, count(*) FILTER (is_after) AS after,
         arg_max(reply, number) FILTER (is_before OR is_after) AS example
-    FROM told WHERE label IS NOT NULL GROUP BY label, status, reason
+    FROM told GROUP BY label, status, reason
 )
 SELECT label, status, reason, before, after, CAST(sum(before) OVER (PARTITION BY label) AS BIGINT),
     CAST(sum(after) OVER (PARTITION BY label) AS BIGINT), example
@@ -55,7 +64,7 @@ FROM counted ORDER BY label, status, reason"""
 class Change(NamedTuple):
     """Deliveries of one kind, and all of the same destination, before and after."""
 
-    label: str
+    label: str | None
     status: str
     reason: str | None
     before: int
@@ -84,16 +93,58 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def make(log: Log, options: Namespace) -> Report:
     """Count both, and compare. Raises ReportError where a period is none."""
-    from mailstat.engine import table  # noqa: PLC0415 - the help of all reports must not wait for it
+    from mailstat import volume  # noqa: PLC0415 - the help of all reports must not wait for it
+    from mailstat.engine import left_out, table  # noqa: PLC0415
 
-    (first, first_end), (second, second_end) = (period(text, options) for text in (options.first, options.second))
+    periods = [period(text, options) for text in (options.first, options.second)]
+    (first, first_end), (second, second_end) = periods
     times = {"first": first, "first_end": first_end, "second": second, "second_end": second_end}
     questions = {name: COUNTED.format(label=label) for name, label in GROUPS.items()}
-    with table(log, options, questions.values(), ("delivery",)) as events:
+    with table(log, options, [*questions.values(), *volume.questions().values()]) as events:
         found = {name: [Change(*row) for row in events.ask(sql, times)] for name, sql in questions.items()}
+        told = [told_of(of, events.span, options.now) for of in periods]
+        volumes = volume.section(
+            events, times, before=_hours(told[0]), after=_hours(told[1]), is_complete=options.all
+        )
     log.notes += _silences(options, found["all"])
+    for text, of, part in zip((options.first, options.second), periods, told, strict=True):
+        log.notes += _parts(text, of, part, options)
     sections = [_section(name, found[name], is_complete=options.all) for name in ("provider", "domain", "all")]
-    return Report(NAME, f"From {options.first} to {options.second}", sections)
+    log.notes += left_out([volumes], options)
+    return Report(NAME, f"From {options.first} to {options.second}", [*sections, volumes])
+
+
+def told_of(period: Span, log: Span | None, now: float) -> Span | None:
+    """The part of a period that is over and of which the log tells: all that is over where it tells of nearly all, or
+    ended before, for then there was nothing; None where it begins later."""
+    first, last = _over(period, now)
+    if log is None or log[1] <= first:
+        return first, last
+    if log[0] >= last:
+        return None
+    slip = (last - first) * SLIP
+    return log[0] if log[0] - first > slip else first, log[1] if last - log[1] > slip else last
+
+
+def _over(period: Span, now: float) -> Span:
+    return period[0], min(period[1], now) if now > period[0] else period[1]
+
+
+def _hours(span: Span | None) -> float | None:
+    return max(span[1] - span[0], 1.0) / HOUR if span else None
+
+
+def _parts(text: str, period: Span, told: Span | None, options: Namespace) -> Iterator[str]:
+    """That a log tells of a part of a period only, which the rates are of, or of none."""
+    from mailstat.cell import clock_time, duration  # noqa: PLC0415
+
+    if told is None:
+        yield f"{text}: the log begins later, so no volume can be compared"
+        return
+    rest = f"so rates an hour are of the {duration(told[1] - told[0])} that it has"
+    for edge, was, verb in zip(told, _over(period, options.now), ("begins", "ends"), strict=True):
+        if edge != was:
+            yield f"{text}: the log {verb} at {clock_time(edge, options.zone)}, {rest}"
 
 
 def _silences(options: Namespace, changes: list[Change]) -> Iterator[str]:
@@ -160,4 +211,4 @@ def _section(name: str, changes: list[Change], *, is_complete: bool) -> Section:
         )
         for change in shown
     ]
-    return Section(f"By {name}" if name != "all" else "All together", (Column(name), *COLUMNS), rows)
+    return Section(f"By {name}" if name != "all" else "All together", (grouped(name), *COLUMNS), rows)

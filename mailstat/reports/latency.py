@@ -16,7 +16,8 @@ NAME = "latency"
 HELP = "how long mail takes: percentiles by provider, and a histogram"
 DESCRIPTION = (
     "The delay of what was sent, from arrival to the end of the delivery, or of one stage of it: percentiles by "
-    "provider, then a histogram, whose bounds double, then the percentiles of each stage."
+    "provider, then a histogram, whose bounds double, then the percentiles of each stage. Known is how many of "
+    "what was sent have a delay in the log; the others have no part in the rest."
 )
 STAGES = ("before_queue", "in_queue", "connect", "transmit")
 SHARES = (("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999))
@@ -34,20 +35,20 @@ def make(log: Log, options: Namespace) -> Report:
     from mailstat.engine import Query, report  # noqa: PLC0415 - the help of all reports must not wait for it
 
     delay = f"delay_{options.stage}" if options.stage else "delay"
-    sent = f"FROM events WHERE kind = 'delivery' AND status = 'sent' AND {delay} IS NOT NULL"
+    sent = "FROM events WHERE kind = 'delivery' AND status = 'sent'"
     shares = ", ".join(f"quantile_disc({delay}, {share})" for _, share in SHARES)
     # The line of all stands first.
     percentiles = f"""
         SELECT CASE WHEN grouping(destination(direction, provider)) = 1 THEN '(all)'
             ELSE destination(direction, provider) END AS towards,
-            count(*), min({delay}), {shares}, max({delay}), round(favg({delay}), 6) {sent}
+            count(*), count({delay}), min({delay}), {shares}, max({delay}), round(favg({delay}), 6) {sent}
         GROUP BY ROLLUP (destination(direction, provider)) HAVING count(*) > 0
         ORDER BY grouping(destination(direction, provider)) DESC, count(*) DESC, towards"""
     histogram = f"""
         WITH bars AS (
             SELECT CASE WHEN {delay} <= {LEAST} THEN {LEAST}
                 ELSE {LEAST} * pow(2, ceil(log2({delay} / {LEAST}))) END AS bound, count(*) AS count
-            {sent} GROUP BY bound)
+            {sent} AND {delay} IS NOT NULL GROUP BY bound)
         SELECT bound, count, count / sum(count) OVER () AS share,
             sum(count) OVER (ORDER BY bound) / sum(count) OVER () AS up_to_here,
             repeat('#', CAST(ceil({BAR} * count / max(count) OVER ()) AS INTEGER)) AS bar
@@ -55,6 +56,7 @@ def make(log: Log, options: Namespace) -> Report:
     table = [
         Column("provider"),
         Column("sent", "number"),
+        Column("known", "number"),
         *(Column(name, "seconds") for name in ("min", *(name for name, _ in SHARES), "max", "mean")),
     ]
     bars = (
@@ -82,5 +84,6 @@ def _stages(shares: str) -> str:
     ]
     return f"""
         WITH sent AS (SELECT * FROM events WHERE kind = 'delivery' AND status = 'sent')
-        SELECT stage, count(*), min(delay), {shares}, max(delay), avg(delay) FROM ({" UNION ALL ".join(each)})
-        WHERE delay IS NOT NULL GROUP BY place, stage ORDER BY place"""  # noqa: S608
+        SELECT stage, count(*), count(delay), min(delay), {shares}, max(delay), avg(delay)
+        FROM ({" UNION ALL ".join(each)})
+        GROUP BY place, stage HAVING count(delay) > 0 ORDER BY place"""  # noqa: S608

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import monotonic, sleep
@@ -37,10 +37,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def _seconds(text: str) -> int:
-    value = int(text)
-    if not 0 < value <= 86400:
-        raise ValueError(text)
-    return value
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= 86_400):
+        raise ArgumentTypeError("a number of seconds is needed, from 1 to 86400")
+    return int(text)
 
 
 def make(options: Namespace) -> Report:

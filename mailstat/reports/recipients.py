@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from mailstat.report import LAST, Column
+from mailstat.report import LAST, Column, grouped
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -37,8 +37,7 @@ MEASURES = """
     quantile_disc(delay, 0.5) FILTER (status = 'sent'), count(DISTINCT lower(sender)), epoch(max(time))"""
 GROUPED = """
 SELECT * FROM (
-    SELECT {label} AS label, {measures} FROM events WHERE kind = 'delivery' AND recipient IS NOT NULL
-    GROUP BY label HAVING label IS NOT NULL
+    SELECT {label} AS label, {measures} FROM events WHERE kind = 'delivery' GROUP BY label
 ) ORDER BY {order} DESC, label LIMIT {most}"""
 MOST = 10_000  # rows
 
@@ -53,8 +52,8 @@ def make(log: Log, options: Namespace) -> Report:
     from mailstat.engine import Query, report  # noqa: PLC0415 - the help of all reports must not wait for it
 
     queries = [
-        Query("By address", (Column("recipient"), *COLUMNS), _grouped("lower(recipient)", options.order)),
-        Query("By domain", (Column("domain"), *COLUMNS), _grouped("domain(recipient)", options.order)),
+        Query("By address", (grouped("recipient"), *COLUMNS), _grouped("lower(recipient)", options.order)),
+        Query("By domain", (grouped("domain"), *COLUMNS), _grouped("domain(recipient)", options.order)),
     ]
     return report(log, options, NAME, "Recipients", queries, kinds=("delivery",))
 

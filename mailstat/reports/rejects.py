@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from mailstat.report import FIRST, LAST, Column
+from mailstat.report import FIRST, LAST, Column, grouped
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -26,16 +26,16 @@ SELECT why(reason) AS class, phase, count(*) AS rejects, count(*) / sum(count(*)
     count(DISTINCT client_ip) AS clients, {MEASURES}
 GROUP BY class, phase ORDER BY rejects DESC, class, phase"""
 BY_CLIENT = f"""
-SELECT client_ip AS client, arg_max(client_name, number), count(*) AS rejects,
+SELECT client_ip AS client, CASE WHEN client IS NOT NULL THEN arg_max(client_name, number) END, count(*) AS rejects,
     arg_max(why(reason), number), {MEASURES}
-AND client_ip IS NOT NULL GROUP BY client ORDER BY rejects DESC, client LIMIT 1000"""
+GROUP BY client ORDER BY rejects DESC, client LIMIT 1000"""
 BY_SENDER = f"""
 SELECT CASE WHEN sender = '' THEN '<>' ELSE coalesce(domain(sender), sender) END AS place, count(*) AS rejects,
     arg_max(why(reason), number), {MEASURES}
-AND sender IS NOT NULL GROUP BY place ORDER BY rejects DESC, place LIMIT 1000"""
+GROUP BY place ORDER BY rejects DESC, place LIMIT 1000"""
 BY_RECIPIENT = f"""
 SELECT lower(recipient) AS address, count(*) AS rejects, arg_max(why(reason), number), {MEASURES}
-AND recipient IS NOT NULL GROUP BY address ORDER BY rejects DESC, address LIMIT 1000"""
+GROUP BY address ORDER BY rejects DESC, address LIMIT 1000"""
 
 
 def make(log: Log, options: Namespace) -> Report:
@@ -46,8 +46,8 @@ def make(log: Log, options: Namespace) -> Report:
     kinds = (reason, Column("phase"), rejects, Column("share", "percent"), Column("clients", "number"))
     queries = [
         Query("By reason and phase", (*kinds, *SEEN), BY_REASON),
-        Query("By client", (Column("client"), Column("name"), rejects, reason, *SEEN), BY_CLIENT),
-        Query("By domain of the sender", (Column("sender"), rejects, reason, *SEEN), BY_SENDER),
-        Query("By recipient", (Column("recipient"), rejects, reason, *SEEN), BY_RECIPIENT),
+        Query("By client", (grouped("client"), Column("name"), rejects, reason, *SEEN), BY_CLIENT),
+        Query("By domain of the sender", (grouped("sender"), rejects, reason, *SEEN), BY_SENDER),
+        Query("By recipient", (grouped("recipient"), rejects, reason, *SEEN), BY_RECIPIENT),
     ]
     return report(log, options, NAME, "Rejects", queries, kinds=("reject",))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from mailstat.report import Column
+from mailstat.report import Column, grouped
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -60,7 +60,7 @@ PARTS = (
     ("By provider", Column("provider"), "towards", "wasted DESC, label"),
     ("By reason of the first failure", Column("reason"), "cause", "wasted DESC, label"),
     ("By attempts", Column("attempts", "number"), "tries", "label"),
-    ("By domain", Column("domain"), "place", "wasted DESC, label"),
+    ("By domain", grouped("domain"), "place", "wasted DESC, label"),
 )
 MOST = 1000  # rows
 
@@ -73,8 +73,7 @@ def make(log: Log, options: Namespace) -> Report:
         Query(
             title,
             (head, *COLUMNS),
-            f"{JOURNEYS} SELECT {label} AS label, {MEASURES} WHERE {label} IS NOT NULL GROUP BY label "
-            f"ORDER BY {order} LIMIT {MOST}",
+            f"{JOURNEYS} SELECT {label} AS label, {MEASURES} GROUP BY label ORDER BY {order} LIMIT {MOST}",
         )
         for title, head, label, order in PARTS
     ]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mailstat.report import FIRST, LAST, Column, Report, ReportError, Section
+from mailstat.report import FIRST, LAST, NOT_TOLD, Column, Report, ReportError, Section, grouped
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -21,7 +21,7 @@ DESCRIPTION = (
 )
 COLUMNS = (
     Column("kind"),
-    Column("name"),
+    grouped("name", none=NOT_TOLD),
     Column("messages", "number"),
     Column("bytes", "bytes"),
     Column("recipients", "number"),
@@ -39,7 +39,14 @@ COLUMNS = (
 def add_arguments(parser: ArgumentParser) -> None:
     """Where the quotas are."""
     parser.add_argument("--config", metavar="CONFIG", type=Path, help="the exporter's configuration, for its quotas")
-    parser.add_argument("--quota", metavar="N", type=int, default=0, help="messages an hour, of whoever has no other")
+    parser.add_argument("--quota", metavar="N", type=_messages, default=0, help="messages an hour, of "
+                        "whoever has no other")  # fmt: skip
+
+
+def _messages(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text)):
+        raise ArgumentTypeError("a whole number from 1 on is needed")
+    return int(text)
 
 
 def make(log: Log, options: Namespace) -> Report:
@@ -59,7 +66,7 @@ def _cells(row: Row) -> list[Any]:
     why = " ".join(sorted(of.suspicions - {"quota"}))
     counts = [of.messages, of.size, of.recipients, len(of.to), len(of.clients)]
     over = "yes" if row.is_over_quota else "no"
-    return [row.kind, row.name, *counts, of.bounced, of.peak, over, why, of.first, of.last]
+    return [row.kind, row.name or None, *counts, of.bounced, of.peak, over, why, of.first, of.last]
 
 
 def _quotas(options: Namespace) -> Quotas:
@@ -74,5 +81,5 @@ def _quotas(options: Namespace) -> Quotas:
     except ConfigError as error:
         raise ReportError("\n".join(error.errors)) from None
     if options.quota:
-        made.default = Quota(messages=options.quota)
+        made.default = made.default._replace(messages=options.quota)
     return made

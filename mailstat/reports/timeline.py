@@ -5,7 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from mailstat.report import Chart, Column, Report, Section
+from mailstat.measure import MEASURES, amount
+from mailstat.report import NONE, Chart, Column, Report, Section, grouped
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -15,32 +16,20 @@ HELP = "any measure over time, as a sparkline"
 DESCRIPTION = (
     "Each measure over the time of the log, as a line of small bars from its first moment to its last (a dot is "
     "nothing), with the sum, the highest bar and when that was. --by tells one measure apart by provider, reason, "
-    "domain, host or client."
+    "domain, host or client; what has none of it is a line, too."
 )
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 48  # bars of a line
 CHARTS = 12  # on a page
-MEASURES = {
-    "received": "is_arrival",
-    "sent": "status = 'sent'",
-    "deferred": "status = 'deferred'",
-    "bounced": "status = 'bounced'",
-    "expired": "status = 'expired'",
-    "rejects": "kind = 'reject'",
-    "connections": "kind = 'connect'",
-    "logins-failed": "kind = 'auth' AND result = 'failure'",
-    "connection-errors": "kind = 'connection_error'",
-    "problems": "kind = 'problem'",
-}
 GROUPS = {
     "provider": "destination(direction, provider)",
     "reason": "why(reason)",
     "domain": "domain(recipient)",
-    "host": "host",
+    "host": "nullif(host, '')",
     "client": "client_ip",
 }
 COLUMNS = (
-    Column("measure"),
+    grouped("measure"),
     Column("total", "number"),
     Column("peak", "number"),
     Column("peak_at", "time"),
@@ -48,8 +37,9 @@ COLUMNS = (
 )
 PERIOD = "SELECT epoch(min(time)), epoch(max(time)) FROM events"
 EACH = """
-SELECT CAST(least(floor((epoch(time) - $first) / $width), $last) AS INTEGER) AS bar, {label} AS label, count(*)
-FROM events WHERE ({test}) GROUP BY bar, label HAVING label IS NOT NULL"""
+SELECT CAST(least(floor((epoch(time) - $first) / $width), $last) AS INTEGER) AS bar, {label} AS label,
+    CAST({amount} AS BIGINT)
+FROM events WHERE ({test}) GROUP BY bar, label"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -65,8 +55,8 @@ def make(log: Log, options: Namespace) -> Report:
     chosen = options.measure or ("sent" if options.by else None)
     names = [chosen] if chosen else list(MEASURES)
     label = GROUPS[options.by] if options.by else "''"
-    questions = {name: EACH.format(label=label, test=MEASURES[name]) for name in names}
-    lines: dict[str, list[int]] = {}
+    questions = {name: EACH.format(label=label, test=MEASURES[name], amount=amount(name)) for name in names}
+    lines: dict[str | None, list[int]] = {}
     with table(log, options, [PERIOD, *questions.values()]) as events:
         ((first, last),) = events.ask(PERIOD)
         if first is None:
@@ -74,13 +64,15 @@ def make(log: Log, options: Namespace) -> Report:
         width = max((last - first) / WIDTH, 1e-3)
         for name, sql in questions.items():
             for bar, group, count in events.ask(sql, {"first": first, "width": width, "last": WIDTH - 1}):
-                lines.setdefault(group or name, [0] * WIDTH)[bar] += count
+                lines.setdefault(group if options.by else name, [0] * WIDTH)[bar] += count
     rows = [_row(name, counts, first, width) for name, counts in lines.items()]
     if options.by:
-        rows.sort(key=lambda row: (-row[1], row[0]))
+        rows.sort(key=lambda row: (-row[1], row[0] or ""))
     title = f"Timeline of {chosen}" if chosen else "Timeline"
     starts = [first + bar * width for bar in range(WIDTH)]
-    charts = [Chart(row[0], "columns", starts, {row[0]: lines[row[0]]}, "time") for row in rows[:CHARTS]]
+    charts = [
+        Chart(row[0] or NONE, "columns", starts, {row[0] or NONE: lines[row[0]]}, "time") for row in rows[:CHARTS]
+    ]
     return Report(NAME, title, [Section("", COLUMNS, rows)], charts=charts, period=(first, last))
 
 
@@ -90,6 +82,6 @@ def sparkline(counts: list[int]) -> str:
     return "".join(BARS[(count * len(BARS) - 1) // most] if count else "·" for count in counts)
 
 
-def _row(name: str, counts: list[int], first: float, width: float) -> tuple[str, int, int, float, str]:
+def _row(name: str | None, counts: list[int], first: float, width: float) -> tuple[str | None, int, int, float, str]:
     peak = max(counts)
     return name, sum(counts), peak, first + counts.index(peak) * width, sparkline(counts)

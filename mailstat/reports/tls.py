@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from mailstat.report import FIRST, LAST, Column, Report, Section
+from mailstat.report import FIRST, LAST, NOT_TOLD, Column, Report, Section, grouped
 
 if TYPE_CHECKING:
     from mailstat.log import Log
@@ -30,7 +30,7 @@ SESSIONS = (
 )
 DESTINATIONS = (
     Column("provider"),
-    Column("relay"),
+    grouped("relay", none=NOT_TOLD),
     Column("sent", "number"),
     Column("sessions", "number"),
     Column("protocol"),

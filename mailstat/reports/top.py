@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING
@@ -21,7 +22,8 @@ HELP = "what happens just now: rates, providers, reasons, destinations, attacker
 DESCRIPTION = (
     "A live view of the last minutes. Follows logs (those that are named, those of the exporter's configuration, or "
     "those that this host has, which may be in the systemd journal; where none is named, the queues, too), or asks a "
-    "running exporter for its metrics. Keys: tab to the next table, enter for the last lines "
+    "running exporter for its metrics. --timezone and --mta stand above what a configuration says "
+    "of its sources. Keys: tab to the next table, enter for the last lines "
     "about a row, s to sort by the next column, r to reverse, / to filter, w for a longer window, p to pause, "
     "q to quit."
 )
@@ -55,16 +57,32 @@ def feed_of(options: Namespace, root: Path = Path("/")) -> Feed:
     from mailstat.live.watch import Watch  # noqa: PLC0415
 
     if options.url:
+        _check_alone(options)
         return Scrape(options.url, now=time)
     paths = [Path(name) for name in options.files]
     config = _config(options.config)
-    sources = [] if paths else _sources(config, root)
+    _learn(config, options)
+    sources = [] if paths else [_told(source, options) for source in _sources(config, root)]
     for path in [*paths, *(source.file for source in sources if source.file and not config.sources)]:
         _check(path)
     where = options.where.matches if options.where else None
     queues = [] if paths else _queues(config, root)
-    zone = config.timezone or options.zone
+    zone = options.given_zone or config.timezone or options.zone
     return Watch(paths, zone=zone, now=time, sources=sources, queues=queues, matches=where, mta=options.mta)
+
+
+def _check_alone(options: Namespace) -> None:
+    """Metrics have neither lines nor events to choose from: who asks for that must not be shown all."""
+    chosen = {"FILE": options.files, "--config": options.config, "--where": options.where, "--mta": options.mta}
+    for name, value in chosen.items():
+        if value:
+            raise ReportError(f"{name} is of logs, and --url asks an exporter instead: give one of the two")
+
+
+def _told(source: LogSource, options: Namespace) -> LogSource:
+    """A source of the configuration without what the command line says otherwise."""
+    zone = None if options.given_zone else source.timezone
+    return replace(source, timezone=zone, mta=None if options.mta else source.mta)
 
 
 def _check(path: Path) -> None:
@@ -84,6 +102,14 @@ def _config(path: Path | None) -> Config:
         return load_config(path) if path else Config()
     except ConfigError as error:
         raise ReportError("\n".join(error.errors)) from None
+
+
+def _learn(config: Config, options: Namespace) -> None:
+    """Put the configuration's rules and providers into force, as the exporter does; those of the command line are."""
+    if config.reasons or config.providers:
+        from exporter import lore  # noqa: PLC0415
+
+        lore.install(options.reasons or config.reasons, options.providers or config.providers)
 
 
 def _sources(config: Config, root: Path) -> Sequence[LogSource]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 import yaml
 
 from exporter.metrics.catalogue import METRICS
+from mailstat import reports
+from mailstat.cli import build_parser, choose, parse, settle
 from tests.dashboards import expression
 from tests.dashboards.rulebook import ALERTS, FILES, FOLDER, KNOWN, RULES, Rule, check, check_names
 
@@ -67,6 +70,14 @@ def test_a_runbook_says_what_it_means_how_to_see_it_and_what_to_do(page: Path) -
     assert re.search(r"^\| `mailstat", text, re.MULTILINE)
     assert all((page.parent / link).exists() for link in re.findall(r"\]\(([^)]+)\)", text))
     assert set(re.findall(r"\bmail(?:stat)?_(?!exporter\b)[a-z_]+", text)) <= set(METRICS)
+
+
+@pytest.mark.parametrize("page", sorted(RUNBOOKS.glob("*.md")), ids=lambda page: page.stem)
+def test_the_reports_that_a_runbook_names_can_be_asked_for(page: Path) -> None:
+    for command in re.findall(r"^\| `mailstat( [^`]*)?`", page.read_text(), re.MULTILINE):
+        name, rest = choose(shlex.split(command), list(reports.helps()))
+        parser = build_parser(name)
+        settle(parse(parser, rest), parser, now=0.0)
 
 
 def test_every_alert_is_shown_to_fire_and_not_to_fire() -> None:

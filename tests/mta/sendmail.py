@@ -70,8 +70,9 @@ def missing() -> list[str]:
 
 
 @contextmanager
-def serving(folder: Path, outside: Addresses, lifetime: int) -> Iterator[Server]:
-    """A Sendmail that relays to the hosts `outside`, until the end of the block."""
+def serving(folder: Path, outside: Addresses, lifetime: int, interval: str | None = None) -> Iterator[Server]:
+    """A Sendmail that relays to the hosts `outside`, until the end of the block; it runs its queue by itself where it
+    is told an `interval`, such as `20s`."""
     with ExitStack() as stack:
         place = stack.enter_context(room.room_in(folder, UNPACKED, ["smmta", "smmsp"]))
         smtp, submission = (Entry(HOST, port) for port in free_ports(2))
@@ -95,7 +96,8 @@ def serving(folder: Path, outside: Addresses, lifetime: int) -> Iterator[Server]
         config.write_text(place.run("m4", "-D_CF_DIR_=/usr/share/sendmail/cf/", "-", stdin=settings))
         _add_user(folder)
         command = (BINARY, "-C", config, "-L", "sm-mta")
-        daemon = subprocess.Popen(place.command(*command, "-bD"), env=environment())
+        runs = [f"-q{interval}"] if interval else []
+        daemon = subprocess.Popen(place.command(*command, "-bD", *runs), env=environment())
         stack.callback(daemon.wait)
         stack.callback(daemon.terminate)
         wait_for(lambda: is_listening(smtp) and is_listening(submission), place.log.read_text)

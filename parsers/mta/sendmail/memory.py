@@ -1,4 +1,4 @@
-"""What lines of Sendmail say that later ones need: who logged in, who waits, and what the submission agent has.
+"""What lines of Sendmail say that later ones need: who logged in, who waits, what the submission agent has or had.
 
 All of it is bounded; what was remembered first goes first.
 """
@@ -19,7 +19,7 @@ SESSIONS = 20_000  # whose login is remembered
 MESSAGES = 20_000  # whose senders are known; that wait; that are on their way from the submission agent to the MTA
 RECIPIENTS = 1_000  # of one message that wait
 
-STORED_MESSAGES = 5_000  # of those that wait
+STORED_MESSAGES = 5_000  # of those that wait, and of those that the submission agent had
 
 
 class Deferral(NamedTuple):
@@ -32,6 +32,13 @@ class Deferral(NamedTuple):
     phase: str | None
     provider: str | None
     reason: str | None
+
+
+class Submission(NamedTuple):
+    """A message that the submission agent has; `time` in seconds since the epoch."""
+
+    queue_id: str
+    time: float
 
 
 Waiting = dict[str | None, Deferral]
@@ -77,8 +84,9 @@ class Stored(msgspec.Struct, array_like=True):
 
     logins: list[tuple[tuple[str, int | None], Login]]
     senders: list[tuple[tuple[str, str], str]]
-    submitted: list[tuple[tuple[str, str, str], str]]
+    submitted: list[tuple[tuple[str, str, str], Submission]]
     waiting: list[tuple[tuple[str, str], list[tuple[str | None, Deferral]]]]
+    kept: list[tuple[tuple[str, str], float]]
 
 
 class Memory:
@@ -87,19 +95,24 @@ class Memory:
     def __init__(self) -> None:
         self._logins: Recent[tuple[str, int | None], Login] = Recent(SESSIONS)  # by host and pid
         self._senders: Recent[tuple[str, str], str] = Recent(MESSAGES)  # by instance and id
-        self._submitted: Recent[tuple[str, str, str], str] = Recent(MESSAGES)  # by host, Message-ID, sender's name
+        # By host, Message-ID, sender's name.
+        self._submitted: Recent[tuple[str, str, str], Submission] = Recent(MESSAGES)
         self._waiting: OrderedDict[tuple[str, str], Waiting] = OrderedDict()  # by instance and id
+        self._kept: OrderedDict[tuple[str, str], float] = OrderedDict()  # the same; when the agent had them
 
     def join(self, events: list[Event]) -> list[Event]:
         """The same events; but for the end of a message that is given up, one for each recipient it waited for, and
         none for a sender who cannot be told of it."""
-        waiting = self._waiting
+        waiting, kept = self._waiting, self._kept
         replaced: dict[int, list[Event]] = {}
         event: Any  # told apart by its type, which costs less than isinstance()
         for event in events:
             kind = type(event)
             if kind is Delivery:
-                if event.status != "sent" or (event.origin.instance, event.queue_id) in waiting:
+                key = (event.origin.instance, event.queue_id)
+                if key in kept:
+                    count_from(event, kept[key])
+                if event.status != "sent" or key in waiting:
                     self._delivery(event, replaced)
             elif kind is Received:
                 self._received(event)
@@ -111,12 +124,13 @@ class Memory:
 
     def memory(self) -> Stored:
         """What it remembers."""
-        waiting = latest(self._waiting, STORED_MESSAGES)
+        waiting, kept = latest(self._waiting, STORED_MESSAGES), latest(self._kept, STORED_MESSAGES)
         return Stored(
             self._logins.latest(),
             self._senders.latest(),
             self._submitted.latest(),
             [(key, list(recipients.items())) for key, recipients in waiting],
+            kept,
         )
 
     def restore(self, memory: object) -> None:
@@ -126,6 +140,7 @@ class Memory:
         self._senders.restore(known.senders)
         self._submitted.restore(known.submitted)
         self._waiting = OrderedDict((key, dict(recipients)) for key, recipients in known.waiting)
+        self._kept = OrderedDict(known.kept)
 
     def _delivery(self, event: Delivery, replaced: dict[int, list[Event]]) -> None:
         if event.origin.mta != "sendmail" or event.queue_id is None:
@@ -183,9 +198,22 @@ class Memory:
         """The MTA adds the domain to a sender that the submission agent names without one."""
         key = (event.origin.host, message_id, (event.sender or "").partition("@")[0])
         if event.via == "local":
-            self._submitted.put(key, event.queue_id)
+            self._submitted.put(key, Submission(event.queue_id, event.time))
+        elif submission := self._submitted.get(key):
+            event.original_queue_id = submission.queue_id
+            self._kept[event.origin.instance, event.queue_id] = submission.time
+            if len(self._kept) > MESSAGES:
+                self._kept.popitem(last=False)
         else:
-            event.original_queue_id = self._submitted.get(key) or notification_id(event)
+            event.original_queue_id = notification_id(event)
+
+
+def count_from(event: Delivery, since: float) -> None:
+    """The MTA counts from when it took a message, which its submission agent may have had for long by then."""
+    delay = max(round(event.time - since, 3), event.delay or 0.0)
+    if event.delay is not None:
+        event.delay_before_queue = round(delay - event.delay, 3)
+    event.delay = delay
 
 
 def notification_id(event: Received) -> str | None:
@@ -207,6 +235,7 @@ def expired(event: Delivery, waiting: Waiting) -> list[Event]:
             relay_host=last.relay_host,
             relay_ip=last.relay_ip,
             transport=last.transport,
+            delay=event.delay,
             reply=event.reply,
             phase=last.phase,
             provider=last.provider,

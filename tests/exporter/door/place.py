@@ -34,6 +34,8 @@ class View:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.may_save = asyncio.Event()
+        self.may_save.set()
         Gauge("mail_messages_in_flight", "Messages.", registry=self.registry).set(2)
 
     def is_ready(self) -> bool:
@@ -46,7 +48,7 @@ class View:
         return []
 
     async def save(self) -> None:
-        pass
+        await self.may_save.wait()
 
 
 @dataclass
@@ -68,6 +70,7 @@ class Place:
         self.door: Door
         self.reception: Reception | None = None
         self.now = monotonic
+        self.view = View()
 
     def call(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(PATIENCE)
@@ -80,7 +83,7 @@ class Place:
         async def reload() -> list[str]:
             return []
 
-        app = application(View(), "/metrics", reload, door=self.door)
+        app = application(self.view, "/metrics", reload, door=self.door)
         self.reception = self.call(serve(app, addresses or ["127.0.0.1:0"], most, patience or UNHURRIED))
         return self.reception
 

@@ -11,8 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from prometheus_client import Gauge
 
 from exporter.door.address import ListenError
+from exporter.door.reception import Reception
 from exporter.door.visitor import Patience
 from tests.deadline import told_in_time
 from tests.exporter.door.place import UNHURRIED, Place, ask
@@ -37,15 +39,17 @@ def test_who_says_nothing_whole_in_time_is_sent_away(place: Place, text: bytes) 
         assert is_closed(slow)
 
 
-def test_the_second_request_has_to_be_whole_in_time_too(place: Place) -> None:
+@pytest.mark.parametrize("is_at_once", [False, True])
+def test_the_second_request_has_to_be_whole_in_time_too(place: Place, is_at_once: bool) -> None:
     def is_second_sent_away(seconds: float) -> bool:
         place.close()
-        place.open(None, patience=Patience(request=seconds, answer=0.1))
+        place.open(None, patience=Patience(request=seconds, answer=3 * seconds if is_at_once else 0.1))
         connection = place.client()
         with closing(connection), suppress(ConnectionError):  # the first may not be in time on a busy machine
             assert ask(connection).status == 200
-            with place.connect() as other:  # let the time pass in which the answer has to be taken
-                assert is_closed(other)
+            if not is_at_once:
+                with place.connect() as other:  # let the time pass in which the answer has to be taken
+                    assert is_closed(other)
             connection.sock.sendall(SLOW)
             return is_closed(connection.sock)
         return False
@@ -133,6 +137,122 @@ def test_a_head_has_so_many_lines_and_no_more(place: Place) -> None:
                 b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + b"X: y\r\n" * lines + b"\r\n"
             )
             assert status in client.recv(65536).split(b"\r\n")[0]
+
+
+# Clients that end their half of the connection
+
+ONCE = b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+KEPT = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
+LACKING = b"POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\nx"
+WHOLE = LACKING.replace(b"99", b"1")
+FOREVER = Patience(handshake=600, request=600, answer=600)  # what ends a connection then is not that
+
+
+def told(client: socket.socket, *parts: bytes) -> bytes:
+    """What a client gets that sends this, and that it sends no more."""
+    for part in parts:
+        client.sendall(part)
+    client.shutdown(socket.SHUT_WR)
+    return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+def assert_empty(reception: Reception) -> None:
+    """Nobody is there, now or soon."""
+    wait_for(lambda: reception.visitors == 0, lambda: f"{reception.visitors} visitors are left")
+
+
+@pytest.mark.parametrize("text", [ONCE, KEPT, WHOLE], ids=["once", "kept", "with a body"])
+def test_who_sends_no_more_has_the_answer(place: Place, text: bytes) -> None:
+    reception = place.open(None, patience=FOREVER)
+    with place.connect() as client:
+        answer = told(client, text)
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b"mail_messages_in_flight 2.0" in answer or b"is reloaded" in answer
+    assert_empty(reception)
+
+
+def test_who_sends_no_more_has_the_answer_over_a_unix_socket(place: Place, tmp_path: Path) -> None:
+    place.open(None, f"unix:{tmp_path}/s")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(f"{tmp_path}/s")
+        assert told(client, KEPT).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_who_sends_no_more_after_an_answer_has_the_next(place: Place) -> None:
+    place.open(None, patience=FOREVER)
+    connection = place.client()
+    assert ask(connection).status == 200
+    assert told(connection.sock, KEPT).startswith(b"HTTP/1.1 200 OK")
+    connection.close()
+
+
+def test_who_sends_no_more_is_told_that_a_request_is_bad(place: Place) -> None:
+    place.open(None, patience=FOREVER)
+    with place.connect() as client:
+        assert told(client, b"GET /metrics HTTP/7\r\n\r\n").startswith(b"HTTP/1.0 400")
+
+
+@pytest.mark.parametrize("text", [b"", b"G", SLOW, LACKING], ids=["nothing", "a byte", "half a head", "half a body"])
+def test_who_sends_no_more_and_asked_nothing_whole_is_gone(place: Place, text: bytes) -> None:
+    reception = place.open(None, patience=FOREVER)
+    with place.connect() as client:
+        answer = told(client, text)
+    assert answer == b"" or (text is LACKING and answer.startswith(b"HTTP/1.1 200 OK"))  # which needs no body
+    assert_empty(reception)
+
+
+def test_who_sends_no_more_after_the_answer_is_gone(place: Place) -> None:
+    reception = place.open(None, patience=FOREVER)
+    connection = place.client()
+    assert ask(connection).status == 200
+    assert told(connection.sock) == b""
+    connection.close()
+    assert_empty(reception)
+
+
+@pytest.mark.parametrize("more", [b"", b"G"], ids=["nothing", "half a head"])
+def test_who_sends_no_more_and_takes_nothing_is_sent_away(place: Place, more: bytes) -> None:
+    reception = place.open(None, patience=Patience(answer=1.0))
+    Gauge("bulk", "x" * (16 << 20), registry=place.view.registry)
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        slow.connect(("127.0.0.1", place.port))
+        slow.settimeout(30)
+        slow.sendall(KEPT)
+        assert slow.recv(1) == b"H"
+        if more:
+            slow.sendall(more)
+        slow.shutdown(socket.SHUT_WR)
+        assert_empty(reception)
+        assert sum(iter(lambda: len(slow.recv(65536)), 0)) < 15 << 20
+
+
+def test_who_is_gone_before_the_answer_leaves_nothing_behind(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    reception = place.open(None, patience=FOREVER)
+    Gauge("bulk", "x" * (16 << 20), registry=place.view.registry)
+    place.loop.call_soon_threadsafe(place.view.may_save.clear)
+    with place.connect() as client:
+        client.sendall(KEPT)
+        wait_for(lambda: reception.visitors == 1)
+    assert place.get("/-/healthy").status == 200
+    place.loop.call_soon_threadsafe(place.view.may_save.set)
+    assert_empty(reception)
+    assert not caplog.records
+
+
+def test_who_sends_no_more_goes_first_where_all_places_are_taken(place: Place) -> None:
+    """A client that is gone looks the same: its request keeps nobody from a place."""
+    reception = place.open(None, most=3, patience=Patience(request=600, answer=600, grace=0.05))
+    place.loop.call_soon_threadsafe(place.view.may_save.clear)
+    clients = [place.connect() for _ in range(3)]
+    for client in clients:
+        client.sendall(KEPT)
+        client.shutdown(socket.SHUT_WR)
+    assert place.get("/-/healthy").status == 200
+    assert reception.sent_away >= 1
+    place.loop.call_soon_threadsafe(place.view.may_save.set)
+    for client in clients:
+        client.close()
 
 
 # Addresses

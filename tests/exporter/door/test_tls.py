@@ -18,7 +18,7 @@ from exporter.door.door import Door
 from exporter.door.visitor import Patience
 from exporter.schema import InvalidError
 from tests.exporter.door.place import HOST, Place, ask, trusting, write_pair
-from tests.service import PATIENCE
+from tests.service import PATIENCE, wait_for
 from tests.tick import tick
 
 SERVER = "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n"
@@ -389,3 +389,19 @@ def test_who_never_ends_the_handshake_is_sent_away(place: Place, config: Path) -
     with socket.create_connection(("127.0.0.1", place.port), timeout=PATIENCE) as slow:
         slow.sendall(b"\x16\x03\x01")
         assert slow.recv(100) == b""
+
+
+def test_who_ends_one_half_of_tls_ends_both(place: Place, config: Path, ca: trustme.CA) -> None:
+    """TLS 1.3 could answer still; asyncio does not, and a client that is gone looks the same."""
+    config.write_text(SERVER)
+    reception = place.open(config)
+    place.loop.call_soon_threadsafe(place.view.may_save.clear)
+    connection = place.client(trusting(ca))
+    connection.request("GET", "/metrics")
+    wait_for(lambda: reception.visitors == 1)
+    assert isinstance(connection.sock, ssl.SSLSocket)
+    connection.sock.unwrap().close()
+    wait_for(lambda: reception.visitors == 0)
+    place.loop.call_soon_threadsafe(place.view.may_save.set)
+    assert place.get(tls=trusting(ca)).status == 200
+    connection.close()

@@ -326,3 +326,19 @@ def test_who_connects_and_says_nothing_keeps_nobody_out(bench):  # noqa: F811
         await stop(it)
 
     bench(None, play)
+
+
+def test_who_ends_its_half_within_a_body_leaves_its_place_at_once(bench):  # noqa: F811
+    async def play(it):
+        url = await listen(it)
+        head = f"POST / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 99\r\n\r\nhalf"
+        for _ in range(6):  # more than bodies are read at a time
+            reader, writer = await asyncio.open_connection("127.0.0.1", url.split(":")[2].split("/")[0])
+            writer.write(head.encode())
+            writer.write_eof()
+            assert await reader.read() == b""
+            writer.close()
+        assert (await post(url, data=OTHERS))[0] == 200
+        await stop(it)
+
+    bench(None, play)

@@ -45,6 +45,22 @@ EXIM_SENT = (
 )
 
 
+OPENSMTPD_REPLY = b"250 2.0.0 1a2b3c4d Message accepted for delivery\r\n"
+OPENSMTPD_BEGIN = """\
+2027-01-15T08:00:01+00:00 mx smtpd[7]: 5c2b1f3e8a7d6c01 smtp connected address=127.0.0.1 host=localhost
+2027-01-15T08:00:01+00:00 mx smtpd[7]: 5c2b1f3e8a7d6c01 smtp message msgid=1a2b3c4d size=900 nrcpt=1 proto=ESMTP
+2027-01-15T08:00:01+00:00 mx smtpd[7]: 5c2b1f3e8a7d6c01 smtp envelope evpid=1a2b3c4d5e6f7081 from=<probe@example.com>\
+ to=<probe@example.net>
+"""
+OPENSMTPD_LINE = (
+    "2027-01-15T08:00:04+00:00 mx smtpd[7]: 5c2b1f448d5a3e02 mta delivery evpid=1a2b3c4d5e6f7081"
+    ' from=<probe@example.com> to=<probe@example.net> rcpt=<-> source="192.0.2.1" relay="192.0.2.7 (mx.example.net)"'
+    ' delay=3s result="{result}" stat="{stat}"\n'
+)
+OPENSMTPD_DEFERRED = OPENSMTPD_LINE.format(result="TempFail", stat="450 4.7.1 Greylisted, try again later")
+OPENSMTPD_SENT = OPENSMTPD_LINE.format(result="Ok", stat="250 2.0.0 Ok")
+
+
 async def with_log(it: Bench, *lines: str, message_id: str | None = None, begin: str = BEGIN) -> None:
     """The probe runs, and then its log says this."""
     it.probe = Probe(
@@ -52,8 +68,13 @@ async def with_log(it: Bench, *lines: str, message_id: str | None = None, begin:
     )
     it.prober.configure([it.probe])
     outcome = await it.prober.run_once(it.probe)
+    read(it, begin.format(message_id=message_id or outcome.mail.message_id), *lines)
+
+
+def read(it: Bench, *lines: str) -> None:
+    """The prober's log says this."""
     log = it.maildir.parent / "mail.log"
-    log.write_text("".join([begin.format(message_id=message_id or outcome.mail.message_id), *lines]))
+    log.write_text("".join(lines))
     pipeline = Pipeline(Config(sources=(LogSource(file=log),)), None, it.clock)
     pipeline.hooks.append(it.prober.follow)
     it.clock.time += 10
@@ -92,6 +113,52 @@ def test_the_log_of_an_exim_tells_it_too(bench, lines, reason):  # noqa: F811
         assert (found, it.count("arrived")) == ((1, 0) if reason else (None, 1))
 
     bench(None, play)
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [([], "queued"), ([OPENSMTPD_DEFERRED], "queued_greylisted"), ([OPENSMTPD_DEFERRED, OPENSMTPD_SENT], None)],
+)
+def test_the_log_of_an_opensmtpd_tells_it_by_the_name_in_its_reply(bench, lines, reason):  # noqa: F811
+    async def play(it):
+        await with_log(it, *lines, begin=OPENSMTPD_BEGIN)
+        it.clock.time = NOW + 130
+        found = it.value("mail_probe_failure_info", phase="arrival", reason=reason or "queued")
+        assert (found, it.count("arrived")) == ((1, 0) if reason else (None, 1))
+        asked = []
+        it.prober.next_attempt = lambda *what: asked.append(what)
+        it.prober.views()
+        assert asked == ([("1a2b3c4d", it.clock.time)] if reason else [])
+
+    bench({".": OPENSMTPD_REPLY}, play)
+
+
+def test_the_log_of_an_opensmtpd_tells_it_after_a_restart(bench):  # noqa: F811
+    async def play(it):
+        await with_log(it, OPENSMTPD_DEFERRED, begin=OPENSMTPD_BEGIN)
+        it.prober.close()
+        it.prober = Prober([it.probe], it.maildir.parent, it.clock)
+        read(it, OPENSMTPD_SENT)
+        assert it.prober.ledger.counts("one")["arrived"] == 1
+
+    bench({".": OPENSMTPD_REPLY}, play)
+
+
+@pytest.mark.parametrize(
+    ("reply", "line"),
+    [
+        (b"250 2.0.0 Ok: queued as 1a2b3c4d\r\n", OPENSMTPD_SENT),
+        (b"250 2.0.0 1a2b3c4e Message accepted for delivery\r\n", OPENSMTPD_SENT),
+        (b"250 2.0.0 4F1A2B00 Message accepted for delivery\r\n", SENT),
+        (b"250 2.0.0 12345678 Message accepted for delivery\r\n", SENT.replace("4F1A2B", "12345678")),
+    ],
+)
+def test_the_name_of_another_mail_tells_nothing(bench, reply, line):  # noqa: F811
+    async def play(it):
+        await with_log(it, line, begin=OPENSMTPD_BEGIN)
+        assert it.count("arrived") == 0
+
+    bench({".": reply}, play)
 
 
 def test_where_a_mail_is_is_known_after_a_restart_and_when_it_is_lost(bench):  # noqa: F811

@@ -9,7 +9,7 @@ import dataclasses
 import pytest
 
 from exporter.probes import prober
-from exporter.probes.log import follow
+from exporter.probes.log import Accepted, follow
 from exporter.probes.mailbox import mailbox
 from exporter.probes.section import Arrive, Imap
 from parsers.clock import Clock
@@ -118,7 +118,7 @@ def test_a_mail_that_does_not_come_where_it_should(bench, missing):  # noqa: F81
             text = BEGIN.format(message_id=outcome.mail.message_id) + LINES[missing.log]
             events = LogReader(Clock(None, it.clock)).read(text)
             Tracker().follow(events)
-            assert follow(events)
+            assert follow(events, Accepted())
             it.prober.follow(events)
         it.clock.time = NOW + missing.seconds
         await it.look()

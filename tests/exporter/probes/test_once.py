@@ -185,5 +185,5 @@ def test_what_is_no_queue_id_names_no_file(tmp_path):
     (tmp_path / "deferred").mkdir()
     (tmp_path / "secret").touch()
     place = Place("postfix", tmp_path, "postfix")
-    assert next_attempt([place], "../secret") is None
-    assert next_attempt([place], "4F1A2B") is None
+    assert next_attempt([place], "../secret", 0.0) is None
+    assert next_attempt([place], "4F1A2B", 0.0) is None

@@ -10,12 +10,12 @@ import pytest
 
 from exporter.queues.attempt import next_attempt
 from exporter.queues.berkeley import records
-from exporter.queues.entry import Place
+from exporter.queues.entry import Attempt, Place
 from exporter.queues.exim_retry import due
 from tests.exporter.queues.test_exim import LONG, SHORT
 
 PAGE = 4096
-SOON, LATER, NEVER = 1_795_300_000, 1_795_310_000, 1_795_400_000
+NOW, SOON, LATER, NEVER = 1_795_290_000, 1_795_300_000, 1_795_310_000, 1_795_400_000
 HEADERS = "{id}-H\nDebian-exim 100 102\n<ann@example.com>\n1795284940 0\nXX\n{many}\n{recipients}\n\n010  From: x\n"
 LOG = """\
 2026-11-22 07:47:13 Received from ann@example.com
@@ -69,7 +69,7 @@ def spool(folder: Path, hints: dict[str, int], *recipients: str, queue_id: str =
     ],
 )
 def test_a_hint_that_keeps_a_message(tmp_path, key):
-    assert due(spool(tmp_path, {key: SOON}, "Bo@example.org"), SHORT) == SOON
+    assert due(spool(tmp_path, {key: SOON}, "Bo@example.org"), SHORT, NOW) == Attempt(SOON)
 
 
 @pytest.mark.parametrize(
@@ -86,33 +86,40 @@ def test_a_hint_that_keeps_a_message(tmp_path, key):
     ],
 )
 def test_a_hint_of_somebody_else(tmp_path, key):
-    assert due(spool(tmp_path, {key: SOON}, "bo@example.org"), SHORT) is None
+    assert due(spool(tmp_path, {key: SOON}, "bo@example.org"), SHORT, NOW) is None
 
 
 def test_the_first_of_several_hosts_will_do_but_not_before_the_address(tmp_path):
     hosts = {"T:mx1.example.org:192.0.2.1": NEVER, "T:mx2.example.org:2001:db8::2": SOON}
     folder = spool(tmp_path, hosts, "bo@example.org")
-    assert due(folder, SHORT) == SOON
+    assert due(folder, SHORT, NOW) == Attempt(SOON)
     (folder / "db/retry").write_bytes(database(hosts | {"R:bo@example.org": LATER}))
-    assert due(folder, SHORT) == LATER
+    assert due(folder, SHORT, NOW) == Attempt(LATER)
 
 
 def test_a_message_in_a_spool_that_is_split(tmp_path):
     folder = spool(tmp_path, {"R:bo@example.org": SOON}, "bo@example.org", queue_id=LONG, split=LONG[5])
-    assert next_attempt([Place("exim", folder, "exim")], LONG) == SOON
-    assert due(folder, SHORT) is None
+    assert next_attempt([Place("exim", folder, "exim")], LONG, NOW) == Attempt(SOON)
+    assert due(folder, SHORT, NOW) is None
+
+
+def test_what_is_frozen_is_not_tried(tmp_path):
+    folder = spool(tmp_path, {"R:bo@example.org": SOON}, "bo@example.org")
+    head = folder / f"input/{SHORT}-H"
+    head.write_text(head.read_text().replace("\nXX\n", "\n-frozen 1795284999\nXX\n"))
+    assert due(folder, SHORT, NOW) is None
 
 
 @pytest.mark.parametrize("queue_id", ["../../etc/x", "4F1A2B", "", "1xUpci-0003CB-25/..", "-"])
 def test_what_is_no_queue_id_names_no_file(tmp_path, queue_id):
     places = [Place("exim", spool(tmp_path, {"R:bo@example.org": SOON}, "bo@example.org"), "exim")]
-    assert next_attempt(places, queue_id) is None
+    assert next_attempt(places, queue_id, NOW) is None
 
 
 def test_without_a_database_or_a_spool_nothing_is_known(tmp_path):
     folder = spool(tmp_path, {"R:bo@example.org": SOON}, "bo@example.org")
     (folder / "db/retry").unlink()
-    assert next_attempt([Place("exim", folder, "exim"), Place("exim", folder / "none", "x")], SHORT) is None
+    assert next_attempt([Place("exim", folder, "exim"), Place("exim", folder / "none", "x")], SHORT, NOW) is None
 
 
 def test_numbers_of_another_order_are_read_too(tmp_path):
@@ -132,4 +139,4 @@ def test_a_file_that_is_torn_or_of_another_kind_is_no_error(tmp_path):
             torn[place : place + 1] = random.randbytes(1)
         (folder / "db/retry").write_bytes(torn)
         assert len(list(records(folder / "db/retry"))) <= 9
-        due(folder, SHORT)
+        due(folder, SHORT, NOW)

@@ -36,14 +36,18 @@ def test_deliveries_are_told_by_provider_reason_and_destination() -> None:
         delivery("deferred", reason="rate_limited"),
         delivery("bounced", reason="user_unknown"),
         delivery("expired", provider=None),
+        delivery("expired", recipient=None),
     )
-    assert sorted(pulse.rows("providers", NOW, 60)) == [("google", (1, 1, 1)), ("other", (0, 0, 1))]
+    assert sorted(pulse.rows("providers", NOW, 60)) == [("google", (1, 1, 2)), ("other", (0, 0, 1))]
     assert sorted(pulse.rows("reasons", NOW, 60)) == [
         ("rate_limited", (1, 0, 0)),
-        ("unclassified", (0, 1, 0)),
+        ("unclassified", (0, 2, 0)),
         ("user_unknown", (0, 1, 0)),
     ]
-    assert pulse.rows("destinations", NOW, 60) == [("example.org", (1, 2, 0, 0))]
+    assert sorted(pulse.rows("destinations", NOW, 60)) == [
+        ("(not told)", (0, 1, 0, 0)),
+        ("example.org", (1, 2, 0, 0)),
+    ]
 
 
 def test_failed_logins_are_told_by_block() -> None:

@@ -68,6 +68,16 @@ def test_users_are_listed_with_the_logins_they_had(log: Path, capsys: pytest.Cap
     assert (found["info"]["blocks"], found["info"]["logins"]) == (11, 0)
 
 
+def test_failures_without_a_user_are_told_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mail.log"
+    path.write_text(
+        "2026-01-05T10:00:00+00:00 mail postfix/smtpd[9]: warning: mx.example.com[192.0.2.1]:"
+        " SASL LOGIN authentication failed: UGFzc3dvcmQ6\n"
+    )
+    (found,) = rows(capsys, path, "--by", "users")
+    assert (found["user"], found["failures"], found["blocks"]) == (None, 1, 1)
+
+
 def test_blocks_that_share_a_list_of_users_are_one_campaign(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (found,) = rows(capsys, log, "--by", "lists")
     assert (found["users"], found["blocks"], found["failures"]) == ("info sales", 11, 22)
@@ -116,4 +126,4 @@ def test_what_a_client_writes_in_place_of_an_address_is_never_printed() -> None:
     assert campaigns.attackers() == campaigns.attacking_blocks() == []
     add(campaigns, Auth(1.0, ORIGIN, "failure", None, "fe80::1%; reboot", "LOGIN", "kim"), 50)
     assert campaigns.attackers() == ["fe80::1"]
-    assert [name for name, _ in campaigns.failed_blocks() if "/" not in name] == ["(not told)"]
+    assert [name for name, _ in campaigns.failed_blocks() if "/" not in name] == [""]

@@ -114,4 +114,5 @@ def test_what_may_not_be_read_is_said(config: str, spool: Path) -> None:
 
 @pytest.mark.parametrize("wrong", ["0", "-5", "x", "999999"])
 def test_a_wait_that_is_none_is_refused(wrong: str) -> None:
-    assert run(f"--watch={wrong}").returncode == 2
+    done = run(f"--watch={wrong}")
+    assert (done.returncode, "a number of seconds is needed" in done.stderr) == (2, True)

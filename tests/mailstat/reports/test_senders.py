@@ -81,6 +81,20 @@ def test_a_quota_says_who_is_over_it(log: Path, tmp_path: Path, capsys: pytest.C
     assert over(rows(capsys, log, "--config", str(config), "--quota", "5")) == ["kim@example.com"]
 
 
+def test_the_quota_of_the_command_line_leaves_what_it_does_not_name(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "mailstat.yml"
+    config.write_text("accounts: {quota: {messages: 1, recipients: 20}}")
+    assert over(rows(capsys, log, "--config", str(config), "--quota", "50")) == ["kim@example.com"]
+
+
+@pytest.mark.parametrize("quota", ["-1", "0", "many", "1e3", "9" * 5000])
+def test_a_quota_is_a_whole_number(quota: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["senders", f"--quota={quota}", "-"]) == 2
+    assert "argument --quota: a whole number from 1 on is needed" in capsys.readouterr().err
+
+
 def test_a_bad_configuration_is_said(log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "mailstat.yml"
     config.write_text("acounts: {}")

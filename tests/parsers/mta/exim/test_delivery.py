@@ -144,6 +144,8 @@ RCPT = f"{SAID} RCPT TO:<lee@example.org>"
         (f"{HOST}: {SAID} pipelined MAIL FROM:<x@y> SIZE=9: 552 5.3.4 too big", "mail", 552, "5.3.4", None),
         (f"{HOST}: {SAID} end of data: 554 5.7.1 spam", "end_of_data", 554, "5.7.1", None),
         (f"{HOST}: {SAID} pipelined DATA: 503 no", "data", 503, None, None),
+        (f"{HOST}: {SAID} pipelined sending data block: 554 5.5.1 no recipients", "data", 554, "5.5.1", None),
+        (f"{HOST}: {SAID} pipelined end of data: 554 5.5.1 no recipients", "end_of_data", 554, "5.5.1", None),
         (f"{HOST}: {SAID} initial connection: 554 no", "banner", 554, None, None),
         (f"{HOST}: {SAID} EHLO mail.example.com: 550 no", "ehlo", 550, None, None),
         (f'{HOST} X=TLS1.3:X:256 CV=yes DN="CN=a: b": {RCPT}: 550 no', "rcpt", 550, None, None),

@@ -162,6 +162,30 @@ def test_the_recipients_that_the_operator_removed_are_deleted(lab: Lab) -> None:
     assert removed == Counter(event.recipient for event in lab.all(QueueAction) if event.action == "delete")
 
 
+SECOND, TICK = 1.0, 0.01  # what delays are in, and the tick of the clock
+
+
+def test_what_became_of_a_message_has_the_time_since_it_came(lab: Lab) -> None:
+    """Since its session began it: the line that tells of it is written when the data has come."""
+    arrived = {event.queue_id: event.time for event in lab.all(Received)}
+    late = {
+        (event.queue_id, event.recipient): (event.time - event.delay, arrived[event.queue_id])
+        for event in lab.all(Delivery)
+        if event.delay is not None and event.time - event.delay > arrived[event.queue_id] + SECOND + TICK
+    }
+    assert late == {}
+
+
+def test_what_is_sent_has_no_less_than_the_time_between_the_client_and_the_destination(lab: Lab) -> None:
+    submitted = {told["qid"]: told for told in lab.told("submitted") if told.get("qid")}
+    accepted = {(told.get("msgid"), rcpt): told["t"] for told in lab.told("accepted") for rcpt in told["rcpts"]}
+    for event in lab.all(Delivery):
+        told = submitted.get(event.queue_id)
+        if event.status == "sent" and told and (told["msgid"], event.recipient) in accepted:
+            assert event.delay is not None
+            assert event.delay + SECOND + TICK > accepted[told["msgid"], event.recipient] - told["t"]
+
+
 # --- inbound: what the clients did ---
 
 

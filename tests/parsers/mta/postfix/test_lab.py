@@ -11,6 +11,7 @@ import pytest
 
 from parsers.events import (
     Auth,
+    Connect,
     ConnectionFailure,
     Delivery,
     Disconnect,
@@ -213,6 +214,44 @@ def test_deferrals_for_each_recipient_domain_are_the_transient_replies(lab: Lab)
         key: count for key, count in real.items() if key[0] not in several
     }
     assert told <= real
+
+
+# --- delays ---
+
+SECOND, TICK = 1.0, 0.01  # of time stamps that have no more, and of the clock
+HALF = 0.5 + TICK  # from ten seconds on, Postfix rounds to whole ones
+
+
+def test_what_is_sent_has_the_time_since_it_came(lab: Lab) -> None:
+    """It came before the client was told so, and was sent after the destination had it."""
+    submitted = {told["msgid"]: told["t"] for told in lab.told("submitted")}
+    accepted = {(told.get("msgid"), rcpt): told["t"] for told in lab.told("accepted") for rcpt in told["rcpts"]}
+    short = {}
+    for event in lab.all(Delivery):
+        message_id = event.message.message_id if event.message else None
+        if event.status == "sent" and message_id in submitted and (message_id, event.recipient) in accepted:
+            taken = accepted[message_id, event.recipient] - submitted[message_id]
+            if event.delay is None or event.delay < taken - HALF:
+                short[message_id, event.recipient] = event.delay, taken
+    assert short == {}
+
+
+def test_no_message_has_taken_longer_than_since_its_client_came(lab: Lab) -> None:
+    """Postfix counts from MAIL, which no line tells, and on from there where a message is requeued. Local messages
+    count from when they are put into the maildrop."""
+    connected: dict[tuple[str, int | None], float] = {}
+    since: dict[tuple[str, str | None], float] = {}
+    for event in lab.events:
+        host = event.origin.instance
+        if type(event) is Connect:
+            connected[host, event.origin.pid] = event.time
+        elif type(event) is Received and event.original_queue_id:
+            since[host, event.queue_id] = since.get((host, event.original_queue_id), 0.0)
+        elif type(event) is Received:
+            since[host, event.queue_id] = connected.get((host, event.origin.pid), 0.0) if event.client_ip else 0.0
+        elif type(event) is Delivery and event.delay is not None:
+            longest = event.time - since.get((host, event.queue_id), 0.0)
+            assert event.delay <= longest + SECOND + HALF
 
 
 # --- inbound: what the clients did ---

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC
 
+import msgspec
 import pytest
 
 from parsers.clock import Clock
@@ -31,8 +32,8 @@ class Log:
         self.reader = LogReader(Clock(UTC, lambda: 1795400000.0))
         self.events: list[Event] = []
 
-    def say(self, *lines: str) -> list[Event]:
-        events = self.reader.read("".join(f"Nov 21 10:00:00 mail {line}\n" for line in lines))
+    def say(self, *lines: str, at: str = "10:00:00") -> list[Event]:
+        events = self.reader.read("".join(f"Nov 21 {at} mail {line}\n" for line in lines))
         assert sum(tally.unknown + tally.malformed for tally in self.reader.tallies.values()) == 0
         self.tracker.follow(events)
         self.events += events
@@ -182,6 +183,52 @@ def test_a_message_that_both_log_is_received_sent_and_removed_once(log: Log, lin
     assert (log.arrivals, sent, log.removals, log.in_flight) == (["local"], {"sent": 1}, 1, 0)
 
 
+def test_the_time_that_a_message_was_with_the_agent_is_part_of_its_delay(log: Log) -> None:
+    """A busy MTA takes it later, and counts from then."""
+    log.say(SUBMITTED)
+    log.say(TAKEN, at="10:03:20")
+    log.say(f"sm-mta[4]: {NEXT}: to=<a@example.org>, {DEFERRED}", GIVEN, DONE, at="10:03:21")
+    delays = [(event.delay, event.delay_before_queue) for event in log.events if isinstance(event, Delivery)]
+    assert delays == [(201.0, 200.0), (201.0, 200.0)]
+
+
+def test_so_it_is_where_the_message_expires(log: Log) -> None:
+    log.say(SUBMITTED)
+    log.say(TAKEN, at="10:03:20")
+    log.say(f"sm-mta[4]: {NEXT}: to=<a@example.org>, {DEFERRED}", at="10:03:21")
+    log.say(f"sm-mta[4]: {NEXT}: {GIVEN_UP}", at="12:00:00")
+    *_, event = (event for event in log.events if isinstance(event, Delivery))
+    assert (event.status, event.delay, event.delay_before_queue) == ("expired", 7200.0, None)
+
+
+def test_a_message_that_the_agent_gives_at_once_has_the_delay_of_its_line(log: Log) -> None:
+    log.say(SUBMITTED, TAKEN, DONE)
+    (event,) = (event for event in log.events if isinstance(event, Delivery))
+    assert (event.delay, event.delay_before_queue) == (1.0, 0.0)
+
+
+def test_a_message_that_no_agent_had_has_the_delay_of_its_line(log: Log) -> None:
+    log.say(SUBMITTED, TAKEN)
+    _, event = log.about(f"{FROM.format(1)}, {SMTP}", f"to=<a@example.org>, {SENT}")
+    assert isinstance(event, Delivery)
+    assert (event.delay, event.delay_before_queue) == (1.0, None)
+
+
+def test_how_long_a_message_was_with_the_agent_is_known_after_a_restart() -> None:
+    def restarted(log: Log) -> None:
+        (known,) = (join.memory() for join in log.reader._joins.values())
+        log.reader = LogReader(log.reader.clock, joins={"sendmail": (join := Memory())})
+        join.restore(msgspec.json.decode(msgspec.json.encode(known)))
+
+    log = Log()
+    log.say(SUBMITTED)
+    restarted(log)
+    log.say(TAKEN, at="10:03:20")
+    restarted(log)
+    log.say(DONE, at="10:03:21")
+    assert [event.delay for event in log.events if isinstance(event, Delivery)] == [201.0]
+
+
 def test_what_another_program_gives_to_the_mta_is_its_own_message(log: Log) -> None:
     log.say(TAKEN, DONE)
     assert log.arrivals == ["smtp"]
@@ -247,7 +294,9 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             f"sm-mta[1]: {queue_id}: to=<a@example.org>, {DEFERRED}",
             f"sm-mta[1]: {ID}: to=<a{number}@example.org>, {DEFERRED}",
         )
+        log.say(TAKEN.replace(NEXT, f"5ALB00{number:08}").replace("<1@", f"<{number}@"), at="10:01:00")
     (kept,) = log.reader._joins.values()
     assert isinstance(kept, Memory)
-    assert all(len(part) <= 40 for part in (kept._logins, kept._senders, kept._submitted, kept._waiting))
+    parts = (kept._logins, kept._senders, kept._submitted, kept._waiting, kept._kept)
+    assert all(0 < len(part) <= 40 for part in parts)
     assert max(map(len, kept._waiting.values())) <= 20
