@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 
@@ -27,19 +26,24 @@ class Dialogue:
         self._most = lines
         self._listener = listener
         self._lines: list[str] = []
-        self._secrets: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self._secrets: list[str] = []  # the longest first
 
     def hide(self, *secrets: bytes) -> None:
         """Never show these, in whatever case, nor what they are in base64, be it within more."""
+        known = set(self._secrets)
         for secret in filter(None, secrets):
-            self._secrets |= {secret.decode("utf-8", "replace"), *_in_base64(secret)}
-        words = sorted(self._secrets, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, words)), re.IGNORECASE) if words else None
+            known |= {_folded(secret.decode("utf-8", "replace")), *map(_folded, _in_base64(secret))}
+        self._secrets = sorted(known, key=len, reverse=True)
 
     def mask(self, text: str) -> str:
-        """The text without secrets."""
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        """The text without secrets. (A pattern of them takes longer to compile than a dialogue takes, and stays in
+        memory.)"""
+        folded = _folded(text)
+        for secret in self._secrets:
+            if secret in folded:
+                text = MASK.join(_between(text, folded, secret))
+                folded = _folded(text)
+        return text
 
     def said(self, who: str, text: str) -> None:
         """Write a line down, as long as there is room."""
@@ -57,6 +61,21 @@ class Dialogue:
         self._lines.append(line)
         if self._listener:
             self._listener(line)
+
+
+def _folded(text: str) -> str:
+    """The text without a difference of case, in which each letter keeps its place."""
+    if text.isascii():
+        return text.lower()
+    return "".join(folded if len(folded := letter.casefold()) == 1 else letter for letter in text)
+
+
+def _between(text: str, folded: str, secret: str) -> Iterator[str]:
+    """What of a text stands before, between and after a secret."""
+    begin = 0
+    for part in folded.split(secret):
+        yield text[begin : begin + len(part)]
+        begin += len(part) + len(secret)
 
 
 def _in_base64(secret: bytes) -> Iterator[str]:
