@@ -20,6 +20,7 @@ from time import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mailstat import render, reports
+from mailstat.number import positive
 from parsers import __version__
 
 if TYPE_CHECKING:
@@ -238,7 +239,7 @@ def _add_log(parser: ArgumentParser) -> None:
     _add_period(shared)
     _add_choice(shared)
     shared.add_argument("--year", metavar="YYYY", type=_year, help="of the first line, in logs that do not write it")
-    shared.add_argument("--jobs", metavar="N", type=_positive, help="processes that read; as many as there are cores")
+    shared.add_argument("--jobs", metavar="N", type=positive, help="processes that read; as many as there are cores")
     shared.add_argument("--no-cache", action="store_false", dest="cache", help="read the logs, even where what was "
                         "found in them is remembered, and keep nothing")  # fmt: skip
 
@@ -257,7 +258,7 @@ def _add_choice(shared: _ArgumentGroup) -> None:
 
 
 def _add_look(shared: _ArgumentGroup, formats: tuple[str, ...]) -> None:
-    shared.add_argument("--limit", metavar="N", type=_positive, help="so many rows at most")
+    shared.add_argument("--limit", metavar="N", type=positive, help="so many rows at most")
     shared.add_argument(
         "--format", choices=[*render.names(), *formats], default="table", help="how the report looks; table"
     )
@@ -310,12 +311,6 @@ def _filter(text: str, parser: ArgumentParser, now: float, zone: tzinfo) -> Filt
         return parse(text, now=now, zone=zone)
     except FilterError as error:
         parser.error(f"--where:\n{error}")
-
-
-def _positive(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 0 < len(text) < 16 and int(text)):
-        raise ArgumentTypeError("a whole number from 1 on is needed")
-    return int(text)
 
 
 def _year(text: str) -> int:

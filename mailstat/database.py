@@ -76,9 +76,8 @@ class Table:
         self._copy: keep.Copy | None = None
         self._count = 0
         self._is_closed = False  # but for questions
-        self.span: tuple[float, float] | None = (
-            None  # the first and the last moment of all events, whatever `where` wants
-        )
+        # The first and the last moment of all events, whatever `where` wants.
+        self.span: tuple[float, float] | None = None
         self._zone = zone
         self._folder = TemporaryDirectory(prefix="mailstat-", ignore_cleanup_errors=True)
         self._lock = lock(self._folder.name)

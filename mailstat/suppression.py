@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mailstat.number import positive
 from mailstat.report import FIRST, LAST, Column
 
 if TYPE_CHECKING:
     from mailstat.log import Log
-    from mailstat.report import Report, Row
+    from mailstat.number import positive
+from mailstat.report import Report, Row
 
 REASONS = ("user_unknown", "mailbox_disabled", "domain_not_found", "no_mx")  # whose fault the address itself is
 COLUMNS = (
@@ -49,7 +51,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--suppress",
         metavar="N",
-        type=_times,
+        type=positive,
         help="the addresses that bounced N times since mail last arrived there",
     )
     parser.add_argument(
@@ -78,9 +80,3 @@ def _map(rows: Sequence[Row], kind: str) -> Iterator[str]:
         for address, bounces, reason, *_ in rows
         if PLAIN(address)
     )
-
-
-def _times(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 0 < len(text) < 10 and int(text)):
-        raise ArgumentTypeError("a whole number from 1 on is needed")
-    return int(text)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 SIGNIFICANT = 0.01
 LEAST = 1.5  # times as much, or as little: mail comes in bursts, and less of a change is soon no chance
 MOST = 10_000  # rows of a kind, those that changed most
-HOUR = 3600.0
 ALL = "all"
 BEFORE = "(epoch(time) >= $first AND epoch(time) < $first_end)"
 AFTER = "(epoch(time) >= $second AND epoch(time) < $second_end)"

@@ -32,7 +32,7 @@ def control(spool: Path, queue_id: str) -> str | None:
     name = f"qf{queue_id}"
     for folder in _folders(spool, DEEPEST) if _CONTROL.fullmatch(name) else ():
         with suppress(FileNotFoundError):
-            return _text(folder / name)
+            return text_of(folder / name)
     return None
 
 
@@ -45,9 +45,10 @@ def _folders(folder: Path, depth: int) -> Iterator[Path]:
             yield from _folders(it, depth - 1)
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path, most: int = LONGEST) -> str:
+    """The first so many bytes of one of Sendmail's files. Raises OSError."""
     with path.open("rb") as file:
-        return file.read(LONGEST).decode("utf-8", "replace")
+        return file.read(most).decode("utf-8", "replace")
 
 
 def _below(folder: Path, depth: int) -> Iterator[Entry]:
@@ -65,7 +66,7 @@ def _below(folder: Path, depth: int) -> Iterator[Entry]:
 def _entry(folder: Path, queue_id: str, kind: str) -> Entry | None:
     """The message; None where it has just gone, or its file is damaged."""
     try:
-        text = _text(folder / f"{kind}f{queue_id}")
+        text = text_of(folder / f"{kind}f{queue_id}")
     except FileNotFoundError:
         return None
     arrival, sender, reason = "", "", ""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exporter.queues.entry import Attempt
-from exporter.queues.sendmail import control
+from exporter.queues.sendmail import control, text_of
 
 LONGEST = 1 << 20  # bytes of a configuration that are read
 _CONFIG = "etc/mail/sendmail.cf"
@@ -75,7 +75,7 @@ def _configurations(spool: Path) -> Iterator[tuple[Path, dict[str, str]]]:
     """The one that has this queue, and the root directory that it means."""
     for root in spool.parents:
         path = root / _CONFIG
-        text = _text(path) if path.exists() else ""
+        text = text_of(path, LONGEST) if path.exists() else ""
         options = dict(_OPTION.findall(text))
         queue = _below(root, options.get("QueueDirectory", ""))
         if spool in (queue, queue.parent if "*" in queue.name else queue) and not _HAS_GROUPS.search(text):
@@ -86,7 +86,7 @@ def _interval(root: Path, pid_file: str) -> int | None:
     """Seconds between two runs of a daemon that is alive."""
     if not pid_file:
         return None
-    pid, _, command = _text(_below(root, pid_file)).partition("\n")
+    pid, _, command = text_of(_below(root, pid_file)).partition("\n")
     words = command.split()
     intervals = [word[2:] for word in words if word.startswith("-q")]
     is_other = any(word.startswith(_OTHER) for word in words)
@@ -105,8 +105,3 @@ def _seconds(text: str) -> int | None:
 
 def _below(root: Path, path: str) -> Path:
     return root / path.lstrip("/")
-
-
-def _text(path: Path) -> str:
-    with path.open("rb") as file:
-        return file.read(LONGEST).decode("utf-8", "replace")

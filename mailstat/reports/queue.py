@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from mailstat.interrupt import Interrupt
+from mailstat.number import seconds
 from mailstat.report import Column, Report, ReportError, Section
 
 if TYPE_CHECKING:
@@ -33,13 +34,7 @@ INTERRUPTED = 130  # the status of a command that Ctrl-C ended
 def add_arguments(parser: ArgumentParser) -> None:
     """Which queues, and how long to look."""
     parser.add_argument("--config", metavar="CONFIG", type=Path, help="the exporter's configuration, for its queues")
-    parser.add_argument("--watch", metavar="SECONDS", type=_seconds, default=0, help="look again after so long")
-
-
-def _seconds(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= 86_400):
-        raise ArgumentTypeError("a number of seconds is needed, from 1 to 86400")
-    return int(text)
+    parser.add_argument("--watch", metavar="SECONDS", type=seconds, default=0, help="look again after so long")
 
 
 def make(options: Namespace) -> Report:

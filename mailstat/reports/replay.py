@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from errno import EDQUOT, ENOSPC
@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING, NamedTuple
 
 from mailstat.interrupt import Interrupt
+from mailstat.number import seconds
 from mailstat.report import Column, Report, ReportError, Section
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Which rules, and how often."""
     parser.add_argument("--rules", metavar="PATH", type=Path, action="append", help="a file of rules, or a folder of "
                         "*.yaml; may be repeated; without it, ours")  # fmt: skip
-    parser.add_argument("--every", metavar="SECONDS", type=_seconds, default=60.0, help="from scrape to scrape; 60")
+    parser.add_argument("--every", metavar="SECONDS", type=seconds, default=60, help="from scrape to scrape; 60")
 
 
 def make(log: Log, options: Namespace) -> Report:
@@ -184,9 +185,3 @@ def _cells(firing: Firing) -> list[object]:
     until = firing.until
     lasted = None if until is None else until - firing.start
     return [firing.rule.name, firing.rule.labels.get("severity", ""), of, firing.start, until, lasted, firing.highest]
-
-
-def _seconds(text: str) -> float:
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:6]) <= 86_400):
-        raise ArgumentTypeError("a number of seconds is needed, from 1 to 86400")
-    return float(text)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mailstat.number import positive
 from mailstat.report import FIRST, LAST, NOT_TOLD, Column, Report, ReportError, Section, grouped
 
 if TYPE_CHECKING:
@@ -39,14 +40,9 @@ COLUMNS = (
 def add_arguments(parser: ArgumentParser) -> None:
     """Where the quotas are."""
     parser.add_argument("--config", metavar="CONFIG", type=Path, help="the exporter's configuration, for its quotas")
-    parser.add_argument("--quota", metavar="N", type=_messages, default=0, help="messages an hour, of "
-                        "whoever has no other")  # fmt: skip
-
-
-def _messages(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text)):
-        raise ArgumentTypeError("a whole number from 1 on is needed")
-    return int(text)
+    parser.add_argument(
+        "--quota", metavar="N", type=positive, default=0, help="messages an hour, of whoever has no other"
+    )
 
 
 def make(log: Log, options: Namespace) -> Report:

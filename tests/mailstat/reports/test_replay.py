@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from io import StringIO
@@ -231,5 +231,7 @@ def test_points_that_follow_each_other_are_one_run(times: list[float], runs: lis
 
 
 def test_the_options_are_those_of_a_report() -> None:
-    assert replay._seconds("60") == 60.0
-    assert Namespace(every=replay._seconds("86400")).every == 86_400
+    parser = ArgumentParser()
+    replay.add_arguments(parser)
+    assert parser.parse_args([]).every == 60
+    assert parser.parse_args(["--every", "86400"]).every == 86_400
