@@ -52,12 +52,12 @@ def load(name: str) -> Entrance:
     return cast("Entrance", import_module(f"bench.fuzz.entrances.{name}"))
 
 
-def attack(entrance: Entrance, inputs: int, seed: int) -> Iterator[int]:
+def attack(entrance: Entrance, inputs: int, seed: int, slowness: Callable[[], float]) -> Iterator[int]:
     """Throw so many inputs at it; after each batch the resident bytes. Raises what the entrance raised, with the
     smallest input that makes it."""
     with entrance.opened() as feed:
         for number, start in enumerate(range(0, inputs, BATCH)):
-            _batch(entrance, feed, min(BATCH, inputs - start), seed + number)
+            _batch(entrance, lambda text: timed(feed, text, slowness), min(BATCH, inputs - start), seed + number)
             gc.collect()
             yield resident()
 
@@ -74,24 +74,33 @@ def _batch(entrance: Entrance, feed: Callable[[bytes], object], inputs: int, see
     )
     @given(hostile(entrance.SEEDS, entrance.WORDS))
     def throw(text: bytes) -> None:
-        timed(feed, text)
+        feed(text)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HypothesisWarning)  # that an input is too long to be shown
         throw()
 
 
-def timed(feed: Callable[[bytes], object], text: bytes) -> None:
-    """Give an input, and look at the processor's clock. Where others use the machine, the yardstick tells how much
-    slower it is. Raises SlowError."""
+def timed(feed: Callable[[bytes], object], text: bytes, slowness: Callable[[], float]) -> None:
+    """Give an input, and look at the processor's clock. Raises SlowError."""
     for _ in range(AGAIN):
         spent = clocked(lambda: feed(text))
         if spent < SECONDS:
             return
-        slower = max(1.0, clocked(yardstick) / YARD_SECONDS)
+        slower = slowness()
         if spent < SECONDS * slower:
             return
     raise SlowError(f"{spent:.3f} s of a processor {slower:.1f} times as slow as ours, for {len(text)} bytes")
+
+
+def alone() -> float:
+    """That the machine is ours, and as slow as it is."""
+    return 1.0
+
+
+def shared() -> float:
+    """How many times as slow as one that is ours a processor is that others use, by the yardstick."""
+    return max(1.0, clocked(yardstick) / YARD_SECONDS)
 
 
 def clocked(work: Callable[[], object]) -> float:
@@ -113,12 +122,12 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def tried(name: str, inputs: int, seed: int) -> list[str]:
-    """What is wrong with an entrance, in words."""
+def tried(name: str, inputs: int, seed: int, slowness: Callable[[], float] = alone) -> list[str]:
+    """What is wrong with an entrance, in words; `slowness` tells how much more time an input may have."""
     begin = time.process_time()
     sizes: list[int] = []
     try:
-        sizes.extend(attack(load(name), inputs, seed))
+        sizes.extend(attack(load(name), inputs, seed, slowness))
     except Exception as error:
         sys.stderr.write(traceback.format_exc())
         notes = " ".join(getattr(error, "__notes__", ()))[:2000]

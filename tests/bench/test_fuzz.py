@@ -14,7 +14,7 @@ INPUTS = 300
 
 @pytest.mark.parametrize("name", run.names())
 def test_no_input_does_harm(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run.tried(name, INPUTS, seed=7) == [], capsys.readouterr().err
+    assert run.tried(name, INPUTS, 7, run.shared) == [], capsys.readouterr().err
 
 
 class Weak:
@@ -33,7 +33,7 @@ class Weak:
 
 def wrong(monkeypatch: pytest.MonkeyPatch, harm: Callable[[bytes], object], inputs: int = INPUTS) -> str:
     monkeypatch.setattr(run, "load", lambda _: Weak(harm))
-    return "".join(run.tried("weak", inputs, seed=7))
+    return "".join(run.tried("weak", inputs, 7, run.shared))
 
 
 def test_a_crash_is_seen_with_the_smallest_input(monkeypatch: pytest.MonkeyPatch) -> None:
